@@ -1,0 +1,82 @@
+# The front door. `make help` lists what there is; CI runs the same recipes.
+
+PYTHON ?= python3
+CARGO ?= cargo
+DOCKER ?= docker
+
+# pinned tools (Go modules) and what `make images` calls its image
+GHZ := github.com/bojand/ghz/cmd/ghz@v0.121.0
+GRPCURL := github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+IMAGE ?= strata
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+# where cargo puts the programs, and where they look for ONNX Runtime whatever directory a test runs in
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+export STRATA_ORT_LIB ?= $(CURDIR)/.ort/libonnxruntime.so
+
+# make train
+SEED ?= 7
+# make load: FORMAT is one of ghz's (summary, html, json, csv, ...), OUT a file for it
+FORMAT ?= summary
+OUT ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help ort venv tools build run test fmt-check lint manifests unit bench load train images fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+ort: ## fetch the pinned ONNX Runtime into .ort
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; install it (Debian and Ubuntu: apt-get install python3 python3-pip python3-venv)" >&2; exit 1; }
+	@$(PYTHON) tools/ort.py .ort
+
+venv: .venv/.done ## install the Python tools of the tests into .venv
+.venv/.done: tools/requirements.txt
+	@$(PYTHON) -m venv .venv || { echo "cannot make .venv (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	@touch $@
+
+tools: venv ## build the pinned ghz and grpcurl into bin
+	@tools/go-install.sh bin $(GHZ) $(GRPCURL)
+
+build: ort ## build the programs (release profile)
+	$(CARGO) build --release --locked --workspace
+
+run: build ## start the four services, replay the bundled trace, print the table, stop them
+	$(TARGET)/release/strata replay --up
+
+test: fmt-check manifests lint unit ## check formats, lints and manifests and run every test
+
+fmt-check:
+	$(CARGO) fmt --all --check
+
+lint: ort ## clippy and rustdoc, warnings are errors
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+manifests: venv ## validate the Kubernetes manifests and the compose file
+	.venv/bin/python tools/check_manifests.py k8s deploy/compose.yaml
+
+# The end-to-end tests start the programs of the same profile: build them first.
+unit: ort venv tools
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace
+
+bench: build ## measure throughput and latency on this machine
+	$(TARGET)/release/strata bench
+
+load: tools ## load a running coordinator with ghz (FORMAT=html OUT=report.html)
+	bin/ghz --config tests/load/decide.json --format $(FORMAT) $(if $(OUT),--output $(OUT))
+
+train: ort ## train the three models again into models
+	$(CARGO) run --release --locked -p strata-trainer -- all --out models --seed $(SEED)
+
+images: ## build the container image
+	$(DOCKER) build -f deploy/Dockerfile -t $(IMAGE):$(TAG) --build-arg VERSION=$(TAG) .
+
+fmt: ## format the sources
+	$(CARGO) fmt --all
+
+clean: ## remove everything that was built or fetched
+	$(CARGO) clean
+	rm -rf .ort .venv bin
