@@ -1,0 +1,155 @@
+//! The features of a function about to be placed.
+
+use strata_domain::Provider;
+
+use crate::{Feature, FunctionFacts};
+
+/// What the strategic and the tactical model look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation<'a> {
+    pub(crate) facts: &'a FunctionFacts,
+    /// The provider chosen above; the strategic layer has none.
+    pub(crate) provider: Option<Provider>,
+}
+
+pub(crate) type SituationFeature = Feature<fn(&Situation<'_>) -> f64>;
+
+/// Rates above this are not told apart, as in the research framework.
+const MAX_RATE_PER_MINUTE: f64 = 1000.0;
+/// The longest run any provider allows is 60 minutes.
+const MAX_DURATION_MS: f64 = 3_600_000.0;
+const DAY_MS: f64 = 86_400_000.0;
+
+const fn feature(
+    (name, unit): (&'static str, &'static str),
+    (min, max): (f64, f64),
+    formula: &'static str,
+    value: fn(&Situation<'_>) -> f64,
+) -> SituationFeature {
+    Feature { name, unit, min, max, formula, value }
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+fn is_provider(situation: &Situation<'_>, provider: Provider) -> f64 {
+    flag(situation.provider == Some(provider))
+}
+
+fn runs_on(situation: &Situation<'_>, provider: Provider) -> f64 {
+    flag(situation.facts.current.is_some_and(|placement| placement.provider == provider))
+}
+
+/// Features of the function alone.
+pub(crate) const FUNCTION_FEATURES: &[SituationFeature] = &[
+    feature(("hour", "h"), (0.0, 23.0), "hour of the day, UTC", |s| f64::from(s.facts.at.hour())),
+    feature(("hour_sin", "1"), (-1.0, 1.0), "sin(2 pi seconds of the day / 86400)", |s| {
+        s.facts.at.hour_sin()
+    }),
+    feature(("day_of_week", "d"), (0.0, 6.0), "Monday 0 to Sunday 6, UTC", |s| {
+        f64::from(s.facts.at.weekday())
+    }),
+    feature(("is_weekend", "1"), (0.0, 1.0), "day_of_week >= 5", |s| flag(s.facts.at.is_weekend())),
+    feature(("is_business_hours", "1"), (0.0, 1.0), "9 <= hour <= 17", |s| {
+        flag(s.facts.at.is_business_hours())
+    }),
+    feature(
+        ("invocation_rate", "1/min"),
+        (0.0, MAX_RATE_PER_MINUTE),
+        "invocations per minute, at most 1000",
+        |s| s.facts.invocation_rate_per_minute,
+    ),
+    feature(
+        ("inter_arrival_time", "ms"),
+        (0.0, DAY_MS),
+        "mean time between invocations, at most a day",
+        |s| s.facts.inter_arrival.get(),
+    ),
+    feature(("is_bursty", "1"), (0.0, 1.0), "inter_arrival_time < 100 ms", |s| {
+        flag(s.facts.is_bursty())
+    }),
+    feature(("duration", "ms"), (0.0, MAX_DURATION_MS), "latest run time, warm", |s| {
+        s.facts.duration.get()
+    }),
+    feature(("avg_duration", "ms"), (0.0, MAX_DURATION_MS), "mean run time", |s| {
+        s.facts.avg_duration.get()
+    }),
+    feature(
+        ("std_duration", "ms"),
+        (0.0, MAX_DURATION_MS),
+        "standard deviation of the run time",
+        |s| s.facts.std_duration.get(),
+    ),
+    feature(("memory_mb", "MB"), (0.0, 3008.0), "memory the function uses", |s| {
+        s.facts.memory.get()
+    }),
+    feature(("avg_cost", "USD"), (0.0, 10.0), "mean cost of an invocation", |s| {
+        s.facts.avg_cost.get()
+    }),
+    feature(
+        ("avg_carbon", "gCO2e"),
+        (0.0, 1000.0),
+        "mean carbon footprint of an invocation",
+        |s| s.facts.avg_carbon.get(),
+    ),
+    feature(("cold_start_rate", "1"), (0.0, 1.0), "share of invocations that started cold", |s| {
+        s.facts.cold_start_rate
+    }),
+    feature(
+        ("app_cold_start_rate", "1"),
+        (0.0, 1.0),
+        "share of the application's invocations that started cold",
+        |s| s.facts.application.cold_start_rate,
+    ),
+    feature(
+        ("app_sla_violation_rate", "1"),
+        (0.0, 1.0),
+        "share of the application's invocations slower than their latency objective",
+        |s| s.facts.application.sla_violation_rate,
+    ),
+    feature(
+        ("app_avg_invocation_rate", "1/min"),
+        (0.0, MAX_RATE_PER_MINUTE),
+        "mean invocations per minute over the application's functions, at most 1000",
+        |s| s.facts.application.avg_invocation_rate_per_minute,
+    ),
+    feature(("app_is_bursty", "1"), (0.0, 1.0), "whether the application's load is bursty", |s| {
+        flag(s.facts.application.is_bursty)
+    }),
+    feature(
+        ("current_region", "index"),
+        (0.0, 3.0),
+        "index of the region it runs in; of its callers' region when it runs nowhere yet",
+        |s| s.facts.current_region().index() as f64,
+    ),
+    feature(("home_region", "index"), (0.0, 3.0), "index of its callers' region", |s| {
+        s.facts.home.index() as f64
+    }),
+    feature(("runs_on_aws", "1"), (0.0, 1.0), "whether it runs on AWS now", |s| {
+        runs_on(s, Provider::Aws)
+    }),
+    feature(("runs_on_azure", "1"), (0.0, 1.0), "whether it runs on Azure now", |s| {
+        runs_on(s, Provider::Azure)
+    }),
+    feature(("runs_on_gcp", "1"), (0.0, 1.0), "whether it runs on GCP now", |s| {
+        runs_on(s, Provider::Gcp)
+    }),
+];
+
+/// Features known once the provider is chosen.
+pub(crate) const ROUTED_FEATURES: &[SituationFeature] = &[
+    feature(("provider_aws", "1"), (0.0, 1.0), "whether AWS was chosen", |s| {
+        is_provider(s, Provider::Aws)
+    }),
+    feature(("provider_azure", "1"), (0.0, 1.0), "whether Azure was chosen", |s| {
+        is_provider(s, Provider::Azure)
+    }),
+    feature(("provider_gcp", "1"), (0.0, 1.0), "whether GCP was chosen", |s| {
+        is_provider(s, Provider::Gcp)
+    }),
+];
+
+pub(crate) fn encode(features: &[SituationFeature], situation: Situation<'_>, row: &mut Vec<f32>) {
+    row.extend(features.iter().map(|feature| feature.bounded((feature.value)(&situation))));
+}

@@ -1,0 +1,83 @@
+//! The strategic layer's model: a Q-value for each provider.
+
+use strata_domain::Provider;
+
+use crate::{
+    FunctionFacts, Mask, SchemaError, feature,
+    situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
+};
+
+/// Name of the model's input.
+pub const INPUT: &str = "state";
+/// Name of the model's output: `[batch, 3]`.
+pub const OUTPUT: &str = "q_values";
+/// How many actions there are.
+pub const ACTIONS: usize = Provider::ALL.len();
+
+/// Which providers may be chosen, by [`Provider::index`].
+pub type ProviderMask = Mask<ACTIONS>;
+
+/// The features of the research framework's state, in its order: ten of the function, four of its application.
+pub const DEFAULT_FEATURES: [&str; 14] = [
+    "hour",
+    "day_of_week",
+    "is_weekend",
+    "is_business_hours",
+    "invocation_rate",
+    "is_bursty",
+    "avg_duration",
+    "avg_cost",
+    "avg_carbon",
+    "memory_mb",
+    "app_cold_start_rate",
+    "app_sla_violation_rate",
+    "app_avg_invocation_rate",
+    "app_is_bursty",
+];
+
+/// Turns facts into the rows of one model.
+#[derive(Debug, Clone)]
+pub struct Encoder(Vec<SituationFeature>);
+
+impl Encoder {
+    /// An encoder for the features a manifest names: (name, unit), in order.
+    pub fn resolve<'w>(
+        wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
+    ) -> Result<Self, SchemaError> {
+        let all = FUNCTION_FEATURES.iter().chain(ROUTED_FEATURES).copied();
+        let features = feature::resolve(all, wanted)?;
+        let early = features.iter().find(|f| ROUTED_FEATURES.iter().any(|r| r.name == f.name));
+        match early {
+            Some(feature) => Err(SchemaError::TooEarly { name: feature.name.to_owned() }),
+            None => Ok(Self(features)),
+        }
+    }
+
+    /// An encoder for features by name, whatever their units.
+    pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
+        let unit = |name: &str| {
+            FUNCTION_FEATURES.iter().find(|f| f.name == name).map_or("", |feature| feature.unit)
+        };
+        Self::resolve(names.iter().map(|name| (*name, unit(name))))
+    }
+
+    /// The features, in order: name, unit, least and greatest value.
+    pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
+        self.0.iter().map(|f| (f.name, f.unit, f.min, f.max))
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends the row of `facts` to `rows`.
+    pub fn encode(&self, facts: &FunctionFacts, rows: &mut Vec<f32>) {
+        situation::encode(&self.0, Situation { facts, provider: None }, rows);
+    }
+}
+
+/// The provider with the highest Q-value among those allowed; `None` when there is none.
+pub fn choose(q_values: &[f32], mask: ProviderMask) -> Option<Provider> {
+    mask.best(q_values).and_then(Provider::from_index)
+}

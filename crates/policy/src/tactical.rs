@@ -1,0 +1,114 @@
+//! The tactical layer's model: a logit for each pair of region and memory tier, on a provider already chosen.
+
+use strata_domain::{MemoryTier, Provider, Region};
+
+use crate::{
+    FunctionFacts, Mask, SchemaError, feature,
+    situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
+};
+
+/// Name of the model's input.
+pub const INPUT: &str = "state";
+/// Name of the model's first output: `[batch, 24]`.
+pub const LOGITS: &str = "logits";
+/// Name of the model's second output: `[batch, 1]`.
+pub const VALUE: &str = "value";
+/// How many actions there are.
+pub const ACTIONS: usize = Region::ALL.len() * MemoryTier::ALL.len();
+
+/// Which pairs may be chosen, by [`Action::index`].
+pub type ActionMask = Mask<ACTIONS>;
+
+/// The features of the research framework's state, in its order.
+pub const DEFAULT_FEATURES: [&str; 11] = [
+    "duration",
+    "memory_mb",
+    "invocation_rate",
+    "cold_start_rate",
+    "avg_duration",
+    "std_duration",
+    "is_bursty",
+    "provider_aws",
+    "provider_azure",
+    "provider_gcp",
+    "current_region",
+];
+
+/// What the tactical layer chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Action {
+    /// The area.
+    pub region: Region,
+    /// The memory size.
+    pub memory: MemoryTier,
+}
+
+impl Action {
+    /// `region * 6 + memory tier`.
+    pub const fn index(self) -> usize {
+        self.region.index() * MemoryTier::ALL.len() + self.memory.index()
+    }
+
+    /// The action at `index`, or `None` beyond the last.
+    pub fn from_index(index: usize) -> Option<Self> {
+        let tiers = MemoryTier::ALL.len();
+        Some(Self {
+            region: Region::from_index(index / tiers)?,
+            memory: MemoryTier::from_index(index % tiers)?,
+        })
+    }
+}
+
+/// Turns facts and a provider into the rows of one model.
+#[derive(Debug, Clone)]
+pub struct Encoder(Vec<SituationFeature>);
+
+impl Encoder {
+    /// An encoder for the features a manifest names: (name, unit), in order.
+    pub fn resolve<'w>(
+        wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
+    ) -> Result<Self, SchemaError> {
+        let all = FUNCTION_FEATURES.iter().chain(ROUTED_FEATURES).copied();
+        Ok(Self(feature::resolve(all, wanted)?))
+    }
+
+    /// An encoder for features by name, whatever their units.
+    pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
+        let all = || FUNCTION_FEATURES.iter().chain(ROUTED_FEATURES);
+        let unit = |name: &str| all().find(|f| f.name == name).map_or("", |feature| feature.unit);
+        Self::resolve(names.iter().map(|name| (*name, unit(name))))
+    }
+
+    /// The features, in order: name, unit, least and greatest value.
+    pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
+        self.0.iter().map(|f| (f.name, f.unit, f.min, f.max))
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends the row of `facts` on `provider` to `rows`.
+    pub fn encode(&self, facts: &FunctionFacts, provider: Provider, rows: &mut Vec<f32>) {
+        situation::encode(&self.0, Situation { facts, provider: Some(provider) }, rows);
+    }
+}
+
+/// The pair with the highest logit among those allowed; `None` when there is none.
+pub fn choose(logits: &[f32], mask: ActionMask) -> Option<Action> {
+    mask.best(logits).and_then(Action::from_index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn index_and_action_are_one_to_one() {
+        for index in 0..ACTIONS {
+            assert_eq!(Action::from_index(index).map(Action::index), Some(index));
+        }
+        assert_eq!(Action::from_index(ACTIONS), None);
+    }
+}
