@@ -2,20 +2,32 @@
 //!
 //! This room is pure: no async, no clock, no I/O, no randomness. The same input gives the same bits.
 
+pub mod carbon;
+pub mod cold_start;
+mod estimate;
 mod fault;
 mod function;
+pub mod latency;
 mod memory;
+mod objective;
 mod placement;
+pub mod price;
 mod provider;
 mod region;
+pub mod scaling;
 mod time;
 mod units;
 
+pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, TYPICAL_P95_OVER_MEAN, estimate};
 pub use fault::FaultKind;
 pub use function::{FunctionId, FunctionIdError};
 pub use memory::MemoryTier;
+pub use objective::{
+    CandidateRange, DEFAULT_SLA_MS, Objective, RewardParts, Weights, WeightsError,
+};
 pub use placement::Placement;
 pub use provider::Provider;
 pub use region::Region;
+pub use scaling::TYPICAL_CPU_SHARE;
 pub use time::UtcTime;
 pub use units::{GramsCo2e, Megabytes, Millis, Usd};

@@ -1,0 +1,271 @@
+//! Greenhouse gas of one invocation: operational (processor, memory, network at the grid's intensity) and embodied.
+//!
+//! Power, PUE, memory and network constants: Cloud Carbon Footprint (`cloud-carbon-footprint/cloud-carbon-footprint`,
+//! footprint estimation constants, as of 2022-06 to 2023-05). What a warm, idle instance burns between invocations is not counted.
+
+use crate::{GramsCo2e, Placement, Provider, Region, UtcTime, price, scaling};
+
+/// The grid of a place: mean intensity and its shape over the day.
+struct Grid {
+    /// Mean of 2021 to 2024 in gCO2e/kWh.
+    mean: f64,
+    /// Mean of each UTC hour over the mean of all hours.
+    by_hour: [f64; 24],
+}
+
+// Derived from the hourly series of Electricity Maps ("Hourly Carbon Intensity Data", version of 2025-01-27; as stored in
+// `atlarge-research/opendc-traces`), 35,064 hours from 2021-01-01 to 2024-12-31 per zone: the mean of all hours, and for each UTC hour
+// of the day the mean of its 1,461 values over that mean, rounded to three decimals. The series itself is not part of this project.
+
+/// Zone US-MIDA-PJM: Virginia.
+#[rustfmt::skip]
+const VIRGINIA: Grid = Grid {
+    mean: 411.0,
+    by_hour: [
+        1.036, 1.039, 1.035, 1.021, 0.999, 0.981, 0.971, 0.964, 0.964, 0.971, 0.983, 0.992,
+        0.996, 0.997, 0.998, 1.000, 1.000, 0.999, 0.998, 0.997, 0.999, 1.008, 1.020, 1.031,
+    ],
+};
+/// Zone US-NW-PACW: AWS in Oregon (Umatilla, Morrow).
+#[rustfmt::skip]
+const OREGON_PACIFICORP: Grid = Grid {
+    mean: 248.2,
+    by_hour: [
+        0.874, 0.875, 0.890, 0.921, 0.964, 1.040, 1.097, 1.144, 1.169, 1.180, 1.177, 1.163,
+        1.113, 1.031, 0.999, 0.980, 0.954, 0.936, 0.930, 0.922, 0.918, 0.912, 0.909, 0.900,
+    ],
+};
+/// Zone US-NW-GCPD: Azure in Quincy, Washington, among hydroelectric dams.
+#[rustfmt::skip]
+const WASHINGTON_GRANT_COUNTY: Grid = Grid {
+    mean: 48.5,
+    by_hour: [
+        0.814, 0.766, 0.778, 0.805, 0.856, 0.937, 1.022, 1.079, 1.143, 1.172, 1.173, 1.134,
+        1.046, 0.955, 0.951, 1.006, 1.045, 1.063, 1.074, 1.078, 1.082, 1.075, 1.031, 0.916,
+    ],
+};
+/// Zone US-NW-BPAT: GCP in The Dalles, Oregon.
+#[rustfmt::skip]
+const OREGON_BONNEVILLE: Grid = Grid {
+    mean: 114.2,
+    by_hour: [
+        0.861, 0.824, 0.832, 0.863, 0.911, 0.991, 1.061, 1.111, 1.145, 1.165, 1.169, 1.152,
+        1.094, 1.001, 0.969, 0.976, 0.981, 0.987, 0.994, 0.996, 0.997, 0.991, 0.976, 0.953,
+    ],
+};
+/// Zone IE: AWS and Azure in Dublin.
+#[rustfmt::skip]
+const IRELAND: Grid = Grid {
+    mean: 398.1,
+    by_hour: [
+        0.954, 0.945, 0.937, 0.938, 0.947, 0.967, 0.994, 1.024, 1.043, 1.044, 1.034, 1.018,
+        1.004, 0.994, 0.988, 0.996, 1.019, 1.044, 1.056, 1.051, 1.038, 1.014, 0.985, 0.965,
+    ],
+};
+/// Zone BE: GCP in Saint-Ghislain.
+#[rustfmt::skip]
+const BELGIUM: Grid = Grid {
+    mean: 168.7,
+    by_hour: [
+        0.977, 0.955, 0.938, 0.947, 0.976, 1.013, 1.029, 1.012, 0.983, 0.937, 0.905, 0.880,
+        0.870, 0.880, 0.907, 0.961, 1.040, 1.119, 1.157, 1.157, 1.151, 1.145, 1.060, 1.000,
+    ],
+};
+/// Zone SG.
+#[rustfmt::skip]
+const SINGAPORE: Grid = Grid {
+    mean: 489.2,
+    by_hour: [
+        1.000, 0.989, 0.980, 0.974, 0.971, 0.971, 0.977, 0.984, 0.992, 1.001, 1.007, 1.009,
+        1.011, 1.012, 1.012, 1.012, 1.013, 1.013, 1.013, 1.013, 1.013, 1.013, 1.011, 1.009,
+    ],
+};
+
+const fn grid(provider: Provider, region: Region) -> &'static Grid {
+    match (region, provider) {
+        (Region::UsEast, _) => &VIRGINIA,
+        (Region::UsWest, Provider::Aws) => &OREGON_PACIFICORP,
+        (Region::UsWest, Provider::Azure) => &WASHINGTON_GRANT_COUNTY,
+        (Region::UsWest, Provider::Gcp) => &OREGON_BONNEVILLE,
+        (Region::EuWest, Provider::Gcp) => &BELGIUM,
+        (Region::EuWest, _) => &IRELAND,
+        (Region::ApSoutheast, _) => &SINGAPORE,
+    }
+}
+
+/// What a provider's machines draw and what they took to make.
+struct Machines {
+    /// Watts per vCPU when idle.
+    idle_watts: f64,
+    /// Watts per vCPU at full load.
+    full_watts: f64,
+    /// gCO2e for making the server, per vCPU and hour of its life of four years (35,040 h).
+    embodied_per_vcpu_hour: f64,
+}
+
+// Embodied: total of a typical general-purpose server in `cloud-carbon-footprint/cloud-carbon-coefficients`, `output/coefficients-{aws,azure,
+// gcp}-embodied*.csv` (m5 1610.79 kg, D96a v4 1560.79 kg, n2-standard-128 1888.46 kg), spread over its vCPUs and life as in the Software
+// Carbon Intensity specification: M = TE * (time reserved / expected life) * (resources reserved / total resources).
+const MACHINES: [Machines; 3] = [
+    Machines {
+        idle_watts: 0.74,
+        full_watts: 3.5,
+        embodied_per_vcpu_hour: 1_610_790.0 / 96.0 / SERVER_LIFE_HOURS,
+    },
+    Machines {
+        idle_watts: 0.74,
+        full_watts: 3.54,
+        embodied_per_vcpu_hour: 1_560_790.0 / 96.0 / SERVER_LIFE_HOURS,
+    },
+    Machines {
+        idle_watts: 0.68,
+        full_watts: 4.11,
+        embodied_per_vcpu_hour: 1_888_460.0 / 128.0 / SERVER_LIFE_HOURS,
+    },
+];
+const SERVER_LIFE_HOURS: f64 = 35_040.0;
+
+const AWS_PUE: f64 = 1.135;
+const AZURE_PUE: f64 = 1.185;
+/// By region; Oregon has no figure of its own and takes Google's average.
+const GCP_PUE: [f64; 4] = [1.08, 1.10, 1.09, 1.13];
+
+const MEMORY_KWH_PER_GB_HOUR: f64 = 0.000_392;
+const NETWORK_KWH_PER_GB: f64 = 0.001;
+const MS_PER_HOUR: f64 = 3_600_000.0;
+const WATTS_PER_KILOWATT: f64 = 1000.0;
+const MB_PER_GB: f64 = 1024.0;
+const BYTES_PER_GB: f64 = 1e9;
+
+/// One run, as far as its energy is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Time the run takes on the placement, in ms.
+    pub duration_ms: f64,
+    /// Share of a run at full speed that waits for the processor, 0 to 1 (see [`crate::TYPICAL_CPU_SHARE`]).
+    pub cpu_share: f64,
+    /// Memory the run uses, in MB.
+    pub memory_used_mb: f64,
+    /// Bytes that leave or enter the region for this run.
+    pub network_bytes: f64,
+}
+
+/// Intensity of the grid behind a provider's region at that hour, in gCO2e/kWh.
+pub fn grid_intensity(provider: Provider, region: Region, at: UtcTime) -> f64 {
+    let grid = grid(provider, region);
+    grid.mean * grid.by_hour[at.hour() as usize % 24]
+}
+
+/// Mean intensity of the grid behind a provider's region over 2021 to 2024, in gCO2e/kWh.
+pub fn mean_grid_intensity(provider: Provider, region: Region) -> f64 {
+    grid(provider, region).mean
+}
+
+/// Energy of one run including the data centre's overhead (PUE), in kWh: idle power of the processors that are reserved, the rest of their
+/// power while they are busy, and memory; network on top.
+pub fn energy_kwh(placement: Placement, run: Run) -> f64 {
+    let machines = &MACHINES[placement.provider.index()];
+    let hours = run.duration_ms.max(0.0) / MS_PER_HOUR;
+    let allotted = scaling::allotted_vcpus(placement, run.memory_used_mb);
+    let busy = scaling::usable_vcpus(placement, run.memory_used_mb)
+        * scaling::busy_share(placement, run.cpu_share);
+    let watts = allotted * machines.idle_watts + busy * (machines.full_watts - machines.idle_watts);
+    let gigabytes = reserved_megabytes(placement, run.memory_used_mb) / MB_PER_GB;
+    let inside = hours * (watts / WATTS_PER_KILOWATT + gigabytes * MEMORY_KWH_PER_GB_HOUR);
+    inside * pue(placement) + run.network_bytes.max(0.0) / BYTES_PER_GB * NETWORK_KWH_PER_GB
+}
+
+/// The share of making the server that falls on one run.
+pub fn embodied(placement: Placement, run: Run) -> GramsCo2e {
+    let vcpu_hours = run.duration_ms.max(0.0) / MS_PER_HOUR
+        * scaling::allotted_vcpus(placement, run.memory_used_mb);
+    GramsCo2e::new(vcpu_hours * MACHINES[placement.provider.index()].embodied_per_vcpu_hour)
+}
+
+/// Operational and embodied gas of one run that starts at `at`.
+pub fn footprint(placement: Placement, run: Run, at: UtcTime) -> GramsCo2e {
+    let intensity = grid_intensity(placement.provider, placement.region, at);
+    GramsCo2e::new(energy_kwh(placement, run) * intensity) + embodied(placement, run)
+}
+
+const fn pue(placement: Placement) -> f64 {
+    match placement.provider {
+        Provider::Aws => AWS_PUE,
+        Provider::Azure => AZURE_PUE,
+        Provider::Gcp => GCP_PUE[placement.region.index()],
+    }
+}
+
+/// Memory kept for one invocation, in MB: what is configured, on Azure what is billed.
+fn reserved_megabytes(placement: Placement, memory_used_mb: f64) -> f64 {
+    match placement.provider {
+        Provider::Azure => price::azure_billed_megabytes(memory_used_mb),
+        Provider::Aws | Provider::Gcp => f64::from(placement.memory.megabytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryTier;
+
+    fn midnight_plus(hours: i64) -> UtcTime {
+        UtcTime::from_unix_seconds(hours * 3600)
+    }
+
+    const RUN: Run =
+        Run { duration_ms: 1000.0, cpu_share: 1.0, memory_used_mb: 100.0, network_bytes: 0.0 };
+
+    #[test]
+    fn daily_profiles_average_to_one() {
+        for provider in Provider::ALL {
+            for region in Region::ALL {
+                let sum: f64 =
+                    (0..24).map(|h| grid_intensity(provider, region, midnight_plus(h))).sum();
+                let mean = mean_grid_intensity(provider, region);
+                assert!((sum / 24.0 / mean - 1.0).abs() < 2e-4, "{provider} {region}");
+            }
+        }
+    }
+
+    #[test]
+    fn oregon_is_dirtiest_at_night_when_its_rivers_and_sun_rest() {
+        let at = |h| grid_intensity(Provider::Aws, Region::UsWest, midnight_plus(h));
+        assert!((at(9) - 248.2 * 1.180).abs() < 1e-9);
+        assert!(at(9) > at(21));
+    }
+
+    #[test]
+    fn one_busy_second_on_a_lambda_by_hand() {
+        // 1769 MB would be one vCPU; 2048 MB is 1.1577. Idle 0.8567 W, busy 2.76 W, memory 2 GB: 0.784 W.
+        let placement = Placement {
+            provider: Provider::Aws,
+            region: Region::UsEast,
+            memory: MemoryTier::Mb2048,
+        };
+        let watts = 2048.0 / 1769.0 * 0.74 + 2.76 + 2.0 * 0.392;
+        let expected = watts / 1000.0 / 3600.0 * 1.135;
+        assert!((energy_kwh(placement, RUN) / expected - 1.0).abs() < 1e-12);
+        let embodied_g = 1_610_790.0 / 96.0 / 35_040.0 / 3600.0 * 2048.0 / 1769.0;
+        assert!((embodied(placement, RUN).get() / embodied_g - 1.0).abs() < 1e-12);
+        let total = footprint(placement, RUN, midnight_plus(15)).get();
+        assert!((total / (expected * 411.0 + embodied_g) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn washington_is_the_cleanest_place_and_a_gigabyte_costs_a_watt_hour() {
+        for provider in Provider::ALL {
+            for region in Region::ALL {
+                let here = mean_grid_intensity(provider, region);
+                assert!(here >= mean_grid_intensity(Provider::Azure, Region::UsWest));
+            }
+        }
+        let placement = Placement {
+            provider: Provider::Gcp,
+            region: Region::EuWest,
+            memory: MemoryTier::Mb128,
+        };
+        let idle = Run { duration_ms: 0.0, network_bytes: 1e9, ..RUN };
+        assert_eq!(energy_kwh(placement, idle), 0.001);
+    }
+}
