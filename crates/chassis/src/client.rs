@@ -1,0 +1,155 @@
+//! Channels to other gRPC servers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::config::{Documented, Help, Invalid};
+
+/// How connections to another server are made and kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientConfig {
+    /// Time a connection may take to be established.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Time after which a silent connection is pinged, in use or not.
+    #[serde(with = "humantime_serde")]
+    pub keepalive_interval: Duration,
+    /// Time a ping may stay unanswered before the connection is closed.
+    #[serde(with = "humantime_serde")]
+    pub keepalive_timeout: Duration,
+    /// HTTP/2 flow-control window of one stream, in bytes.
+    pub stream_window_bytes: u32,
+    /// HTTP/2 flow-control window of a connection, in bytes.
+    pub connection_window_bytes: u32,
+    /// Let the windows follow the measured bandwidth-delay product instead.
+    pub adaptive_window: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            keepalive_interval: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(5),
+            stream_window_bytes: 4 << 20,
+            connection_window_bytes: 16 << 20,
+            adaptive_window: false,
+        }
+    }
+}
+
+impl Documented for ClientConfig {
+    fn help() -> Help {
+        Help::of(&[
+            ("connect_timeout", "Time a connection may take to be established"),
+            ("keepalive_interval", "Silence after which the connection is pinged"),
+            ("keepalive_timeout", "Time a ping may stay unanswered"),
+            ("stream_window_bytes", "HTTP/2 flow-control window of a stream, in bytes"),
+            ("connection_window_bytes", "HTTP/2 flow-control window of a connection, in bytes"),
+            ("adaptive_window", "Let the windows follow the measured bandwidth and delay"),
+        ])
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        // RFC 9113, 6.9.1: a window is at most 2^31 - 1 octets.
+        const MAX_WINDOW: u32 = i32::MAX as u32;
+        for (name, window) in [
+            ("stream_window_bytes", self.stream_window_bytes),
+            ("connection_window_bytes", self.connection_window_bytes),
+        ] {
+            if window == 0 || window > MAX_WINDOW {
+                return Err(Invalid::new(name, format!("must be from 1 to {MAX_WINDOW}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why there can be no channel to an endpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The text is not an address of a server.
+    #[error("{endpoint:?} is not an endpoint; write host:port or http://host:port")]
+    Endpoint {
+        /// The text.
+        endpoint: String,
+        /// What is wrong with it.
+        #[source]
+        source: Option<tonic::transport::Error>,
+    },
+    /// The scheme asks for what this build cannot do.
+    #[error("{endpoint:?} asks for {scheme}, which this build does not speak; write http://")]
+    Scheme {
+        /// The text.
+        endpoint: String,
+        /// Its scheme.
+        scheme: String,
+    },
+}
+
+/// A channel to `endpoint` (`host:port` or `http://host:port`) that connects when it is first used
+/// and again whenever the connection was lost.
+///
+/// The channel sets no timeout of its own: tonic's answers `CANCELLED`. Use a
+/// [`Deadline`](crate::Deadline) around the call.
+///
+/// # Errors
+/// [`ClientError`] if the text is not such an endpoint. An unreachable server is no error here: the
+/// first call says `UNAVAILABLE`.
+pub fn channel(endpoint: &str, config: &ClientConfig) -> Result<Channel, ClientError> {
+    let text = endpoint.trim();
+    let uri = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let bad = |source| ClientError::Endpoint { endpoint: endpoint.to_owned(), source };
+    let target = Endpoint::from_shared(uri).map_err(|source| bad(Some(source)))?;
+    match (target.uri().scheme_str(), target.uri().port()) {
+        (Some("http"), Some(_)) => {}
+        (Some("http"), None) | (None, _) => return Err(bad(None)),
+        (Some(scheme), _) => {
+            let scheme = scheme.to_owned();
+            return Err(ClientError::Scheme { endpoint: endpoint.to_owned(), scheme });
+        }
+    }
+    Ok(target
+        .connect_timeout(config.connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(config.keepalive_interval)
+        .keep_alive_timeout(config.keepalive_timeout)
+        // A layer's stream may be silent for minutes; a dead one must be noticed before it is used.
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(config.stream_window_bytes)
+        .initial_connection_window_size(config.connection_window_bytes)
+        .http2_adaptive_window(config.adaptive_window)
+        .connect_lazy())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn hosts_with_ports_are_endpoints() {
+        for endpoint in ["127.0.0.1:50051", "http://strategic:50051", " [::1]:50051 "] {
+            channel(endpoint, &ClientConfig::default()).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_refused_with_what_to_write() {
+        for endpoint in ["", "strategic", "http://", "50051", "host:port:50051", "a b:50051"] {
+            let error = channel(endpoint, &ClientConfig::default()).unwrap_err();
+            assert!(error.to_string().contains("host:port"), "{endpoint}: {error}");
+        }
+        let error = channel("https://strategic:50051", &ClientConfig::default()).unwrap_err();
+        assert!(error.to_string().contains("https"), "{error}");
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        crate::assert_documented::<ClientConfig>();
+    }
+}

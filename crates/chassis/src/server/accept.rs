@@ -1,0 +1,98 @@
+//! Listeners, and connections taken from them one at a time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ServerError;
+
+/// Time to wait when the process has no file descriptor left: some may be closed by then.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let refused = |source| ServerError::Bind { setting, address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let local = listener.local_addr().map_err(refused)?;
+    Ok((listener, local))
+}
+
+/// A listener that has at most so many connections open.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    name: &'static str,
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    max_connections: usize,
+}
+
+/// A connection, and the place it holds until it is dropped.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) remote: SocketAddr,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+impl Acceptor {
+    pub(super) fn new(name: &'static str, listener: TcpListener, max_connections: usize) -> Self {
+        let places = Arc::new(Semaphore::new(max_connections));
+        Self { name, listener, places, max_connections }
+    }
+
+    /// The next connection. Errors of single connections and of a process that is short of file
+    /// descriptors are waited out. Nothing is lost if the future is dropped.
+    pub(super) async fn accept(&self) -> Accepted {
+        let place = self.place().await;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, remote)) => {
+                    // Small messages that answer each other: Nagle's algorithm only delays them.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "connection lost before it was served");
+                        continue;
+                    }
+                    let local = stream.local_addr().ok();
+                    return Accepted { stream, local, remote, place };
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, listener = self.name, "cannot accept, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn place(&self) -> OwnedSemaphorePermit {
+        if self.places.available_permits() == 0 {
+            tracing::warn!(
+                listener = self.name,
+                max_connections = self.max_connections,
+                "as many connections as allowed, the next waits"
+            );
+        }
+        match Arc::clone(&self.places).acquire_owned().await {
+            Ok(place) => place,
+            // Nobody closes the semaphore; a server without places would wait for ever as well.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

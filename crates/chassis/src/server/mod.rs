@@ -1,0 +1,187 @@
+//! The gRPC server and the admin server: bound first, ready last, drained within one budget.
+
+mod accept;
+mod admin;
+mod admission;
+mod answer;
+mod connection;
+mod deadline;
+mod health;
+mod methods;
+mod panics;
+mod services;
+mod stack;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::config::{AdminConfig, GrpcConfig};
+use crate::drain::Drain;
+use crate::metrics::{Metrics, RpcMetrics};
+use accept::Acceptor;
+use connection::Connections;
+
+pub use health::HealthHandle;
+pub(crate) use methods::MethodTable;
+pub use services::Services;
+
+/// Why a server could not be started or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A listener could not be bound.
+    #[error("{setting} {address} cannot be bound")]
+    Bind {
+        /// The setting that names the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not: usually another process has it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A descriptor set is not one.
+    #[error("a file descriptor set cannot be decoded; pass the bytes the code generator wrote")]
+    Descriptors(#[source] prost::DecodeError),
+    /// Reflection does not accept the descriptors.
+    #[error("reflection cannot be built from the file descriptor sets")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// A service is served that no descriptor set describes.
+    #[error("service {0} is in none of the file descriptor sets")]
+    Undescribed(&'static str),
+    /// The grace budget was over before everything accepted was answered.
+    #[error("the grace budget ended with {in_flight} accepted requests unanswered")]
+    Cut {
+        /// How many.
+        in_flight: usize,
+    },
+}
+
+/// Both listeners, bound, and the admin server, answering.
+///
+/// From [`bind`](Self::bind) on the admin server says live and not ready; calls to the gRPC
+/// listener wait in the backlog until [`serve`](Self::serve). Ready is what the binary says through
+/// the [`HealthHandle`].
+#[derive(Debug)]
+pub struct Server {
+    config: GrpcConfig,
+    grpc: Acceptor,
+    grpc_address: SocketAddr,
+    admin_address: SocketAddr,
+    health: HealthHandle,
+    metrics: Metrics,
+    drain: Drain,
+    admin: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    /// Binds the gRPC and the admin listener, logs where they are, and starts the admin server.
+    ///
+    /// # Errors
+    /// [`ServerError::Bind`] with the address that cannot be had.
+    pub async fn bind(
+        grpc: &GrpcConfig,
+        admin: &AdminConfig,
+        metrics: &Metrics,
+        drain: &Drain,
+    ) -> Result<Self, ServerError> {
+        let (listener, grpc_address) = accept::bind("grpc.listen", grpc.listen).await?;
+        let (admin_listener, admin_address) = accept::bind("admin.listen", admin.listen).await?;
+        tracing::info!(grpc = %grpc_address, admin = %admin_address, "listening");
+        let health = HealthHandle::new();
+        let admin = admin::spawn(admin_listener, health.clone(), metrics.clone());
+        Ok(Self {
+            config: grpc.clone(),
+            grpc: Acceptor::new("grpc", listener, grpc.max_connections),
+            grpc_address,
+            admin_address,
+            health,
+            metrics: metrics.clone(),
+            drain: drain.clone(),
+            admin: AbortOnDropHandle::new(admin),
+        })
+    }
+
+    /// The address gRPC clients connect to.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// The address of the admin server.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The switch for readiness.
+    #[must_use]
+    pub fn health(&self) -> HealthHandle {
+        self.health.clone()
+    }
+
+    /// Serves `services`, health and reflection until the drain is over.
+    ///
+    /// The drain: at once not ready, for gRPC health and `/readyz` alike; calls are still taken
+    /// for the settle time; then no new connections or calls, while those in progress are answered;
+    /// then, shortly before the grace budget is over, the cut.
+    ///
+    /// # Errors
+    /// [`ServerError`] for descriptors that do not fit the services, and [`ServerError::Cut`] if
+    /// accepted work was left when the budget was over. Streams that were merely open do not count.
+    pub async fn serve(self, services: Services) -> Result<(), ServerError> {
+        let methods = Arc::new(services.methods()?);
+        let routes = services.routes(&self.health).await?;
+        let stop = CancellationToken::new();
+        let cut = CancellationToken::new();
+        let service = stack::build(
+            routes,
+            stack::Parts {
+                rpc: RpcMetrics::register(&self.metrics, &methods),
+                methods,
+                max_concurrent_calls: self.config.max_concurrent_calls,
+                drain: self.drain.clone(),
+                stop: stop.clone(),
+            },
+        );
+        let connections = Connections {
+            http: connection::http2(&self.config),
+            first_byte_timeout: self.config.first_byte_timeout,
+            open: self.metrics.connections.clone(),
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+            cut: cut.clone(),
+        };
+        let tasks = connections.tasks.clone();
+        let accepting = tokio::spawn(connections.accept(self.grpc, service));
+
+        self.drain.started().await;
+        self.health.drain().await;
+        tokio::time::sleep(self.drain.settle_remaining()).await;
+        stop.cancel();
+        // The listener is closed before connections are counted: none slips in between.
+        let _ = accepting.await;
+        tasks.close();
+        let answered = async {
+            tasks.wait().await;
+            self.drain.idle().await;
+        };
+        let in_time = tokio::time::timeout(self.drain.cut_remaining(), answered).await.is_ok();
+        let in_flight = self.drain.in_flight();
+        if !in_time {
+            tracing::warn!(connections = tasks.len(), in_flight, "cutting connections");
+            cut.cancel();
+            // Each task ends at its next poll; a second is for a very busy machine.
+            let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
+        }
+        drop(self.admin);
+        match in_flight {
+            0 => Ok(()),
+            in_flight => Err(ServerError::Cut { in_flight }),
+        }
+    }
+}
