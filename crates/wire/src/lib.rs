@@ -1,1 +1,18 @@
-//! stub
+//! The contract in Rust: generated messages and services, and their translation to the domain.
+//!
+//! Only this room, and the thin adapters of the processes, touch generated types. It makes no decision.
+
+mod convert;
+mod fault;
+pub mod pb;
+mod violations;
+
+pub use convert::{
+    estimate_to_pb, memory_from_pb, placement_from_pb, placement_to_pb, provider_from_pb,
+    provider_to_pb, region_from_pb, region_to_pb, time_from_pb, time_to_pb,
+};
+pub use fault::{Fault, FieldViolation};
+pub use violations::Violations;
+
+/// Every message and service of `strata.v1`, with comments, as an encoded `FileDescriptorSet`: for reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
