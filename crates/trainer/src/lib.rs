@@ -1,1 +1,10 @@
-//! stub
+//! Offline: fits the three networks on the simulator, writes them as ONNX, proves that ONNX Runtime computes the same, and publishes them
+//! with a manifest.
+//!
+//! Nothing here runs while decisions are served.
+
+#![forbid(unsafe_code)]
+
+pub mod nets;
+pub mod onnx;
+pub mod scaling;

@@ -1,0 +1,264 @@
+//! Builds an ONNX graph node by node; the same calls give the same bytes.
+
+use anyhow::{Context, Result, ensure};
+use prost::Message;
+
+use super::proto::attribute_proto::AttributeType;
+use super::proto::tensor_proto::DataType;
+use super::proto::tensor_shape_proto::{Dimension, dimension};
+use super::proto::type_proto;
+use super::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto,
+};
+
+/// LayerNormalization exists from operator set 17 on.
+const OPSET: i64 = 17;
+/// The IR version that belongs to operator set 17.
+const IR_VERSION: i64 = 8;
+
+/// One axis of an input or output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axis {
+    /// Any number of rows; written as the symbol `batch`.
+    Batch,
+    /// A fixed size.
+    Fixed(usize),
+}
+
+/// A value flowing through the graph: an input, an initializer, or the output of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value(String);
+
+impl Value {
+    /// The empty name, with which ONNX leaves out an optional operand.
+    pub fn absent() -> Self {
+        Self(String::new())
+    }
+}
+
+/// An attribute of a node.
+#[derive(Debug, Clone, PartialEq)]
+enum Attribute {
+    Int(i64),
+    Float(f32),
+    Ints(Vec<i64>),
+}
+
+/// A graph under construction. All tensors are f32, except small i64 operands such as split sizes.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: GraphProto,
+}
+
+impl GraphBuilder {
+    /// An empty graph called `name`.
+    pub fn new(name: &str) -> Self {
+        Self { graph: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() } }
+    }
+
+    /// Declares a graph input of f32.
+    pub fn input(&mut self, name: &str, axes: &[Axis]) -> Value {
+        self.graph.input.push(value_info(name, axes));
+        Value(name.to_owned())
+    }
+
+    /// Declares `value` a graph output and gives it the name `name`.
+    ///
+    /// # Errors
+    /// When no node makes that value, or one already uses it as an operand or output.
+    pub fn output(&mut self, name: &str, value: &Value, axes: &[Axis]) -> Result<()> {
+        let slot = self
+            .graph
+            .node
+            .iter_mut()
+            .flat_map(|node| node.output.iter_mut())
+            .find(|output| **output == value.0)
+            .with_context(|| format!("no node makes the value for output {name}"))?;
+        name.clone_into(slot);
+        self.graph.output.push(value_info(name, axes));
+        Ok(())
+    }
+
+    /// Adds a constant f32 tensor in row-major order.
+    ///
+    /// # Errors
+    /// When the values do not fill the shape or one of them is not finite.
+    pub fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<Value> {
+        ensure!(
+            shape.iter().product::<usize>() == values.len(),
+            "initializer {name}: {} values do not fill {shape:?}",
+            values.len()
+        );
+        ensure!(
+            values.iter().all(|v| v.is_finite()),
+            "initializer {name} holds a non-finite value"
+        );
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Ok(self.initializer(name, shape, DataType::Float, raw))
+    }
+
+    fn integers(&mut self, name: &str, values: &[i64]) -> Value {
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(name, &[values.len()], DataType::Int64, raw)
+    }
+
+    fn initializer(&mut self, name: &str, shape: &[usize], kind: DataType, raw: Vec<u8>) -> Value {
+        self.graph.initializer.push(TensorProto {
+            dims: shape.iter().map(|&d| d as i64).collect(),
+            data_type: Some(kind as i32),
+            name: Some(name.to_owned()),
+            raw_data: Some(raw),
+        });
+        Value(name.to_owned())
+    }
+
+    /// `left op right` for the broadcasting operators Add, Sub, Mul, Div, Min and Max.
+    pub fn binary(&mut self, op: &str, name: &str, left: &Value, right: &Value) -> Value {
+        self.node(op, name, &[left, right], 1, &[]).remove(0)
+    }
+
+    /// `op(x)` for operators without attributes: Relu, Exp, Log.
+    pub fn unary(&mut self, op: &str, name: &str, x: &Value) -> Value {
+        self.node(op, name, &[x], 1, &[]).remove(0)
+    }
+
+    /// `x [batch, in] * weight^T + bias` with `weight` [out, in], as PyTorch stores it.
+    pub fn linear(&mut self, name: &str, x: &Value, weight: &Value, bias: &Value) -> Value {
+        self.node("Gemm", name, &[x, weight, bias], 1, &[("transB", Attribute::Int(1))]).remove(0)
+    }
+
+    /// Normalises the last axis.
+    pub fn layer_norm(
+        &mut self,
+        name: &str,
+        x: &Value,
+        affine: [&Value; 2],
+        epsilon: f32,
+    ) -> Value {
+        let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
+        self.node("LayerNormalization", name, &[x, affine[0], affine[1]], 1, &attributes).remove(0)
+    }
+
+    /// Cuts `x` [batch, columns] into pieces of `sizes` columns.
+    pub fn split_columns(&mut self, name: &str, x: &Value, sizes: &[usize]) -> Vec<Value> {
+        let sizes: Vec<i64> = sizes.iter().map(|&s| s as i64).collect();
+        let operand = self.integers(&format!("{name}.sizes"), &sizes);
+        self.node("Split", name, &[x, &operand], sizes.len(), &[("axis", Attribute::Int(1))])
+    }
+
+    /// Joins tensors of [batch, *] along the columns.
+    pub fn concat_columns(&mut self, name: &str, parts: &[&Value]) -> Value {
+        self.node("Concat", name, parts, 1, &[("axis", Attribute::Int(1))]).remove(0)
+    }
+
+    /// Reorders axes.
+    pub fn transpose(&mut self, name: &str, x: &Value, axes: &[usize]) -> Value {
+        let permutation = Attribute::Ints(axes.iter().map(|&a| a as i64).collect());
+        self.node("Transpose", name, &[x], 1, &[("perm", permutation)]).remove(0)
+    }
+
+    /// Drops the axis `axis`, which must have size 1.
+    pub fn squeeze(&mut self, name: &str, x: &Value, axis: usize) -> Value {
+        let axes = self.integers(&format!("{name}.axes"), &[axis as i64]);
+        self.node("Squeeze", name, &[x, &axes], 1, &[]).remove(0)
+    }
+
+    /// A forward LSTM over `x` [time, batch, in] with `operands` = W, R and B in ONNX gate order.
+    /// Returns the hidden state of every step [time, 1, batch, hidden] and the last one [1, batch, hidden].
+    ///
+    /// # Errors
+    /// When the node does not have both outputs.
+    pub fn lstm(
+        &mut self,
+        name: &str,
+        x: &Value,
+        operands: [&Value; 3],
+        hidden: usize,
+    ) -> Result<[Value; 2]> {
+        let inputs = [x, operands[0], operands[1], operands[2]];
+        let attributes = [("hidden_size", Attribute::Int(hidden as i64))];
+        let outputs = self.node("LSTM", name, &inputs, 2, &attributes);
+        outputs.try_into().ok().context("an LSTM node gives two outputs")
+    }
+
+    fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&Value],
+        outputs: usize,
+        attributes: &[(&str, Attribute)],
+    ) -> Vec<Value> {
+        let names: Vec<String> = match outputs {
+            1 => vec![format!("{name}.out")],
+            many => (0..many).map(|i| format!("{name}.out{i}")).collect(),
+        };
+        self.graph.node.push(NodeProto {
+            input: inputs.iter().map(|v| v.0.clone()).collect(),
+            output: names.clone(),
+            name: Some(name.to_owned()),
+            op_type: Some(op.to_owned()),
+            attribute: attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
+            domain: None,
+        });
+        names.into_iter().map(Value).collect()
+    }
+
+    /// The serialised model.
+    pub fn finish(self) -> Vec<u8> {
+        let model = ModelProto {
+            ir_version: Some(IR_VERSION),
+            opset_import: vec![OperatorSetIdProto {
+                domain: Some(String::new()),
+                version: Some(OPSET),
+            }],
+            producer_name: Some(env!("CARGO_PKG_NAME").to_owned()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            graph: Some(self.graph),
+            ..ModelProto::default()
+        };
+        model.encode_to_vec()
+    }
+}
+
+fn attribute(name: &str, value: &Attribute) -> AttributeProto {
+    let mut proto = AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() };
+    let kind = match value {
+        Attribute::Int(i) => {
+            proto.i = Some(*i);
+            AttributeType::Int
+        }
+        Attribute::Float(f) => {
+            proto.f = Some(*f);
+            AttributeType::Float
+        }
+        Attribute::Ints(ints) => {
+            proto.ints.clone_from(ints);
+            AttributeType::Ints
+        }
+    };
+    proto.r#type = Some(kind as i32);
+    proto
+}
+
+fn value_info(name: &str, axes: &[Axis]) -> ValueInfoProto {
+    let dim = axes
+        .iter()
+        .map(|axis| Dimension {
+            value: Some(match axis {
+                Axis::Batch => dimension::Value::DimParam("batch".to_owned()),
+                Axis::Fixed(size) => dimension::Value::DimValue(*size as i64),
+            }),
+        })
+        .collect();
+    let tensor = type_proto::Tensor {
+        elem_type: Some(DataType::Float as i32),
+        shape: Some(TensorShapeProto { dim }),
+    };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }),
+        doc_string: None,
+    }
+}
