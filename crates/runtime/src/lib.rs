@@ -1,1 +1,46 @@
-//! stub
+//! ONNX Runtime and nothing else: a repository of models, their manifests, sessions owned by
+//! threads, and the gathering of waiting rows into batches.
+//!
+//! This room knows named tensors of f32 and manifests; what the numbers mean it has never heard.
+//! It is the only user of `ort`.
+//!
+//! ```no_run
+//! use strata_runtime::{Batch, Model, ModelOptions, OnnxRuntime, Repository};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = OnnxRuntime::load(None)?;
+//! let files = Repository::open("models")?.load("strategic", None)?;
+//! let model = Model::start(&runtime, files, &ModelOptions::default())?;
+//! let batch = Batch { rows: 1, inputs: vec![vec![0.0; 14]], deadlines: Vec::new() };
+//! let inference = model.infer(batch).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod batcher;
+mod bounded_file;
+mod graph;
+mod library;
+mod manifest;
+mod model;
+mod options;
+mod provider;
+mod queue;
+mod repository;
+mod session;
+mod shape;
+
+pub use batch::{Batch, InferError, Inference, RowStatus};
+pub use graph::Mismatch;
+pub use library::{LoadError, OnnxRuntime};
+pub use manifest::{
+    DType, Data, Feature, GraphFile, Input, Manifest, ManifestError, Output, Scalar,
+};
+pub use model::{Model, StartError};
+pub use options::ModelOptions;
+pub use provider::{ExecutionProvider, UnknownProvider};
+pub use repository::{DEFAULT_GRAPH_LIMIT, ModelFiles, Repository, RepositoryError, sha256_hex};
+pub use shape::Shape;

@@ -1,0 +1,73 @@
+use std::time::{Duration, Instant};
+
+/// Rows to run: for every input of the manifest, in its order, one row-major buffer.
+///
+/// Values are taken as they are; whether NaN or infinity makes sense is the caller's to decide.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Number of rows, at least 1.
+    pub rows: usize,
+    /// One buffer per input, each of `rows` times the input's row length.
+    pub inputs: Vec<Vec<f32>>,
+    /// When a row stops being worth running; empty, or one entry per row.
+    pub deadlines: Vec<Option<Instant>>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inference {
+    /// One row-major buffer per output, in the manifest's order, each of as many rows as the batch
+    /// had. The values of an expired row are NaN.
+    pub outputs: Vec<Vec<f32>>,
+    /// What became of each row.
+    pub rows: Vec<RowStatus>,
+    /// From the call to the start of the first run that held a row of this batch.
+    pub queue: Duration,
+    /// Time in the graph, over all runs that held rows of this batch.
+    pub run: Duration,
+    /// Rows in the first run that held a row of this batch, those of other callers included; 0 if
+    /// every row had expired.
+    pub batch_size: usize,
+}
+
+/// What became of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowStatus {
+    /// It was run and every value of its outputs is finite.
+    Done,
+    /// Its deadline passed before it was run; it was not run.
+    Expired,
+    /// It was run and an output holds NaN or an infinity.
+    NonFinite,
+}
+
+/// Why a batch was not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InferError {
+    /// The buffers are not those of the manifest's inputs.
+    #[error("the batch does not fit the model: {0}")]
+    Shape(String),
+    /// More rows than the queue can ever hold: split the batch.
+    #[error(
+        "a batch of {rows} rows is larger than the queue of {limit} rows; send fewer at a time"
+    )]
+    TooManyRows {
+        /// Rows of the batch.
+        rows: usize,
+        /// The queue's limit, in rows.
+        limit: usize,
+    },
+    /// No room for the batch now; try again later.
+    #[error("the queue of {limit} rows is full; try again later")]
+    QueueFull {
+        /// The queue's limit, in rows.
+        limit: usize,
+    },
+    /// The model was stopped.
+    #[error("the model has been stopped")]
+    Stopped,
+    /// The graph could not be run on these rows. Other batches are not affected.
+    #[error("running the graph failed: {0}")]
+    Run(String),
+}

@@ -1,0 +1,204 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crate::batch::{InferError, Inference, RowStatus};
+use crate::queue::{Job, Queue};
+
+/// Something that runs a graph on `rows` rows: a session, or a stand-in for one in a test.
+pub(crate) trait RunBatch: Send + 'static {
+    /// Runs the graph. `inputs` are row-major in the manifest's order; `outputs` come empty and
+    /// leave holding one row-major buffer each.
+    fn run(
+        &mut self,
+        rows: usize,
+        inputs: &[Vec<f32>],
+        outputs: &mut [Vec<f32>],
+    ) -> Result<(), String>;
+}
+
+/// Values per row of every input and output, in the manifest's order.
+#[derive(Clone, Debug)]
+pub(crate) struct RowLayout {
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) outputs: Vec<usize>,
+}
+
+/// What an owner thread does: gathers the rows of waiting jobs, runs them together, and hands every
+/// job its own rows back. Its buffers are used again for every run.
+pub(crate) struct Batcher<R> {
+    runner: R,
+    layout: RowLayout,
+    max_batch: usize,
+    inputs: Vec<Vec<f32>>,
+    outputs: Vec<Vec<f32>>,
+    /// Where each row of the current run came from, in order: job, row of the job.
+    slots: Vec<(usize, usize)>,
+}
+
+impl<R: RunBatch> Batcher<R> {
+    pub(crate) fn new(runner: R, layout: RowLayout, max_batch: usize) -> Batcher<R> {
+        let inputs = vec![Vec::new(); layout.inputs.len()];
+        let outputs = vec![Vec::new(); layout.outputs.len()];
+        Batcher { runner, layout, max_batch, inputs, outputs, slots: Vec::new() }
+    }
+
+    /// Answers jobs until the queue is closed and empty.
+    pub(crate) fn serve(mut self, queue: &Queue) {
+        let mut jobs = Vec::new();
+        while queue.take(self.max_batch, &mut jobs) {
+            self.answer(jobs.drain(..));
+        }
+    }
+
+    /// Runs the graph on rows of ones, for warm-up: every output must be finite.
+    pub(crate) fn try_ones(&mut self, rows: usize) -> Result<(), String> {
+        for (buffer, width) in self.inputs.iter_mut().zip(&self.layout.inputs) {
+            buffer.clear();
+            buffer.resize(rows * width, 1.0);
+        }
+        self.run(rows)?;
+        match self.outputs.iter().position(|output| !output.iter().all(|v| v.is_finite())) {
+            Some(index) => Err(format!("output {index} of a row of ones is not finite")),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, jobs: impl Iterator<Item = Job>) {
+        let mut work: Vec<Work> = jobs.map(|job| Work::new(job, &self.layout)).collect();
+        if let Err(failure) = self.run_all(&mut work) {
+            if work.len() == 1 {
+                work.iter_mut().for_each(|only| only.failure = Some(failure.clone()));
+            } else {
+                // One job's rows may have failed all of them: each is run alone, once.
+                for alone in &mut work {
+                    alone.failure = self.run_all(std::slice::from_mut(alone)).err();
+                }
+            }
+        }
+        work.into_iter().for_each(Work::finish);
+    }
+
+    /// Runs all rows of all jobs, at most `max_batch` at a time.
+    fn run_all(&mut self, work: &mut [Work]) -> Result<(), String> {
+        let mut next = (0, 0);
+        loop {
+            let started = Instant::now();
+            next = self.gather(work, next, started);
+            if self.slots.is_empty() {
+                return Ok(());
+            }
+            self.run(self.slots.len())?;
+            self.scatter(work, started, started.elapsed());
+        }
+    }
+
+    /// Copies the next rows still worth running into the input buffers, from `next` (job, row) on;
+    /// returns where to go on.
+    fn gather(&mut self, work: &[Work], next: (usize, usize), now: Instant) -> (usize, usize) {
+        self.slots.clear();
+        self.inputs.iter_mut().for_each(Vec::clear);
+        let (mut index, mut row) = next;
+        while let Some(entry) = work.get(index) {
+            if entry.job.answer.is_closed() {
+                (index, row) = (index + 1, 0);
+                continue;
+            }
+            while row < entry.job.batch.rows {
+                if self.slots.len() == self.max_batch {
+                    return (index, row);
+                }
+                if !entry.expired(row, now) {
+                    self.slots.push((index, row));
+                    let buffers = self.inputs.iter_mut().zip(&entry.job.batch.inputs);
+                    for ((buffer, input), width) in buffers.zip(&self.layout.inputs) {
+                        buffer.extend_from_slice(&input[row * width..(row + 1) * width]);
+                    }
+                }
+                row += 1;
+            }
+            (index, row) = (index + 1, 0);
+        }
+        (index, row)
+    }
+
+    /// One run on what the input buffers hold. A panic inside becomes an error.
+    fn run(&mut self, rows: usize) -> Result<(), String> {
+        self.outputs.iter_mut().for_each(Vec::clear);
+        let (runner, inputs, outputs) = (&mut self.runner, &self.inputs, &mut self.outputs);
+        // Every buffer is cleared before it is used again, so nothing half-done is seen later.
+        catch_unwind(AssertUnwindSafe(|| runner.run(rows, inputs, outputs)))
+            .unwrap_or_else(|_| Err("it panicked".to_owned()))?;
+        for (index, (output, width)) in self.outputs.iter().zip(&self.layout.outputs).enumerate() {
+            if output.len() != rows * width {
+                return Err(format!(
+                    "output {index} holds {} values for {rows} rows of {width}",
+                    output.len()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the outputs of the run back to the jobs that its rows came from.
+    fn scatter(&self, work: &mut [Work], started: Instant, run: Duration) {
+        let mut current = None;
+        for (slot, &(index, row)) in self.slots.iter().enumerate() {
+            let entry = &mut work[index];
+            if current != Some(index) {
+                current = Some(index);
+                entry.result.run += run;
+                if entry.result.batch_size == 0 {
+                    entry.result.batch_size = self.slots.len();
+                    entry.result.queue = started.saturating_duration_since(entry.job.enqueued);
+                }
+            }
+            let mut finite = true;
+            let buffers = entry.result.outputs.iter_mut().zip(&self.outputs);
+            for ((to, from), width) in buffers.zip(&self.layout.outputs) {
+                let values = &from[slot * width..(slot + 1) * width];
+                finite &= values.iter().all(|value| value.is_finite());
+                to[row * width..(row + 1) * width].copy_from_slice(values);
+            }
+            entry.result.rows[row] = if finite { RowStatus::Done } else { RowStatus::NonFinite };
+        }
+    }
+}
+
+/// A job being answered.
+struct Work {
+    job: Job,
+    result: Inference,
+    failure: Option<String>,
+}
+
+impl Work {
+    fn new(job: Job, layout: &RowLayout) -> Work {
+        let rows = job.batch.rows;
+        let result = Inference {
+            // Until a run says otherwise: NaN, so that a row that was not run cannot pass for a result.
+            outputs: layout.outputs.iter().map(|width| vec![f32::NAN; rows * width]).collect(),
+            rows: vec![RowStatus::Expired; rows],
+            queue: Duration::ZERO,
+            run: Duration::ZERO,
+            batch_size: 0,
+        };
+        Work { job, result, failure: None }
+    }
+
+    fn expired(&self, row: usize, now: Instant) -> bool {
+        let deadline = self.job.batch.deadlines.get(row).copied().flatten();
+        deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    fn finish(mut self) {
+        if self.result.batch_size == 0 {
+            self.result.queue = self.job.enqueued.elapsed();
+        }
+        let answer = match self.failure {
+            Some(failure) => Err(InferError::Run(failure)),
+            None => Ok(self.result),
+        };
+        // The caller may have left; then nobody wants the answer.
+        let _ = self.job.answer.send(answer);
+    }
+}

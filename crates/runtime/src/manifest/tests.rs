@@ -1,0 +1,109 @@
+use super::*;
+
+fn text() -> String {
+    format!(
+        "name: scaler
+version: 3
+graph: {{ file: model.onnx, sha256: {:064x}, opset: 17 }}
+inputs:
+- name: window
+  shape: [batch, 12, 2]
+  dtype: f32
+  features: [{{ name: rate, unit: 1/s }}, {{ name: load, unit: '1' }}]
+outputs:
+- {{ name: y, shape: [batch, 3], labels: [a, b, c] }}
+data: {{ trace: made up, splits: first half trains, seed: 7 }}
+training: {{ epochs: 4, rate: 0.5, shuffled: true, optimiser: adam }}
+metrics: {{ r2: 0.5 }}
+",
+        0xabcd
+    )
+}
+
+fn refusal(from: &str, to: &str) -> String {
+    let text = text();
+    assert!(text.contains(from), "nothing to replace: {from}");
+    match Manifest::parse(&text.replace(from, to)).unwrap_err() {
+        ManifestError::Yaml(source) => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_and_is_written_the_same() {
+    let manifest = Manifest::parse(&text()).unwrap();
+    assert_eq!(manifest.inputs[0].shape, Shape::new([12, 2]));
+    assert_eq!(manifest.training["epochs"], Scalar::Int(4));
+    assert_eq!(manifest.training["rate"], Scalar::Float(0.5));
+    let written = manifest.to_yaml().unwrap();
+    let again = Manifest::parse(&written).unwrap();
+    assert_eq!(again, manifest);
+    assert_eq!(again.to_yaml().unwrap(), written);
+}
+
+#[test]
+fn an_unknown_key_is_named() {
+    let error = refusal("version: 3", "version: 3\nlicence: MIT");
+    assert!(error.contains("unknown field `licence`"), "{error}");
+    let error = refusal("opset: 17", "opset: 17, size: 5");
+    assert!(error.contains("unknown field `size`"), "{error}");
+}
+
+#[test]
+fn counts_that_do_not_match_the_last_dimension_are_shown() {
+    let error = refusal(", { name: load, unit: '1' }", "");
+    assert!(error.contains("input `window`: 1 features") && error.contains("has 2"), "{error}");
+    let error = refusal("labels: [a, b, c]", "labels: [a, b]");
+    assert!(error.contains("output `y`: 2 labels") && error.contains("has 3"), "{error}");
+}
+
+#[test]
+fn names_that_stand_twice_are_refused() {
+    assert!(refusal("name: load", "name: rate").contains("feature `rate` is listed twice"));
+    assert!(refusal("[a, b, c]", "[a, b, a]").contains("label `a` is listed twice"));
+    let output = "- { name: y, shape: [batch, 3], labels: [a, b, c] }\n";
+    assert!(refusal(output, &output.repeat(2)).contains("output `y` is listed twice"));
+}
+
+#[test]
+fn a_graph_outside_the_directory_is_refused() {
+    for file in ["../model.onnx", "/etc/passwd", "a/b.onnx", "..", "'a\\b'", "''", "'C:x'"] {
+        let error = refusal("file: model.onnx", &format!("file: {file}"));
+        assert!(error.contains("plain file name"), "{file}: {error}");
+    }
+}
+
+#[test]
+fn other_contradictions_are_refused() {
+    for (from, to, why) in [
+        ("version: 3", "version: 0", "versions start at 1"),
+        ("name: scaler", "name: ../scaler", "not a model name"),
+        ("sha256: 0000", "sha256: 000G", "64 lower-case hexadecimal"),
+        ("sha256: 0000", "sha256: 000", "64 lower-case hexadecimal"),
+        ("opset: 17", "opset: 0", "opset versions start at 1"),
+        ("dtype: f32", "dtype: f64", "unknown variant `f64`"),
+        ("[batch, 3]", "[batch, 0]", "dimension of 0"),
+        ("[batch, 3]", "[batch, 4096, 4096, 3]", "values per row"),
+        ("[batch, 3]", "[1, 3]", "must be `batch`"),
+        ("r2: 0.5", "r2: .nan", "metric `r2` is NaN"),
+        ("name: y", "name: ''", "is empty"),
+    ] {
+        let error = refusal(from, to);
+        assert!(error.contains(why), "{to}: {error}");
+    }
+}
+
+#[test]
+fn an_invalid_manifest_is_not_written() {
+    let mut manifest = Manifest::parse(&text()).unwrap();
+    manifest.metrics.insert("loss".to_owned(), f64::INFINITY);
+    assert!(matches!(manifest.to_yaml(), Err(ManifestError::Invalid(_))));
+}
+
+#[test]
+fn an_oversized_manifest_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(MANIFEST_FILE);
+    std::fs::write(&path, "#".repeat(1 + (1 << 20))).unwrap();
+    assert!(matches!(Manifest::read(&path), Err(ManifestError::Io { .. })));
+}

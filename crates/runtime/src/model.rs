@@ -1,0 +1,287 @@
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::batch::{Batch, InferError, Inference};
+use crate::batcher::{Batcher, RowLayout, RunBatch};
+use crate::graph::Mismatch;
+use crate::library::OnnxRuntime;
+use crate::manifest::Manifest;
+use crate::options::ModelOptions;
+use crate::provider::ExecutionProvider;
+use crate::queue::{Job, Queue};
+use crate::repository::ModelFiles;
+use crate::session;
+
+/// A running model: a cheap handle to the threads that own its sessions.
+///
+/// Rows of all callers that wait while a run is under way are gathered into the next one; nothing
+/// ever waits to fill a batch. When the last handle is gone, what was accepted is still answered,
+/// then the threads end.
+#[derive(Clone)]
+pub struct Model {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    manifest: Manifest,
+    provider: ExecutionProvider,
+    layout: RowLayout,
+    queue: Arc<Queue>,
+    /// Owner threads that have not ended.
+    threads: watch::Receiver<usize>,
+}
+
+/// Why a model could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting is out of range.
+    #[error("model options: {0}")]
+    Options(String),
+    /// The execution provider that was asked for cannot be had.
+    #[error(
+        "execution provider {provider} cannot be had: {reason}; use auto or cpu to run without"
+    )]
+    Provider {
+        /// The one asked for.
+        provider: ExecutionProvider,
+        /// What ONNX Runtime said.
+        reason: String,
+    },
+    /// ONNX Runtime refused the graph.
+    #[error("ONNX Runtime cannot load the graph: {0}")]
+    Session(String),
+    /// The graph is not the one that the manifest describes.
+    #[error("model `{model}`: {}", joined(mismatches))]
+    Graph {
+        /// The model's name.
+        model: String,
+        /// Every difference found.
+        mismatches: Vec<Mismatch>,
+    },
+    /// The graph ran, but not as it should.
+    #[error("model `{model}` failed its warm-up at batch size {rows}: {reason}")]
+    WarmUp {
+        /// The model's name.
+        model: String,
+        /// The batch size that failed.
+        rows: usize,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread for the model")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Model {
+    /// Opens the sessions, compares the graph with the manifest, warms up and starts the threads.
+    /// It blocks for as long as that takes (milliseconds for a small model).
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub fn start(
+        runtime: &OnnxRuntime,
+        files: ModelFiles,
+        options: &ModelOptions,
+    ) -> Result<Model, StartError> {
+        options.fault().map_or(Ok(()), |fault| Err(StartError::Options(fault)))?;
+        let (sessions, provider) = session::open(runtime, &files, options)?;
+        let manifest = files.into_manifest();
+        Model::with_runners(manifest, provider, sessions, options)
+    }
+
+    /// Starts one thread per runner, after a warm-up.
+    fn with_runners<R: RunBatch>(
+        manifest: Manifest,
+        provider: ExecutionProvider,
+        runners: Vec<R>,
+        options: &ModelOptions,
+    ) -> Result<Model, StartError> {
+        let layout = RowLayout {
+            inputs: manifest.inputs.iter().map(|input| input.shape.row_len()).collect(),
+            outputs: manifest.outputs.iter().map(|output| output.shape.row_len()).collect(),
+        };
+        let mut batchers = Vec::with_capacity(runners.len());
+        for runner in runners {
+            let mut batcher = Batcher::new(runner, layout.clone(), options.max_batch);
+            if options.warm_up {
+                warm_up(&mut batcher, options.max_batch).map_err(|(rows, reason)| {
+                    StartError::WarmUp { model: manifest.name.clone(), rows, reason }
+                })?;
+            }
+            batchers.push(batcher);
+        }
+        let queue = Arc::new(Queue::new(options.queue_rows));
+        let (alive, threads) = watch::channel(0);
+        let alive = Arc::new(alive);
+        // Made before the threads: should one not start, dropping it ends those that did.
+        let shared = Shared { manifest, provider, layout, queue: Arc::clone(&queue), threads };
+        for (index, batcher) in batchers.into_iter().enumerate() {
+            let name = format!("{}-{index}", shared.manifest.name);
+            let presence = Presence::enter(&queue, &alive);
+            thread::Builder::new()
+                .name(name)
+                .spawn(move || {
+                    batcher.serve(&presence.queue);
+                })
+                .map_err(StartError::Thread)?;
+        }
+        Ok(Model { shared: Arc::new(shared) })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.shared.manifest
+    }
+
+    /// The execution provider really used: [`ExecutionProvider::Cpu`] or
+    /// [`ExecutionProvider::Cuda`].
+    #[must_use]
+    pub fn execution_provider(&self) -> ExecutionProvider {
+        self.shared.provider
+    }
+
+    /// Rows waiting to be run.
+    #[must_use]
+    pub fn queued_rows(&self) -> usize {
+        self.shared.queue.rows()
+    }
+
+    /// Runs a batch. It is queued by this call, not when the future is first polled; dropping the
+    /// future takes back what has not been run yet.
+    ///
+    /// # Errors
+    /// [`InferError`]; a full queue is refused at once.
+    pub fn infer(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Inference, InferError>> + Send + use<> {
+        let submitted = self.submit(batch);
+        async move { submitted?.await.unwrap_or(Err(InferError::Stopped)) }
+    }
+
+    /// [`Model::infer`] for callers without an async runtime, such as a training run.
+    ///
+    /// # Errors
+    /// As [`Model::infer`].
+    ///
+    /// # Panics
+    /// When called from async code, which it would block.
+    pub fn infer_blocking(&self, batch: Batch) -> Result<Inference, InferError> {
+        self.submit(batch)?.blocking_recv().unwrap_or(Err(InferError::Stopped))
+    }
+
+    /// Refuses new batches from now on, for all handles. Those accepted are still answered.
+    pub fn stop(&self) {
+        self.shared.queue.close();
+    }
+
+    /// [`Model::stop`], then waits until everything accepted is answered and the threads have
+    /// ended.
+    pub async fn drain(&self) {
+        self.stop();
+        let mut threads = self.shared.threads.clone();
+        // An error means that the last thread is gone, too.
+        let _ = threads.wait_for(|alive| *alive == 0).await;
+    }
+
+    fn submit(
+        &self,
+        batch: Batch,
+    ) -> Result<oneshot::Receiver<Result<Inference, InferError>>, InferError> {
+        self.check(&batch).map_or(Ok(()), |fault| Err(InferError::Shape(fault)))?;
+        let (answer, receiver) = oneshot::channel();
+        self.shared.queue.push(Job { batch, enqueued: Instant::now(), answer })?;
+        Ok(receiver)
+    }
+
+    /// What is wrong with the batch's sizes, if anything.
+    fn check(&self, batch: &Batch) -> Option<String> {
+        let Shared { manifest, layout, .. } = &*self.shared;
+        if batch.rows == 0 {
+            return Some("it has no rows".to_owned());
+        }
+        if batch.inputs.len() != layout.inputs.len() {
+            let (want, got) = (layout.inputs.len(), batch.inputs.len());
+            return Some(format!("the model has {want} inputs, the batch {got}"));
+        }
+        for (index, (values, width)) in batch.inputs.iter().zip(&layout.inputs).enumerate() {
+            if batch.rows.checked_mul(*width) != Some(values.len()) {
+                return Some(format!(
+                    "input `{}` needs {} rows of {width} values, it has {} values",
+                    manifest.inputs[index].name,
+                    batch.rows,
+                    values.len()
+                ));
+            }
+        }
+        let deadlines = batch.deadlines.len();
+        (deadlines != 0 && deadlines != batch.rows)
+            .then(|| format!("{} rows need as many deadlines or none, not {deadlines}", batch.rows))
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("name", &self.shared.manifest.name)
+            .field("version", &self.shared.manifest.version)
+            .field("execution_provider", &self.shared.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// An owner thread's presence. Dropped after the thread's session, also when it panics.
+struct Presence {
+    queue: Arc<Queue>,
+    alive: Arc<watch::Sender<usize>>,
+}
+
+impl Presence {
+    fn enter(queue: &Arc<Queue>, alive: &Arc<watch::Sender<usize>>) -> Presence {
+        alive.send_modify(|alive| *alive += 1);
+        Presence { queue: Arc::clone(queue), alive: Arc::clone(alive) }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.alive.send_modify(|alive| {
+            *alive -= 1;
+            if *alive == 0 {
+                // Nobody is left to answer what may still wait.
+                self.queue.abandon();
+            }
+        });
+    }
+}
+
+/// Runs the batch sizes at which a graph allocates differently; tells the size that failed.
+fn warm_up<R: RunBatch>(batcher: &mut Batcher<R>, max_batch: usize) -> Result<(), (usize, String)> {
+    for rows in [1, 2, max_batch] {
+        if rows <= max_batch {
+            batcher.try_ones(rows).map_err(|reason| (rows, reason))?;
+        }
+    }
+    Ok(())
+}
+
+fn joined(mismatches: &[Mismatch]) -> String {
+    mismatches.iter().map(Mismatch::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;

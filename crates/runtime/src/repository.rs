@@ -1,0 +1,310 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::bounded_file;
+use crate::manifest::{MANIFEST_FILE, MODEL_NAME_RULE, Manifest, ManifestError, is_model_name};
+
+/// Largest graph file that is read unless a repository is told otherwise. The bundled models need
+/// less than 1 MiB.
+pub const DEFAULT_GRAPH_LIMIT: u64 = 256 << 20;
+
+/// A directory of models: `<root>/<model>/<version>/` with `manifest.yaml` and the graph file that
+/// it names.
+///
+/// Only plain directories count: symbolic links and anything whose name is no version number are
+/// left out with a debug log.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    root: PathBuf,
+    graph_limit: u64,
+}
+
+/// A model read from its files: the manifest, and the graph whose hash was found to match.
+#[derive(Clone, Debug)]
+pub struct ModelFiles {
+    manifest: Manifest,
+    graph: Vec<u8>,
+}
+
+/// Why a model could not be found or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// A directory or file could not be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// What was read.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Not a name that a model can have.
+    #[error("`{0}` is not a model name: {MODEL_NAME_RULE}")]
+    Name(String),
+    /// The repository has no version of the model.
+    #[error("no version of model `{model}` in {}: expected {model}/<version>/{MANIFEST_FILE}", root.display())]
+    NoModel {
+        /// The model asked for.
+        model: String,
+        /// The repository's directory.
+        root: PathBuf,
+    },
+    /// The repository has the model, but not this version.
+    #[error("model `{model}` has no version {version}; it has {}", list(available))]
+    NoVersion {
+        /// The model asked for.
+        model: String,
+        /// The version asked for.
+        version: u32,
+        /// The versions there are, ascending.
+        available: Vec<u32>,
+    },
+    /// A manifest could not be read.
+    #[error("cannot use the model in {}", dir.display())]
+    Manifest {
+        /// The version's directory.
+        dir: PathBuf,
+        /// What is wrong with the manifest.
+        #[source]
+        source: ManifestError,
+    },
+    /// The directory says one model or version and the manifest in it another.
+    #[error(
+        "{} should hold `{model}` version {version}, its manifest says `{}` version {}",
+        dir.display(), found.0, found.1
+    )]
+    Misplaced {
+        /// The version's directory.
+        dir: PathBuf,
+        /// The model's name by its directory.
+        model: String,
+        /// The version by its directory.
+        version: u32,
+        /// Name and version by the manifest.
+        found: (String, u32),
+    },
+    /// The graph file is not the one the manifest was written for.
+    #[error(
+        "graph file `{file}` has sha256 {found}, the manifest says {expected}; \
+         publish the model again or restore the file"
+    )]
+    Hash {
+        /// The graph's file name.
+        file: String,
+        /// By the manifest.
+        expected: String,
+        /// Of the file.
+        found: String,
+    },
+}
+
+impl Repository {
+    /// Opens the repository in `root`, a directory.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Io`] when `root` cannot be listed.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Repository, RepositoryError> {
+        let root = root.into();
+        match std::fs::read_dir(&root) {
+            Ok(_) => Ok(Repository { root, graph_limit: DEFAULT_GRAPH_LIMIT }),
+            Err(source) => Err(RepositoryError::Io { path: root, source }),
+        }
+    }
+
+    /// The same repository with another bound on the size of a graph file, in bytes.
+    #[must_use]
+    pub fn with_graph_limit(mut self, bytes: u64) -> Repository {
+        self.graph_limit = bytes;
+        self
+    }
+
+    /// The models that have at least one version, by name.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Io`] when a directory cannot be listed.
+    pub fn models(&self) -> Result<Vec<String>, RepositoryError> {
+        let mut models = Vec::new();
+        for name in directories(&self.root)? {
+            if is_model_name(&name) && !self.found_versions(&name)?.is_empty() {
+                models.push(name);
+            } else {
+                tracing::debug!(root = %self.root.display(), name, "entry is no model, ignored");
+            }
+        }
+        models.sort_unstable();
+        Ok(models)
+    }
+
+    /// The versions of a model, ascending; never empty.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Name`], [`RepositoryError::NoModel`], or [`RepositoryError::Io`] when a
+    /// directory cannot be listed.
+    pub fn versions(&self, model: &str) -> Result<Vec<u32>, RepositoryError> {
+        if !is_model_name(model) {
+            return Err(RepositoryError::Name(model.chars().take(64).collect()));
+        }
+        let versions = match self.found_versions(model) {
+            Err(RepositoryError::Io { source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Vec::new()
+            }
+            other => other?,
+        };
+        if versions.is_empty() {
+            let (model, root) = (model.to_owned(), self.root.clone());
+            return Err(RepositoryError::NoModel { model, root });
+        }
+        Ok(versions)
+    }
+
+    /// The highest version of a model.
+    ///
+    /// # Errors
+    /// As [`Repository::versions`].
+    pub fn newest(&self, model: &str) -> Result<u32, RepositoryError> {
+        let newest = self.versions(model)?.pop();
+        newest.ok_or_else(|| RepositoryError::NoModel {
+            model: model.to_owned(),
+            root: self.root.clone(),
+        })
+    }
+
+    /// Reads a version of a model, the newest if none is named, and checks its hash.
+    ///
+    /// # Errors
+    /// As [`Repository::versions`] and [`ModelFiles::read`]; [`RepositoryError::NoVersion`]; and
+    /// [`RepositoryError::Misplaced`] when the manifest belongs to another directory.
+    pub fn load(&self, model: &str, version: Option<u32>) -> Result<ModelFiles, RepositoryError> {
+        let version = match version {
+            None => self.newest(model)?,
+            Some(version) => {
+                let available = self.versions(model)?;
+                if !available.contains(&version) {
+                    let model = model.to_owned();
+                    return Err(RepositoryError::NoVersion { model, version, available });
+                }
+                version
+            }
+        };
+        let dir = self.root.join(model).join(version.to_string());
+        let files = ModelFiles::read(&dir, self.graph_limit)?;
+        let found = (files.manifest.name.clone(), files.manifest.version);
+        if (found.0.as_str(), found.1) != (model, version) {
+            let model = model.to_owned();
+            return Err(RepositoryError::Misplaced { dir, model, version, found });
+        }
+        Ok(files)
+    }
+
+    fn found_versions(&self, model: &str) -> Result<Vec<u32>, RepositoryError> {
+        let dir = self.root.join(model);
+        let mut versions = Vec::new();
+        for name in directories(&dir)? {
+            match version_number(&name) {
+                Some(version) if dir.join(&name).join(MANIFEST_FILE).is_file() => {
+                    versions.push(version);
+                }
+                _ => tracing::debug!(dir = %dir.display(), name, "entry is no version, ignored"),
+            }
+        }
+        versions.sort_unstable();
+        Ok(versions)
+    }
+}
+
+impl ModelFiles {
+    /// Reads the model in `dir`; its graph file may be at most `graph_limit` bytes.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Manifest`], [`RepositoryError::Io`] for the graph file, or
+    /// [`RepositoryError::Hash`].
+    pub fn read(dir: &Path, graph_limit: u64) -> Result<ModelFiles, RepositoryError> {
+        let manifest = Manifest::read(&dir.join(MANIFEST_FILE))
+            .map_err(|source| RepositoryError::Manifest { dir: dir.to_owned(), source })?;
+        let path = dir.join(&manifest.graph.file);
+        let graph = bounded_file::read(&path, graph_limit)
+            .map_err(|source| RepositoryError::Io { path, source })?;
+        ModelFiles::new(manifest, graph)
+    }
+
+    /// A model whose graph is in memory already, for instance before it is published.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Manifest`] when the manifest contradicts itself, and
+    /// [`RepositoryError::Hash`] when the graph is not the manifest's.
+    pub fn new(manifest: Manifest, graph: Vec<u8>) -> Result<ModelFiles, RepositoryError> {
+        manifest
+            .check()
+            .map_err(|source| RepositoryError::Manifest { dir: PathBuf::new(), source })?;
+        let found = sha256_hex(&graph);
+        if found != manifest.graph.sha256 {
+            return Err(RepositoryError::Hash {
+                file: manifest.graph.file,
+                expected: manifest.graph.sha256,
+                found,
+            });
+        }
+        Ok(ModelFiles { manifest, graph })
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The bytes of the graph file.
+    #[must_use]
+    pub fn graph(&self) -> &[u8] {
+        &self.graph
+    }
+
+    pub(crate) fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+}
+
+/// SHA-256 as a manifest writes it: 64 lower-case hexadecimal digits.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Names of the plain directories in `dir`.
+fn directories(dir: &Path) -> Result<Vec<String>, RepositoryError> {
+    let io = |source| RepositoryError::Io { path: dir.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        // Of the entry itself: a symbolic link is not followed.
+        let is_dir = entry.file_type().map_err(io)?.is_dir();
+        match entry.file_name().into_string() {
+            Ok(name) if is_dir => names.push(name),
+            Ok(name) => tracing::debug!(dir = %dir.display(), name, "not a directory, ignored"),
+            Err(name) => tracing::debug!(dir = %dir.display(), ?name, "not UTF-8, ignored"),
+        }
+    }
+    Ok(names)
+}
+
+/// A version as its directory spells it: digits without leading zeros, from 1.
+fn version_number(name: &str) -> Option<u32> {
+    name.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == name)
+}
+
+fn list(versions: &[u32]) -> String {
+    versions.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,163 @@
+use std::sync::Once;
+
+use ort::ep::CUDA;
+use ort::logging::LogLevel;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::TensorRef;
+
+use crate::batcher::RunBatch;
+use crate::graph;
+use crate::library::OnnxRuntime;
+use crate::manifest::Manifest;
+use crate::model::StartError;
+use crate::options::ModelOptions;
+use crate::provider::ExecutionProvider;
+use crate::repository::ModelFiles;
+
+/// `auto` falls back to the CPU with one warning per process, however many models it holds.
+static FELL_BACK: Once = Once::new();
+
+/// Opens the sessions that the options ask for on one graph that agrees with its manifest. Tells
+/// which execution provider they really use: the CPU or CUDA.
+pub(crate) fn open(
+    runtime: &OnnxRuntime,
+    files: &ModelFiles,
+    options: &ModelOptions,
+) -> Result<(Vec<OrtSession>, ExecutionProvider), StartError> {
+    let (manifest, graph) = (files.manifest(), files.graph());
+    let (first, provider) = open_first(runtime, graph, options.execution_provider)?;
+    let mismatches = graph::mismatches(manifest, &first);
+    if !mismatches.is_empty() {
+        return Err(StartError::Graph { model: manifest.name.clone(), mismatches });
+    }
+    let mut sessions = vec![OrtSession::new(first, manifest)];
+    while sessions.len() < options.sessions {
+        let session = build(runtime, graph, provider).map_err(unusable)?;
+        sessions.push(OrtSession::new(session, manifest));
+    }
+    Ok((sessions, provider))
+}
+
+fn open_first(
+    runtime: &OnnxRuntime,
+    graph: &[u8],
+    wanted: ExecutionProvider,
+) -> Result<(Session, ExecutionProvider), StartError> {
+    let without_cuda = match wanted {
+        ExecutionProvider::Cpu => None,
+        ExecutionProvider::Auto | ExecutionProvider::Cuda => {
+            match build(runtime, graph, ExecutionProvider::Cuda) {
+                Ok(session) => return Ok((session, ExecutionProvider::Cuda)),
+                Err(error) => Some(error.to_string()),
+            }
+        }
+    };
+    let session = build(runtime, graph, ExecutionProvider::Cpu).map_err(unusable)?;
+    // Only now is it certain that CUDA was what failed, and not the graph.
+    match without_cuda {
+        Some(reason) if wanted == ExecutionProvider::Cuda => {
+            return Err(StartError::Provider { provider: wanted, reason });
+        }
+        Some(reason) => FELL_BACK.call_once(|| {
+            tracing::warn!(reason, "cuda cannot be had, models run on the cpu");
+        }),
+        None => {}
+    }
+    Ok((session, ExecutionProvider::Cpu))
+}
+
+fn unusable(error: ort::Error) -> StartError {
+    StartError::Session(error.to_string())
+}
+
+/// One session with one thread that never spins: more cores are used by more sessions.
+fn build(runtime: &OnnxRuntime, graph: &[u8], provider: ExecutionProvider) -> ort::Result<Session> {
+    let mut builder = Session::builder(runtime.environment())?
+        .with_log_level(LogLevel::Warning)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?;
+    if provider == ExecutionProvider::Cuda {
+        builder = builder.with_execution_providers([CUDA::default().build().error_on_failure()])?;
+    }
+    builder.commit_from_memory(graph)
+}
+
+/// A session with what it takes to feed it in the manifest's order.
+pub(crate) struct OrtSession {
+    session: Session,
+    inputs: Vec<InputPort>,
+    /// Position of each of the manifest's outputs among the graph's.
+    outputs: Vec<usize>,
+}
+
+/// An input of the graph, in the graph's order.
+struct InputPort {
+    /// Its position in the manifest.
+    position: usize,
+    /// Its shape; the first dimension is set before every run.
+    shape: Vec<i64>,
+}
+
+impl OrtSession {
+    /// Takes a session that was found to agree with the manifest.
+    fn new(session: Session, manifest: &Manifest) -> OrtSession {
+        let names = |outlet: &ort::value::Outlet| {
+            manifest.inputs.iter().position(|input| input.name == outlet.name())
+        };
+        let inputs = session
+            .inputs()
+            .iter()
+            .filter_map(names)
+            .map(|position| {
+                let row = manifest.inputs[position].shape.row();
+                let dims = row.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX));
+                InputPort { position, shape: std::iter::once(0).chain(dims).collect() }
+            })
+            .collect();
+        let outputs = manifest.outputs.iter().map(|output| output.name.as_str());
+        let outputs = graph::positions(outputs, session.outputs());
+        OrtSession { session, inputs, outputs }
+    }
+}
+
+impl RunBatch for OrtSession {
+    fn run(
+        &mut self,
+        rows: usize,
+        inputs: &[Vec<f32>],
+        outputs: &mut [Vec<f32>],
+    ) -> Result<(), String> {
+        let OrtSession { session, inputs: ports, outputs: positions } = self;
+        run(session, ports, rows, inputs)
+            .and_then(|results| {
+                for (output, position) in outputs.iter_mut().zip(positions) {
+                    let (_, values) = results[*position].try_extract_tensor::<f32>()?;
+                    output.extend_from_slice(values);
+                }
+                Ok(())
+            })
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn run<'s>(
+    session: &'s mut Session,
+    ports: &mut [InputPort],
+    rows: usize,
+    inputs: &[Vec<f32>],
+) -> ort::Result<ort::session::SessionOutputs<'s>> {
+    let batch = i64::try_from(rows).unwrap_or(i64::MAX);
+    let values = ports
+        .iter_mut()
+        .map(|port| {
+            port.shape[0] = batch;
+            let view = (port.shape.as_slice(), inputs[port.position].as_slice());
+            TensorRef::from_array_view(view).map(SessionInputValue::from)
+        })
+        .collect::<ort::Result<Vec<_>>>()?;
+    session.run(values.as_slice())
+}

@@ -1,0 +1,145 @@
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The word that stands for the first, symbolic dimension.
+const BATCH: &str = "batch";
+
+/// Most dimensions a shape may have, the batch included.
+const MAX_RANK: usize = 8;
+
+/// Most values one row of a tensor may hold (4 MiB of f32): the bound on what a manifest can make
+/// the process allocate for one row.
+const MAX_ROW_LEN: usize = 1 << 20;
+
+/// Shape of a tensor whose first dimension is the batch: `[batch, 14]`, `[batch, 12, 5]`.
+///
+/// In YAML it is a sequence that starts with the word `batch`; the other dimensions are numbers.
+/// `[batch]` alone means one value per row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    row: Vec<usize>,
+}
+
+impl Shape {
+    /// A shape from the dimensions that follow the batch: `Shape::new([12, 5])` is
+    /// `[batch, 12, 5]`. Whether the dimensions are sensible is checked with the manifest.
+    pub fn new(row: impl Into<Vec<usize>>) -> Shape {
+        Shape { row: row.into() }
+    }
+
+    /// The dimensions of one row, without the batch.
+    #[must_use]
+    pub fn row(&self) -> &[usize] {
+        &self.row
+    }
+
+    /// How many values one row holds (at most 2^20 in a checked manifest).
+    #[must_use]
+    pub fn row_len(&self) -> usize {
+        self.row.iter().fold(1, |product: usize, &dim| product.saturating_mul(dim))
+    }
+
+    /// The last dimension: what features and labels describe. `[batch]` has 1.
+    #[must_use]
+    pub fn last(&self) -> usize {
+        self.row.last().copied().unwrap_or(1)
+    }
+
+    /// What is wrong with the dimensions, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if self.row.len() >= MAX_RANK {
+            return Some(format!("shape {self} has more than {MAX_RANK} dimensions"));
+        }
+        if self.row.contains(&0) {
+            return Some(format!("shape {self} has a dimension of 0"));
+        }
+        if self.row_len() > MAX_ROW_LEN {
+            return Some(format!("shape {self} holds more than {MAX_ROW_LEN} values per row"));
+        }
+        None
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{BATCH}")?;
+        for dim in &self.row {
+            write!(f, ", {dim}")?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.row.len() + 1))?;
+        seq.serialize_element(BATCH)?;
+        for dim in &self.row {
+            seq.serialize_element(dim)?;
+        }
+        seq.end()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Dim {
+    Fixed(usize),
+    Symbol(String),
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+        let dims = Vec::<Dim>::deserialize(deserializer)?;
+        let mut dims = dims.into_iter();
+        match dims.next() {
+            Some(Dim::Symbol(name)) if name == BATCH => {}
+            _ => return Err(D::Error::custom("the first dimension of a shape must be `batch`")),
+        }
+        let row = dims
+            .map(|dim| match dim {
+                Dim::Fixed(dim) => Ok(dim),
+                Dim::Symbol(name) => Err(D::Error::custom(format!(
+                    "dimension `{name}`: every dimension after `batch` must be a number"
+                ))),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Shape { row })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_the_same_shape() {
+        let shape: Shape = serde_yaml::from_str("[batch, 12, 5]").unwrap();
+        assert_eq!(shape, Shape::new([12, 5]));
+        assert_eq!((shape.row_len(), shape.last()), (60, 5));
+        assert_eq!(shape.to_string(), "[batch, 12, 5]");
+        let written = serde_yaml::to_string(&shape).unwrap();
+        assert_eq!(serde_yaml::from_str::<Shape>(&written).unwrap(), shape);
+    }
+
+    #[test]
+    fn batch_alone_is_one_value_per_row() {
+        let shape: Shape = serde_yaml::from_str("[batch]").unwrap();
+        assert_eq!((shape.row_len(), shape.last()), (1, 1));
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        for text in ["[]", "[14]", "[rows, 14]", "[batch, features]", "[batch, -1]", "[batch, 1.5]"]
+        {
+            assert!(serde_yaml::from_str::<Shape>(text).is_err(), "{text}");
+        }
+        for row in [vec![0], vec![1; MAX_RANK], vec![usize::MAX, usize::MAX]] {
+            assert!(Shape::new(row).fault().is_some());
+        }
+    }
+}
