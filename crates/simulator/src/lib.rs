@@ -1,1 +1,39 @@
-//! stub
+//! A deterministic world that replays a recorded workload: for every placement a policy chooses, what it costs, how long it takes and what it
+//! emits, by the formulas of [`strata_domain`].
+//!
+//! Everything follows from the trace and a seed: no clock, no order of calls, no machine changes a bit of it.
+
+mod arrivals;
+mod attributes;
+mod baseline;
+mod decode;
+mod dynamics;
+mod environment;
+mod evaluate;
+mod forecast;
+mod history;
+mod percentiles;
+mod replay;
+mod seed;
+mod split;
+mod telemetry;
+#[cfg(test)]
+mod test_trace;
+mod trace;
+mod windows;
+mod world;
+
+pub use attributes::Attributes;
+pub use baseline::{BestEstimate, Cheapest, Constant, Oracle, RandomPlacement, StayPut};
+pub use decode::{Source, TraceError, TraceFiles};
+pub use dynamics::{OBSERVED_ON, Outcome, RUNS_PER_INTERVAL};
+pub use environment::{DecisionPoint, Environment};
+pub use evaluate::{PlacementPolicy, Report, evaluate};
+pub use forecast::{ForecastScore, Scorer, last_value, moving_average};
+pub use percentiles::Percentiles;
+pub use replay::{Replay, ReplayOptions, ReplayRequest};
+pub use split::Split;
+pub use telemetry::Telemetry;
+pub use trace::{Trace, TracedFunction, Trigger};
+pub use windows::{FORECAST_VALUES, STEP_FEATURES, Window, WindowOptions, features};
+pub use world::{World, WorldOptions};

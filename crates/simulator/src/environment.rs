@@ -1,0 +1,172 @@
+//! The world as something to act in: observe, place, be paid.
+
+use strata_domain::{
+    InvocationProfile, Megabytes, Millis, Objective, Placement, TYPICAL_CPU_SHARE, scaling,
+};
+use strata_policy::{ApplicationFacts, FunctionFacts};
+
+use crate::{
+    dynamics::{Dynamics, Interval, OBSERVED_ON, Outcome},
+    history::CallTotals,
+    split::Split,
+    world::World,
+};
+
+/// One decision to make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecisionPoint {
+    /// Position of the function in the trace.
+    pub function: usize,
+    /// What is known of it, in physical units. Run times are those on the placement it has now. Applications are not told apart
+    /// yet: the facts of the application are those of the function.
+    pub facts: FunctionFacts,
+    /// The same as input of [`strata_domain::estimate`], with the message sizes and the home a platform knows, and without the
+    /// processor share, which it does not.
+    pub profile: InvocationProfile,
+}
+
+/// One function at a time, from its first decision in a part of the trace to its last.
+///
+/// A step is an interval in which the function is called. Its reward is that of the placement chosen for it; after a move the first
+/// call is cold. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Environment<'w> {
+    world: &'w World,
+    split: Split,
+    objective: Objective,
+    function: usize,
+    /// Numbers of the intervals to decide about, and the next of them.
+    next: usize,
+    end: usize,
+    current: Placement,
+    past: CallTotals,
+}
+
+impl<'w> Environment<'w> {
+    /// An environment in which nothing is to be decided before the first [`Environment::reset`].
+    pub fn new(world: &'w World, split: Split, objective: Objective) -> Self {
+        Self {
+            world,
+            split,
+            objective,
+            function: 0,
+            next: 0,
+            end: 0,
+            current: OBSERVED_ON,
+            past: CallTotals::default(),
+        }
+    }
+
+    /// Begins with a function where the trace has it; `false` when there is nothing to decide about it in this part.
+    pub fn reset(&mut self, function: usize) -> bool {
+        match self.world.trace().functions().get(function) {
+            Some(traced) => self.reset_at(function, traced.attributes.placement),
+            None => false,
+        }
+    }
+
+    /// Begins with a function on any placement, as if it had been moved there just before; its history is that of the placement the trace
+    /// begins with.
+    pub fn reset_at(&mut self, function: usize, current: Placement) -> bool {
+        (self.next, self.end) = (0, 0);
+        let Some(dynamics) = self.world.dynamics(function) else { return false };
+        let numbers = 1..dynamics.intervals.len();
+        let within = |&number: &usize| dynamics.intervals[number].split == self.split;
+        let Some(first) = numbers.clone().find(within) else { return false };
+        let count = numbers.skip(first - 1).take_while(within).count();
+        (self.function, self.next, self.end) = (function, first, first + count);
+        self.current = current;
+        self.past = dynamics.intervals[first].past_calls;
+        true
+    }
+
+    /// Decisions left.
+    pub fn remaining(&self) -> usize {
+        self.end - self.next
+    }
+
+    /// Where the function runs now.
+    pub fn current(&self) -> Placement {
+        self.current
+    }
+
+    /// The next decision; `None` when there is none.
+    pub fn observe(&self) -> Option<DecisionPoint> {
+        let (dynamics, interval) = self.here()?;
+        let factor = self.run_time_factor(dynamics);
+        let runs = interval.past_runs;
+        let means = self.past.means();
+        let facts = FunctionFacts {
+            at: dynamics.at(interval),
+            invocation_rate_per_minute: interval.rate_per_minute,
+            inter_arrival: Millis::new(interval.inter_arrival_ms),
+            duration: Millis::new(runs.latest_ms() * factor),
+            avg_duration: Millis::new(runs.mean_ms() * factor),
+            std_duration: Millis::new(runs.std_ms() * factor),
+            memory: Megabytes::new(dynamics.profile.memory_used_mb),
+            avg_cost: means.cost,
+            avg_carbon: means.carbon,
+            cold_start_rate: means.cold_start_rate,
+            application: ApplicationFacts {
+                cold_start_rate: means.cold_start_rate,
+                sla_violation_rate: means.sla_violation_rate,
+                avg_invocation_rate_per_minute: interval.rate_per_minute,
+                is_bursty: interval.inter_arrival_ms < FunctionFacts::BURSTY_BELOW_MS,
+            },
+            current: Some(self.current),
+            home: dynamics.profile.home.region,
+        };
+        let profile = InvocationProfile {
+            duration_ms: facts.avg_duration.get(),
+            duration_p95_ms: None,
+            reference: self.current,
+            cpu_share: TYPICAL_CPU_SHARE,
+            invocation_rate_per_min: interval.rate_per_minute,
+            inter_arrival_ms: interval.inter_arrival_ms,
+            ..dynamics.profile
+        };
+        Some(DecisionPoint { function: self.function, facts, profile })
+    }
+
+    /// Whether the function can run on `placement`.
+    pub fn is_feasible(&self, placement: Placement) -> bool {
+        self.world.dynamics(self.function).is_some_and(|dynamics| dynamics.is_feasible(placement))
+    }
+
+    /// What choosing `placement` now would lead to, without choosing it; `None` when nothing is to be decided.
+    pub fn peek(&self, placement: Placement) -> Option<Outcome> {
+        let (dynamics, interval) = self.here()?;
+        let refused = !dynamics.is_feasible(placement);
+        let target = if refused { self.current } else { placement };
+        let moved = target != self.current;
+        let effect = dynamics.effect(interval, target, moved, self.objective.sla_ms);
+        let outcome = dynamics.outcome(interval, effect);
+        let reward = if refused {
+            self.objective.infeasible_reward()
+        } else {
+            self.objective.reward(outcome.parts, outcome.sla_violation_rate)
+        };
+        Some(Outcome { placement: target, moved, refused, reward, ..outcome })
+    }
+
+    /// Chooses `placement` and moves on to the next decision; `None` when nothing is to be decided.
+    pub fn step(&mut self, placement: Placement) -> Option<Outcome> {
+        let outcome = self.peek(placement)?;
+        self.past.add(outcome.calls, (&outcome).into());
+        self.current = outcome.placement;
+        self.next += 1;
+        Some(outcome)
+    }
+
+    fn here(&self) -> Option<(&'w Dynamics, &'w Interval)> {
+        if self.next == self.end {
+            return None;
+        }
+        let dynamics = self.world.dynamics(self.function)?;
+        Some((dynamics, dynamics.intervals.get(self.next)?))
+    }
+
+    fn run_time_factor(&self, dynamics: &Dynamics) -> f64 {
+        scaling::run_time_factor(OBSERVED_ON, self.current, dynamics.profile.cpu_share)
+    }
+}

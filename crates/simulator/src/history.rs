@@ -1,0 +1,108 @@
+//! What has been observed of a function so far.
+
+use strata_domain::{GramsCo2e, Usd};
+
+/// Moments of run times, as if measured where the trace was recorded (Welford).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct RunTimes {
+    count: f64,
+    mean: f64,
+    spread: f64,
+    latest: f64,
+}
+
+impl RunTimes {
+    pub(crate) fn add(&mut self, run_ms: f64) {
+        self.count += 1.0;
+        let step = run_ms - self.mean;
+        self.mean += step / self.count;
+        self.spread += step * (run_ms - self.mean);
+        self.latest = run_ms;
+    }
+
+    pub(crate) fn mean_ms(&self) -> f64 {
+        self.mean
+    }
+
+    pub(crate) fn std_ms(&self) -> f64 {
+        (self.spread / self.count.max(1.0)).sqrt()
+    }
+
+    pub(crate) fn latest_ms(&self) -> f64 {
+        self.latest
+    }
+}
+
+/// Sums over the calls a function has had, wherever it ran then.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct CallTotals {
+    calls: f64,
+    cost: f64,
+    carbon: f64,
+    cold: f64,
+    violations: f64,
+}
+
+impl CallTotals {
+    /// Takes in `calls` calls with these means per call.
+    pub(crate) fn add(&mut self, calls: u32, per_call: CallMeans) {
+        let calls = f64::from(calls);
+        self.calls += calls;
+        self.cost += calls * per_call.cost.get();
+        self.carbon += calls * per_call.carbon.get();
+        self.cold += calls * per_call.cold_start_rate;
+        self.violations += calls * per_call.sla_violation_rate;
+    }
+
+    /// Means per call; all 0 before the first.
+    pub(crate) fn means(&self) -> CallMeans {
+        let calls = self.calls.max(1.0);
+        CallMeans {
+            cost: Usd::new(self.cost / calls),
+            carbon: GramsCo2e::new(self.carbon / calls),
+            cold_start_rate: self.cold / calls,
+            sla_violation_rate: self.violations / calls,
+        }
+    }
+}
+
+/// Means over some calls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct CallMeans {
+    pub(crate) cost: Usd,
+    pub(crate) carbon: GramsCo2e,
+    pub(crate) cold_start_rate: f64,
+    pub(crate) sla_violation_rate: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_values() {
+        let mut runs = RunTimes::default();
+        assert_eq!((runs.mean_ms(), runs.std_ms()), (0.0, 0.0));
+        for value in [2.0, 4.0, 9.0] {
+            runs.add(value);
+        }
+        assert!((runs.mean_ms() - 5.0).abs() < 1e-12);
+        assert!((runs.std_ms() - (26.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(runs.latest_ms(), 9.0);
+    }
+
+    #[test]
+    fn totals_weigh_by_calls() {
+        let mut totals = CallTotals::default();
+        let call = |cost, cold_start_rate| CallMeans {
+            cost: Usd::new(cost),
+            carbon: GramsCo2e::ZERO,
+            cold_start_rate,
+            sla_violation_rate: 0.0,
+        };
+        totals.add(1, call(4.0, 1.0));
+        totals.add(3, call(0.0, 0.0));
+        let means = totals.means();
+        assert_eq!((means.cost.get(), means.cold_start_rate), (1.0, 0.25));
+    }
+}

@@ -1,0 +1,27 @@
+//! Small traces for tests.
+
+#![allow(clippy::unwrap_used)]
+
+use strata_domain::FunctionId;
+
+use crate::{
+    percentiles::Percentiles,
+    trace::{Trace, TracedFunction, Trigger},
+};
+
+/// A function that runs 50 to 150 ms and uses 90 to 110 MB.
+pub(crate) fn function(name: &str, trigger: Trigger, per_minute: Vec<u32>) -> TracedFunction {
+    TracedFunction::new(
+        FunctionId::new("app", name).unwrap(),
+        Some(trigger),
+        per_minute,
+        Percentiles::new(vec![(0.0, 50.0), (1.0, 150.0)]).unwrap(),
+        Percentiles::new(vec![(0.01, 90.0), (1.0, 110.0)]).unwrap(),
+    )
+}
+
+/// A trace that begins at midnight, as long as its first function.
+pub(crate) fn trace(functions: Vec<TracedFunction>) -> Trace {
+    let minutes = functions[0].per_minute.len();
+    Trace::new(functions, minutes, 0)
+}

@@ -1,0 +1,220 @@
+//! A recorded workload: how often functions were called, how long they ran, how much memory they took.
+
+use strata_domain::{FunctionId, Megabytes, UtcTime};
+
+use crate::{
+    attributes::{self, Attributes},
+    decode::{self, TraceError, TraceFiles},
+    percentiles::Percentiles,
+    seed,
+};
+
+/// 2019-07-15T00:00:00Z, a Monday: the first day of the fortnight the trace was recorded in. Which of its days a sample shows is not
+/// published.
+const TRACE_MIDNIGHT: UtcTime = UtcTime::from_unix_seconds(1_563_148_800);
+
+const SECONDS_PER_MINUTE: i64 = 60;
+
+/// What starts a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// A call over HTTP; somebody waits for the answer.
+    Http,
+    /// A message in a queue.
+    Queue,
+    /// A step of a workflow.
+    Orchestration,
+    /// An event.
+    Event,
+    /// A change in a store.
+    Storage,
+    /// The clock.
+    Timer,
+    /// Something else.
+    Other,
+}
+
+/// One function of a trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracedFunction {
+    /// Which function; where the trace has no applications, each function is its own.
+    pub id: FunctionId,
+    /// What starts it; inferred and drawn where the trace does not say (see [`Attributes`]).
+    pub trigger: Trigger,
+    /// Calls in each minute of the trace.
+    pub per_minute: Vec<u32>,
+    /// Run time in ms on Azure, warm.
+    pub duration_ms: Percentiles,
+    /// Memory in MB.
+    pub memory_mb: Percentiles,
+    /// What the trace does not say.
+    pub attributes: Attributes,
+    pub(crate) identity: u64,
+}
+
+impl TracedFunction {
+    pub(crate) fn new(
+        id: FunctionId,
+        trigger: Option<Trigger>,
+        per_minute: Vec<u32>,
+        duration_ms: Percentiles,
+        memory_mb: Percentiles,
+    ) -> Self {
+        let identity = seed::identity(&id);
+        let trigger = trigger.unwrap_or_else(|| {
+            if is_regular(&per_minute) {
+                Trigger::Timer
+            } else {
+                attributes::draw_trigger(identity)
+            }
+        });
+        let memory = Megabytes::new(memory_mb.quantile(PEAK_LEVEL));
+        let attributes = Attributes::draw(identity, trigger, memory);
+        Self { id, trigger, per_minute, duration_ms, memory_mb, attributes, identity }
+    }
+
+    /// The memory the function must be given and is billed for: the 99th percentile of what it allocates.
+    pub fn peak_memory(&self) -> Megabytes {
+        Megabytes::new(self.memory_mb.quantile(PEAK_LEVEL))
+    }
+
+    /// Calls over the whole trace.
+    pub fn invocations(&self) -> u64 {
+        self.per_minute.iter().map(|count| u64::from(*count)).sum()
+    }
+}
+
+const PEAK_LEVEL: f64 = 0.99;
+
+/// A share of gaps and counts this large must be the same for calls to count as regular.
+const REGULAR_SHARE: f64 = 0.95;
+/// Fewer busy minutes than this show no rhythm.
+const REGULAR_MINUTES: usize = 4;
+
+/// Whether calls come at one distance and in one number, as from a clock.
+fn is_regular(per_minute: &[u32]) -> bool {
+    let busy: Vec<usize> = (0..per_minute.len()).filter(|&m| per_minute[m] > 0).collect();
+    if busy.len() < REGULAR_MINUTES {
+        return false;
+    }
+    let gaps: Vec<usize> = busy.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let counts: Vec<usize> = busy.iter().map(|&minute| per_minute[minute] as usize).collect();
+    share_of_commonest(gaps) >= REGULAR_SHARE && share_of_commonest(counts) >= REGULAR_SHARE
+}
+
+fn share_of_commonest(mut values: Vec<usize>) -> f64 {
+    values.sort_unstable();
+    let longest = values.chunk_by(|a, b| a == b).map(<[usize]>::len).max().unwrap_or(0);
+    longest as f64 / values.len().max(1) as f64
+}
+
+/// A recorded workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    functions: Vec<TracedFunction>,
+    minutes: usize,
+    start: UtcTime,
+}
+
+impl Trace {
+    /// The bundled day of the Azure Functions trace of 2019: 1,104 functions, 1,440 minutes.
+    ///
+    /// # Errors
+    /// None in a sound build: the files are part of the program, and go through the same checks as any others.
+    pub fn bundled() -> Result<Self, TraceError> {
+        decode::decode(decode::bundled_day())
+    }
+
+    /// The bundled working day (08:00 to 16:00 UTC) of the same trace: 409 other functions, with applications and triggers.
+    ///
+    /// # Errors
+    /// As [`Trace::bundled`].
+    pub fn bundled_eight_hours() -> Result<Self, TraceError> {
+        decode::decode(decode::bundled_eight_hours())
+    }
+
+    /// A trace of three files in the format of the bundled ones, gzipped or not.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is too large, or does not make sense; the error names file and line.
+    pub fn from_files(files: TraceFiles<'_>) -> Result<Self, TraceError> {
+        decode::decode(files)
+    }
+
+    /// A trace of the files `invocations.csv`, `durations.csv` and `memory.csv` in a directory, each with or without `.gz`.
+    ///
+    /// # Errors
+    /// As [`Trace::from_files`].
+    pub fn from_dir(directory: &std::path::Path) -> Result<Self, TraceError> {
+        decode::decode_dir(directory)
+    }
+
+    pub(crate) fn new(functions: Vec<TracedFunction>, minutes: usize, start_minute: usize) -> Self {
+        let seconds = i64::try_from(start_minute).unwrap_or(0) * SECONDS_PER_MINUTE;
+        Self { functions, minutes, start: TRACE_MIDNIGHT.plus_seconds(seconds) }
+    }
+
+    /// Its functions, in the order of the file.
+    pub fn functions(&self) -> &[TracedFunction] {
+        &self.functions
+    }
+
+    /// How many minutes it spans.
+    pub fn minutes(&self) -> usize {
+        self.minutes
+    }
+
+    /// When it begins.
+    pub fn start(&self) -> UtcTime {
+        self.start
+    }
+
+    /// The moment `minute` minutes after it begins.
+    pub fn time_of(&self, minute: usize) -> UtcTime {
+        self.start.plus_seconds(i64::try_from(minute).unwrap_or(i64::MAX / 60) * SECONDS_PER_MINUTE)
+    }
+
+    /// The same trace with only the functions at these positions, for small experiments and tests.
+    #[must_use]
+    pub fn with_only(&self, positions: impl IntoIterator<Item = usize>) -> Self {
+        let functions = positions.into_iter().filter_map(|p| self.functions.get(p).cloned());
+        Self { functions: functions.collect(), ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_bundled_day_is_whole() {
+        let trace = Trace::bundled().unwrap();
+        assert_eq!((trace.functions().len(), trace.minutes()), (1104, 1440));
+        let calls: u64 = trace.functions().iter().map(TracedFunction::invocations).sum();
+        assert_eq!(calls, 804_231);
+        assert_eq!((trace.start().hour(), trace.start().weekday()), (0, 0));
+        let timers = trace.functions().iter().filter(|f| f.trigger == Trigger::Timer).count();
+        assert!((100..200).contains(&timers), "{timers}");
+    }
+
+    #[test]
+    fn the_bundled_eight_hours_have_applications_and_triggers() {
+        let trace = Trace::bundled_eight_hours().unwrap();
+        assert_eq!((trace.functions().len(), trace.minutes()), (409, 480));
+        assert_eq!(trace.start().hour(), 8);
+        let calls: u64 = trace.functions().iter().map(TracedFunction::invocations).sum();
+        assert_eq!(calls, 2_651_670);
+        let timers = trace.functions().iter().filter(|f| f.trigger == Trigger::Timer).count();
+        assert_eq!(timers, 201);
+    }
+
+    #[test]
+    fn a_clock_is_told_from_people() {
+        let every_fifth: Vec<u32> = (0..200).map(|m| u32::from(m % 5 == 3)).collect();
+        assert!(is_regular(&every_fifth));
+        let growing: Vec<u32> = (0..200).collect();
+        assert!(!is_regular(&growing));
+        assert!(!is_regular(&[1, 0, 0, 1, 0, 0, 1]));
+    }
+}

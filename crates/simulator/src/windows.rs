@@ -1,0 +1,84 @@
+//! Training rows of the operational layer: twelve steps of one function, and what came next.
+
+use std::ops::Range;
+
+use strata_policy::operational::{Step, WINDOW_STEPS};
+
+use crate::{arrivals::STEPS_PER_MINUTE, split::Split, world::World};
+
+/// Features of a step, in the order of [`strata_policy::operational::DEFAULT_FEATURES`].
+pub const STEP_FEATURES: usize = 5;
+/// Forecast values, in the order of [`strata_policy::operational::LABELS`].
+pub const FORECAST_VALUES: usize = 3;
+
+/// Twelve steps of one function and its next, in raw units (requests per second, shares, calls, sine).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Position of the function in the trace.
+    pub function: usize,
+    /// Number of the step to forecast, counted from the beginning of the trace.
+    pub target_step: usize,
+    /// Request rate, memory use, CPU use, queue depth, sine of the hour; oldest step first.
+    pub x: [[f32; STEP_FEATURES]; WINDOW_STEPS],
+    /// Request rate, memory use, CPU use of the target step.
+    pub y: [f32; FORECAST_VALUES],
+}
+
+/// Which windows to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowOptions {
+    /// Steps between the targets of two windows; at least 1.
+    pub stride: usize,
+    /// Steps by which a function's first target is moved, modulo the stride, so that epochs can see other windows.
+    pub offset: usize,
+    /// Leave out windows in which nothing happens: no calls in twelve steps and none in the next. They are most of
+    /// all windows and teach nothing.
+    pub skip_idle: bool,
+}
+
+impl Default for WindowOptions {
+    /// Every busy window.
+    fn default() -> Self {
+        Self { stride: 1, offset: 0, skip_idle: true }
+    }
+}
+
+/// The windows of one function that lie, target included, within one part of the trace.
+pub(crate) fn of_function(
+    world: &World,
+    function: usize,
+    split: Split,
+    options: WindowOptions,
+) -> Vec<Window> {
+    let minutes = split.minutes(world.trace().minutes());
+    let steps = minutes.start * STEPS_PER_MINUTE..minutes.end * STEPS_PER_MINUTE;
+    let Some(telemetry) = world.telemetry(function) else { return Vec::new() };
+    let series = telemetry.series(steps.clone());
+    targets(&series, options)
+        .map(|target| {
+            let past = &series[target - WINDOW_STEPS..target];
+            let mut x = [[0.0; STEP_FEATURES]; WINDOW_STEPS];
+            for (row, step) in x.iter_mut().zip(past) {
+                *row = features(step);
+            }
+            let [rate, memory, cpu, ..] = features(&series[target]);
+            let target_step = steps.start + target;
+            Window { function, target_step, x, y: [rate, memory, cpu] }
+        })
+        .collect()
+}
+
+fn targets(series: &[Step], options: WindowOptions) -> impl Iterator<Item = usize> + '_ {
+    let stride = options.stride.max(1);
+    let all: Range<usize> = WINDOW_STEPS + options.offset % stride..series.len();
+    all.step_by(stride).filter(move |&target| {
+        let is_busy = |step: &Step| step.request_rate > 0.0;
+        !options.skip_idle || series[target - WINDOW_STEPS..=target].iter().any(is_busy)
+    })
+}
+
+/// A step as a row of the default model.
+pub fn features(step: &Step) -> [f32; STEP_FEATURES] {
+    [step.request_rate, step.memory_util, step.cpu_util, step.queue_depth, step.hour_sin]
+        .map(|value| value as f32)
+}
