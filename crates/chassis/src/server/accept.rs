@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +31,8 @@ pub(super) struct Acceptor {
     listener: TcpListener,
     places: Arc<Semaphore>,
     max_connections: usize,
+    /// Whether the warning about it was given since there was last a place.
+    full: AtomicBool,
 }
 
 /// A connection, and the place it holds until it is dropped.
@@ -44,7 +47,7 @@ pub(super) struct Accepted {
 impl Acceptor {
     pub(super) fn new(name: &'static str, listener: TcpListener, max_connections: usize) -> Self {
         let places = Arc::new(Semaphore::new(max_connections));
-        Self { name, listener, places, max_connections }
+        Self { name, listener, places, max_connections, full: AtomicBool::new(false) }
     }
 
     /// The next connection. Errors of single connections and of a process that is short of file
@@ -72,7 +75,8 @@ impl Acceptor {
     }
 
     async fn place(&self) -> OwnedSemaphorePermit {
-        if self.places.available_permits() == 0 {
+        let full = self.places.available_permits() == 0;
+        if full && !self.full.swap(full, Ordering::Relaxed) {
             tracing::warn!(
                 listener = self.name,
                 max_connections = self.max_connections,
@@ -80,7 +84,10 @@ impl Acceptor {
             );
         }
         match Arc::clone(&self.places).acquire_owned().await {
-            Ok(place) => place,
+            Ok(place) => {
+                self.full.store(false, Ordering::Relaxed);
+                place
+            }
             // Nobody closes the semaphore; a server without places would wait for ever as well.
             Err(_) => std::future::pending().await,
         }

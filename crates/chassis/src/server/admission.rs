@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
+use tonic::body::Body as TonicBody;
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 
@@ -71,8 +72,10 @@ struct Ticket {
     /// Unary calls are accepted work. Streams say themselves what of them is.
     _work: Option<DrainGuard>,
     /// Ends the streams of infrastructure.
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    stop: Option<Stop>,
 }
+
+type Stop = Pin<Box<WaitForCancellationFutureOwned>>;
 
 impl Door {
     fn enter(&self, path: &str) -> Option<Ticket> {
@@ -102,9 +105,9 @@ pub(super) struct Admission<S> {
     door: Arc<Door>,
 }
 
-impl<S, A, B> Service<Request<A>> for Admission<S>
+impl<S, B> Service<Request<TonicBody>> for Admission<S>
 where
-    S: Service<Request<A>, Response = Response<B>>,
+    S: Service<Request<TonicBody>, Response = Response<B>>,
 {
     type Response = Response<AdmittedBody<B>>;
     type Error = S::Error;
@@ -114,13 +117,15 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        match self.door.enter(request.uri().path()) {
-            Some(ticket) => {
-                AdmittedFuture::Admitted { inner: self.inner.call(request), ticket: Some(ticket) }
-            }
-            None => AdmittedFuture::Refused { status: Some(self.door.full()) },
+    fn call(&mut self, mut request: Request<TonicBody>) -> Self::Future {
+        let Some(ticket) = self.door.enter(request.uri().path()) else {
+            return AdmittedFuture::Refused { status: Some(self.door.full()) };
+        };
+        if ticket.stop.is_some() {
+            let stop = Box::pin(self.door.stop.clone().cancelled_owned());
+            request = request.map(|inner| TonicBody::new(RequestsUntil { inner, stop }));
         }
+        AdmittedFuture::Admitted { inner: self.inner.call(request), ticket: Some(ticket) }
     }
 }
 
@@ -172,16 +177,17 @@ impl<B: Body<Data = Bytes>> Body for AdmittedBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = inner.poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
+        let polled = inner.poll_frame(cx);
         let stop = this.ticket.as_mut().and_then(|ticket| ticket.stop.as_mut());
-        if stop.is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
-            this.inner.set(None);
-            let status = Status::unavailable("the server is shutting down");
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
+        let stopped = stop.is_some_and(|stop| stop.as_mut().poll(cx).is_ready());
+        let is_data = matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data());
+        if !stopped || is_data {
+            return polled;
         }
-        Poll::Pending
+        // Messages that were ready are out. However the stream would end from here on, this is why.
+        this.inner.set(None);
+        let status = Status::unavailable("the server is shutting down");
+        Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -190,5 +196,31 @@ impl<B: Body<Data = Bytes>> Body for AdmittedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+pin_project! {
+    /// The request messages of an infrastructure stream: they end with the drain too, or a service
+    /// that waits for the next one would keep the connection.
+    struct RequestsUntil {
+        #[pin]
+        inner: TonicBody,
+        stop: Stop,
+    }
+}
+
+impl Body for RequestsUntil {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.project();
+        match (this.inner.poll_frame(cx), this.stop.as_mut().poll(cx)) {
+            (Poll::Pending, Poll::Ready(())) => Poll::Ready(None),
+            (polled, _) => polled,
+        }
     }
 }

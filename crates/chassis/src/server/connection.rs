@@ -93,12 +93,13 @@ impl Connections {
                 request.extensions_mut().insert(connect.clone());
                 request
             });
+            let mut first_byte = [0];
             let spoke = tokio::select! {
                 () = cut.cancelled() => return,
                 () = stop.cancelled() => return,
-                spoke = tokio::time::timeout(timeout, stream.readable()) => spoke,
+                spoke = tokio::time::timeout(timeout, stream.peek(&mut first_byte)) => spoke,
             };
-            if !matches!(spoke, Ok(Ok(()))) {
+            if !matches!(spoke, Ok(Ok(1))) {
                 tracing::debug!(%remote, "connection closed, it never sent anything");
                 return;
             }
