@@ -37,7 +37,7 @@ pub use batch::{Batch, InferError, Inference, RowStatus};
 pub use graph::Mismatch;
 pub use library::{LoadError, OnnxRuntime};
 pub use manifest::{
-    DType, Data, Feature, GraphFile, Input, Manifest, ManifestError, Output, Scalar,
+    DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output, Scalar,
 };
 pub use model::{Model, StartError};
 pub use options::ModelOptions;

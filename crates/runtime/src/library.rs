@@ -188,22 +188,17 @@ fn refusal(library: &Path, error: &LoadDynamicError) -> LoadError {
     }
 }
 
-/// ONNX Runtime's own log lines, one level quieter than it meant them: it warns about what it
-/// looked for and did without, and what fails comes back as an error anyway.
+/// ONNX Runtime's own log lines, quieter than it meant them: it warns about what it looked for and
+/// did without, and an error comes back to the caller anyway (one bad row would fill the log).
 fn forward(level: LogLevel, category: &str, message: &str) {
     match level {
         LogLevel::Verbose | LogLevel::Info => {
             tracing::trace!(target: "onnxruntime", category, "{message}");
         }
-        LogLevel::Warning => {
+        LogLevel::Warning | LogLevel::Error => {
             tracing::debug!(target: "onnxruntime", category, "{message}");
         }
-        LogLevel::Error => {
-            tracing::warn!(target: "onnxruntime", category, "{message}");
-        }
-        LogLevel::Fatal => {
-            tracing::error!(target: "onnxruntime", category, "{message}");
-        }
+        LogLevel::Fatal => tracing::error!(target: "onnxruntime", category, "{message}"),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::bounded_file;
 use crate::shape::Shape;
 
 /// Name of the manifest inside a version's directory.
-pub(crate) const MANIFEST_FILE: &str = "manifest.yaml";
+pub const MANIFEST_FILE: &str = "manifest.yaml";
 
 /// Largest manifest that is read. A model of 47 features needs about 5 KiB.
 const MANIFEST_LIMIT: u64 = 1 << 20;

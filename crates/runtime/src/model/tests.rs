@@ -1,11 +1,14 @@
 //! The handle and the owner thread, with a stand-in for the session whose every run waits for the
 //! test to let it go on.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use super::*;
 use crate::batch::RowStatus;
+
+/// Bounds a test that fails; one that passes never waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a gated run shall do.
 enum Verdict {
@@ -32,7 +35,7 @@ impl RunBatch for Gated {
         assert_eq!(inputs[0].len(), rows);
         self.entered.send(inputs[0].clone()).unwrap();
         outputs[0].extend(inputs[0].iter().map(|value| value * 2.0));
-        match self.verdicts.recv().unwrap() {
+        match self.verdicts.recv_timeout(PATIENCE).unwrap() {
             Verdict::Finish => Ok(()),
             Verdict::Fail => Err("told to fail".to_owned()),
             Verdict::Panic => panic!("told to panic"),
@@ -50,7 +53,7 @@ struct Gate {
 impl Gate {
     /// Waits for the next run to start; tells its rows.
     fn entered(&self) -> Vec<f32> {
-        self.entered.recv().unwrap()
+        self.entered.recv_timeout(PATIENCE).unwrap()
     }
 
     fn decide(&self, verdict: Verdict) {
@@ -246,7 +249,7 @@ async fn draining_answers_what_was_accepted_then_ends_the_threads() {
     gate.decide(Verdict::Finish);
     gate.decide(Verdict::Finish);
     model.drain().await;
-    assert_eq!(gate.gone.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
+    assert_eq!(gate.gone.try_recv(), Err(TryRecvError::Disconnected));
     assert_eq!(running.await.unwrap().outputs, [[2.0]]);
     assert_eq!(waiting.await.unwrap().outputs, [[4.0]]);
 }
@@ -260,7 +263,7 @@ async fn the_last_handle_ends_the_thread() {
     drop(clone);
     gate.pass();
     assert_eq!(answer.await.unwrap().outputs, [[2.0]]);
-    assert!(gate.gone.recv().is_err());
+    assert_eq!(gate.gone.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
 }
 
 #[tokio::test]
