@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn waits_are_spread_over_the_whole_range() {
-        let last = |seed| Backoff::with_seed(INITIAL, MAX, seed * 7919).nth(9).unwrap();
-        let waits: Vec<_> = (1..500).map(last).collect();
+        let last = |seed: u64| Backoff::with_seed(INITIAL, MAX, seed * 7919).nth(9).unwrap();
+        let waits: Vec<_> = (1..500u64).map(last).collect();
         assert!(waits.iter().any(|w| *w < MAX / 10));
         assert!(waits.iter().any(|w| *w > MAX / 10 * 9));
     }

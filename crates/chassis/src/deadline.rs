@@ -163,7 +163,7 @@ mod tests {
             let header = Deadline::after(timeout).header_value();
             let read = parse_timeout(header.as_bytes()).unwrap();
             assert!(read <= timeout, "{header}");
-            assert!(read + Duration::from_secs(1) > timeout, "{header}");
+            assert!(read + Duration::from_secs(5) > timeout, "{header}");
         }
     }
 }

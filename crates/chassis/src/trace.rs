@@ -20,7 +20,6 @@
 //! Without a collector such spans are switched off and every function here does nothing.
 
 use std::fmt;
-use std::str::FromStr;
 
 use opentelemetry::trace::{
     SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId as OtelTraceId, TraceState,
@@ -204,9 +203,150 @@ fn hex(text: &str, digits: usize) -> Option<&str> {
     (text.len() == digits && text.bytes().all(lower_hex)).then_some(text)
 }
 
+/// A list of `key=value` members, W3C Trace Context section 3.3. One malformed member, a 33rd, or
+/// more characters than anyone has to pass on, and there is no state.
 fn parse_tracestate(text: &str) -> TraceState {
-    if text.is_empty() || text.len() > MAX_TRACESTATE {
+    const MAX_MEMBERS: usize = 32;
+    if text.len() > MAX_TRACESTATE {
         return TraceState::NONE;
     }
-    TraceState::from_str(text).unwrap_or(TraceState::NONE)
+    let members: Option<Vec<(&str, &str)>> = text
+        .split(',')
+        .map(|member| member.trim_matches([' ', '\t']))
+        .filter(|member| !member.is_empty())
+        .map(|member| {
+            member.split_once('=').filter(|(key, value)| is_state_key(key) && is_state_value(value))
+        })
+        .collect();
+    match members {
+        Some(members) if members.len() <= MAX_MEMBERS => {
+            TraceState::from_key_value(members).unwrap_or(TraceState::NONE)
+        }
+        _ => TraceState::NONE,
+    }
+}
+
+fn is_state_key(key: &str) -> bool {
+    let first = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let rest = |b: u8| first(&b) || b"_-*/@".contains(&b);
+    key.len() <= 256 && key.as_bytes().first().is_some_and(first) && key.bytes().all(rest)
+}
+
+fn is_state_value(value: &str) -> bool {
+    let printable = |b: u8| (0x20..=0x7e).contains(&b) && b != b',' && b != b'=';
+    (1..=256).contains(&value.len()) && value.bytes().all(printable)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const KEPT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn read(traceparent: &str) -> Option<String> {
+        RemoteContext::from_pair(traceparent, "").traceparent()
+    }
+
+    #[test]
+    fn a_context_survives_the_round_trip() {
+        let context = RemoteContext::from_pair(KEPT, "vendor=a , ,other=b");
+        assert_eq!(context.traceparent().as_deref(), Some(KEPT));
+        assert_eq!(context.tracestate().as_deref(), Some("vendor=a,other=b"));
+        assert_eq!(context.trace_id().unwrap().to_string(), TRACE);
+        assert!(context.is_sampled());
+        let mut metadata = MetadataMap::new();
+        context.inject(&mut metadata);
+        assert_eq!(RemoteContext::from_metadata(&metadata), context);
+    }
+
+    #[test]
+    fn a_trace_that_is_not_kept_is_passed_on_as_such() {
+        let dropped = KEPT.replace("-01", "-00");
+        let context = RemoteContext::from_pair(&dropped, "");
+        assert!(!context.is_sampled());
+        assert_eq!(context.traceparent(), Some(dropped));
+        assert_eq!(context.tracestate(), None);
+    }
+
+    #[test]
+    fn later_versions_are_read_as_far_as_known() {
+        assert_eq!(read(&KEPT.replacen("00", "01", 1)).as_deref(), Some(KEPT));
+        assert_eq!(read(&format!("01{}-more", &KEPT[2..])).as_deref(), Some(KEPT));
+        // Flags nobody knows yet are not passed on.
+        assert_eq!(read(&KEPT.replace("-01", "-ff")).as_deref(), Some(KEPT));
+    }
+
+    #[test]
+    fn malformed_contexts_are_no_contexts() {
+        for text in [
+            "",
+            "00",
+            TRACE,
+            &KEPT[1..],
+            &KEPT[..54],
+            &format!("{KEPT}-"),
+            &format!("{KEPT}0"),
+            &format!("01{}0", &KEPT[2..]),
+            &format!("ff{}", &KEPT[2..]),
+            &format!("0x{}", &KEPT[2..]),
+            &format!(" {}", &KEPT[1..]),
+            &KEPT.replace('b', "B"),
+            &KEPT.replace('b', "g"),
+            &KEPT.replace('-', "_"),
+            &KEPT.replace(TRACE, &"0".repeat(32)),
+            &KEPT.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            &"é".repeat(28),
+        ] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_state_is_dropped_alone() {
+        let many: Vec<String> = (0..33).map(|n| format!("k{n}=v")).collect();
+        for state in [
+            "=",
+            "a=",
+            "=b",
+            "no-value",
+            "Key=1",
+            "Ä=1",
+            "a=ä",
+            "a=1,b",
+            "a=1=2",
+            &many.join(","),
+            &format!("a={}", "x".repeat(257)),
+            &format!("a=1,b={}", "x".repeat(MAX_TRACESTATE)),
+        ] {
+            let context = RemoteContext::from_pair(KEPT, state);
+            assert_eq!(context.traceparent().as_deref(), Some(KEPT), "{state:?}");
+            assert_eq!(context.tracestate(), None, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn two_parents_are_none_and_two_states_are_one_list() {
+        let mut metadata = MetadataMap::new();
+        metadata.append(TRACEPARENT, KEPT.parse().unwrap());
+        metadata.append(TRACESTATE, "a=1".parse().unwrap());
+        metadata.append(TRACESTATE, "b=2".parse().unwrap());
+        let context = RemoteContext::from_metadata(&metadata);
+        assert_eq!(context.tracestate().as_deref(), Some("a=1,b=2"));
+        metadata.append(TRACEPARENT, KEPT.parse().unwrap());
+        assert_eq!(RemoteContext::from_metadata(&metadata), RemoteContext::default());
+    }
+
+    #[test]
+    fn without_tracing_the_callers_context_is_what_goes_on() {
+        let span = tracing::info_span!(target: TRACE_TARGET, "nothing");
+        let caller = RemoteContext::from_pair(KEPT, "");
+        set_parent(&span, &caller);
+        record(&span, "key", 1);
+        fail(&span, "reason");
+        assert!(!enabled() && span.is_disabled());
+        assert_eq!(context_of(&span), RemoteContext::default());
+        assert_eq!(context_of(&span).or(caller.clone()), caller);
+    }
 }
