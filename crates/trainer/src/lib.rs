@@ -5,6 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod fit;
 pub mod nets;
 pub mod onnx;
+pub mod parity;
+pub mod placement;
+pub mod publish;
 pub mod scaling;
+pub mod worlds;

@@ -2,11 +2,15 @@
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
+use rand::RngExt;
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::onnx::{GraphBuilder, Initializers, Value};
 
 /// How many standard deviations from the mean an input may lie before it is clipped.
 const CLIP_DEVIATIONS: f32 = 5.0;
+/// By what part of their width [`Scaling::sample`] goes beyond the bounds on either side.
+const SAMPLE_BEYOND: f32 = 0.05;
 /// A column that never varies is divided by this instead of by its deviation.
 const LEAST_DEVIATION: f64 = 1e-6;
 
@@ -35,6 +39,17 @@ pub struct Column {
 }
 
 impl Column {
+    /// A raw value spread evenly over the range this column tells apart, and a little beyond its bounds.
+    fn sample(&self, rng: &mut Xoshiro256PlusPlus) -> f32 {
+        let beyond = (self.upper - self.lower) * SAMPLE_BEYOND;
+        let scaled = rng.random_range(self.lower - beyond..self.upper + beyond);
+        let value = scaled * self.scale + self.shift;
+        match self.transform {
+            Transform::Linear => value,
+            Transform::Log1p => value.exp_m1(),
+        }
+    }
+
     /// `[from, to]` in raw units becomes [0, 1] after the transform; anything outside is clipped.
     pub fn between(transform: Transform, from: f32, to: f32) -> Self {
         let at = |x: f32| match transform {
@@ -112,6 +127,11 @@ impl Scaling {
         &self.columns
     }
 
+    /// A row of raw values as a service might feed them: spread over all that the columns tell apart, some clipped.
+    pub fn sample(&self, rng: &mut Xoshiro256PlusPlus) -> Vec<f32> {
+        self.columns.iter().map(|column| column.sample(rng)).collect()
+    }
+
     /// Scales `x` [.., columns] in raw units.
     ///
     /// # Errors
@@ -144,16 +164,16 @@ impl Scaling {
         let lower = constant("lower", self.column(|c| c.lower))?;
         let upper = constant("upper", self.column(|c| c.upper))?;
 
-        let linear = graph.binary("Mul", "scaling.select_linear", x, &linear_mask);
-        let tailed = graph.binary("Mul", "scaling.select_log1p", x, &log_mask);
+        let linear = graph.binary("Mul", "scaling.select_linear", [x, &linear_mask]);
+        let tailed = graph.binary("Mul", "scaling.select_log1p", [x, &log_mask]);
         let positive = graph.unary("Relu", "scaling.positive", &tailed);
-        let plus_one = graph.binary("Add", "scaling.plus_one", &positive, &one);
+        let plus_one = graph.binary("Add", "scaling.plus_one", [&positive, &one]);
         let logarithm = graph.unary("Log", "scaling.logarithm", &plus_one);
-        let joined = graph.binary("Add", "scaling.join", &linear, &logarithm);
-        let centred = graph.binary("Sub", "scaling.centre", &joined, &shift);
-        let scaled = graph.binary("Div", "scaling.divide", &centred, &scale);
-        let floored = graph.binary("Max", "scaling.floor", &scaled, &lower);
-        Ok(graph.binary("Min", "scaling.ceil", &floored, &upper))
+        let joined = graph.binary("Add", "scaling.join", [&linear, &logarithm]);
+        let centred = graph.binary("Sub", "scaling.centre", [&joined, &shift]);
+        let scaled = graph.binary("Div", "scaling.divide", [&centred, &scale]);
+        let floored = graph.binary("Max", "scaling.floor", [&scaled, &lower]);
+        Ok(graph.binary("Min", "scaling.ceil", [&floored, &upper]))
     }
 
     /// Reads a scaling back from an ONNX file that [`Self::emit`] wrote.

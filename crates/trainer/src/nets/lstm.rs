@@ -99,7 +99,7 @@ impl Lstm {
             &[1, 2 * gates],
             &biases_to_onnx(&bias_input?, &bias_recurrent?)?,
         )?;
-        graph.lstm(self.prefix, x, [&w, &r, &b], self.hidden)
+        Ok(graph.lstm(self.prefix, [x, &w, &r, &b], self.hidden))
     }
 
     /// Reads the parameters back from an ONNX file that [`Self::emit`] wrote.

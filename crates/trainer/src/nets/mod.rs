@@ -7,8 +7,11 @@ mod stack;
 mod strategic;
 mod tactical;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Tensor;
+
+use crate::onnx::Initializers;
+use crate::scaling::Scaling;
 
 pub use operational::{OperationalNet, OutputRange};
 pub use parameters::{Initialiser, Parameters};
@@ -38,7 +41,10 @@ pub trait Network {
     /// The trainable tensors.
     fn parameters(&self) -> &Parameters;
 
-    /// The one input, in raw units.
+    /// How the columns of the input are scaled.
+    fn scaling(&self) -> &Scaling;
+
+    /// The one input, in raw units. Its last axis is the columns of [`Self::scaling`].
     fn input(&self) -> Port;
 
     /// The outputs, in the order in which [`Self::run`] returns them.
@@ -55,4 +61,18 @@ pub trait Network {
     /// # Errors
     /// When a parameter is missing or not finite.
     fn to_onnx(&self) -> Result<Vec<u8>>;
+}
+
+/// The network that wrote an ONNX file, whichever of the three it is.
+///
+/// # Errors
+/// When the file is not one of ours.
+pub fn from_onnx(bytes: &[u8]) -> Result<Box<dyn Network>> {
+    let graph = Initializers::decode(bytes)?;
+    match graph.graph() {
+        "strategic" => Ok(Box::new(StrategicNet::from_onnx(bytes)?)),
+        "tactical" => Ok(Box::new(TacticalNet::from_onnx(bytes)?)),
+        "operational" => Ok(Box::new(OperationalNet::from_onnx(bytes)?)),
+        other => bail!("graph `{other}` is none of strategic, tactical and operational"),
+    }
 }

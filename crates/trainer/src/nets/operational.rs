@@ -169,12 +169,12 @@ impl OperationalNet {
         let mask = graph.constant("output.fraction", &width, &self.fraction_mask())?;
         let span = graph.constant(LOG_SPAN, &width, &self.log_spans())?;
         let positive = graph.unary("Relu", "output.floor", y);
-        let bounded = graph.binary("Min", "output.ceil", &positive, &one);
-        let linear = graph.binary("Mul", "output.select_fraction", &bounded, &mask);
-        let exponent = graph.binary("Mul", "output.exponent", &bounded, &span);
+        let bounded = graph.binary("Min", "output.ceil", [&positive, &one]);
+        let linear = graph.binary("Mul", "output.select_fraction", [&bounded, &mask]);
+        let exponent = graph.binary("Mul", "output.exponent", [&bounded, &span]);
         let grown = graph.unary("Exp", "output.grow", &exponent);
-        let raw = graph.binary("Sub", "output.minus_one", &grown, &one);
-        Ok(graph.binary("Add", "output.join", &linear, &raw))
+        let raw = graph.binary("Sub", "output.minus_one", [&grown, &one]);
+        Ok(graph.binary("Add", "output.join", [&linear, &raw]))
     }
 
     /// ln(1 + most) where the output is a rate; 0 elsewhere, so that its exponential less one vanishes.
@@ -194,6 +194,10 @@ impl Network for OperationalNet {
 
     fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    fn scaling(&self) -> &Scaling {
+        &self.scaling
     }
 
     fn input(&self) -> Port {

@@ -73,11 +73,21 @@ impl Parameters {
     /// When `other` lacks a name or has another shape.
     pub fn copy_from(&self, other: &Self) -> Result<()> {
         for (name, var) in &self.tensors {
-            // A copy, not a shared storage: both sides go on being trained apart.
-            var.set(&other.get(name)?.copy()?)
-                .with_context(|| format!("cannot copy parameter {name}"))?;
+            var.set(other.get(name)?).with_context(|| format!("cannot copy parameter {name}"))?;
         }
         Ok(())
+    }
+
+    /// A copy that further training does not change.
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    pub fn snapshot(&self) -> Result<Self> {
+        let mut copy = Self::new();
+        for (name, var) in &self.tensors {
+            copy.insert(name, var.dims(), self.values(name)?)?;
+        }
+        Ok(copy)
     }
 
     /// The number of trainable scalars.

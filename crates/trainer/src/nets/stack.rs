@@ -19,7 +19,7 @@ pub(super) enum Layer {
         outputs: usize,
     },
     /// `weight` and `bias` [width].
-    LayerNorm {
+    Norm {
         index: usize,
         width: usize,
     },
@@ -75,7 +75,7 @@ impl Stack {
                     let bias = draw.uniform(outputs, inputs);
                     parameters.insert(&self.tensor(index, "bias"), &[outputs], bias)?;
                 }
-                Layer::LayerNorm { index, width } => {
+                Layer::Norm { index, width } => {
                     parameters.insert(&self.tensor(index, "weight"), &[width], vec![1.0; width])?;
                     parameters.insert(&self.tensor(index, "bias"), &[width], vec![0.0; width])?;
                 }
@@ -92,7 +92,7 @@ impl Stack {
                 Layer::Linear { index, inputs, outputs } => {
                     (index, vec![outputs, inputs], vec![outputs])
                 }
-                Layer::LayerNorm { index, width } => (index, vec![width], vec![width]),
+                Layer::Norm { index, width } => (index, vec![width], vec![width]),
                 Layer::Relu { .. } => continue,
             };
             for (tensor, shape) in [("weight", weight), ("bias", bias)] {
@@ -113,7 +113,7 @@ impl Stack {
                     let bias = parameters.get(&self.tensor(index, "bias"))?;
                     x.matmul(&weight.t()?)?.broadcast_add(bias)?
                 }
-                Layer::LayerNorm { index, .. } => {
+                Layer::Norm { index, .. } => {
                     let weight = parameters.get(&self.tensor(index, "weight"))?;
                     let bias = parameters.get(&self.tensor(index, "bias"))?;
                     normalise(&x)?.broadcast_mul(weight)?.broadcast_add(bias)?
@@ -136,12 +136,12 @@ impl Stack {
             x = match *layer {
                 Layer::Linear { index, .. } => {
                     let [weight, bias] = self.constants(index, parameters, graph)?;
-                    graph.linear(&format!("{}.{index}", self.prefix), &x, &weight, &bias)
+                    graph.linear(&format!("{}.{index}", self.prefix), [&x, &weight, &bias])
                 }
-                Layer::LayerNorm { index, .. } => {
+                Layer::Norm { index, .. } => {
                     let [weight, bias] = self.constants(index, parameters, graph)?;
                     let name = format!("{}.{index}", self.prefix);
-                    graph.layer_norm(&name, &x, [&weight, &bias], EPSILON)
+                    graph.layer_norm(&name, [&x, &weight, &bias], EPSILON)
                 }
                 Layer::Relu { index } => {
                     graph.unary("Relu", &format!("{}.{index}", self.prefix), &x)
@@ -169,7 +169,7 @@ fn encoder_layers(inputs: usize, outputs: usize) -> Vec<Layer> {
     vec![
         Layer::Linear { index: 0, inputs, outputs },
         Layer::Relu { index: 1 },
-        Layer::LayerNorm { index: 2, width: outputs },
+        Layer::Norm { index: 2, width: outputs },
     ]
 }
 

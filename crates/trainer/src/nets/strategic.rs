@@ -100,6 +100,11 @@ impl StrategicNet {
         let right = self.stacks.application.forward(&self.parameters, &right)?;
         self.stacks.fusion.forward(&self.parameters, &Tensor::cat(&[left, right], 1)?)
     }
+
+    /// How many actions it tells apart.
+    pub fn actions(&self) -> usize {
+        self.providers
+    }
 }
 
 impl Network for StrategicNet {
@@ -109,6 +114,10 @@ impl Network for StrategicNet {
 
     fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    fn scaling(&self) -> &Scaling {
+        &self.scaling
     }
 
     fn input(&self) -> Port {
@@ -128,7 +137,7 @@ impl Network for StrategicNet {
         let state = graph.input("state", &[Axis::Batch, Axis::Fixed(self.scaling.width())]);
         let x = self.scaling.emit(&mut graph, &state)?;
         let application = self.scaling.width() - self.workload;
-        let parts = graph.split_columns("groups", &x, &[self.workload, application]);
+        let parts = graph.split_columns("groups", &x, [self.workload, application]);
         let left = self.stacks.workload.emit(&self.parameters, &mut graph, &parts[0])?;
         let right = self.stacks.application.emit(&self.parameters, &mut graph, &parts[1])?;
         let joined = graph.concat_columns("join", &[&left, &right]);

@@ -36,7 +36,7 @@ impl Stacks {
         let critic = vec![
             Layer::Linear { index: 0, inputs: SHARED_WIDTH, outputs: 64 },
             Layer::Relu { index: 1 },
-            Layer::LayerNorm { index: 2, width: 64 },
+            Layer::Norm { index: 2, width: 64 },
             Layer::Linear { index: 3, inputs: 64, outputs: 1 },
         ];
         Self {
@@ -93,6 +93,11 @@ impl TacticalNet {
         let value = self.stacks.critic.forward(&self.parameters, &trunk)?;
         Ok((logits, value))
     }
+
+    /// How many actions it tells apart.
+    pub fn actions(&self) -> usize {
+        self.actions
+    }
 }
 
 impl Network for TacticalNet {
@@ -102,6 +107,10 @@ impl Network for TacticalNet {
 
     fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    fn scaling(&self) -> &Scaling {
+        &self.scaling
     }
 
     fn input(&self) -> Port {

@@ -13,7 +13,7 @@ use super::proto::{
 };
 
 /// LayerNormalization exists from operator set 17 on.
-const OPSET: i64 = 17;
+pub(crate) const OPSET: u32 = 17;
 /// The IR version that belongs to operator set 17.
 const IR_VERSION: i64 = 8;
 
@@ -30,19 +30,23 @@ pub enum Axis {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value(String);
 
-impl Value {
-    /// The empty name, with which ONNX leaves out an optional operand.
-    pub fn absent() -> Self {
-        Self(String::new())
-    }
-}
-
 /// An attribute of a node.
 #[derive(Debug, Clone, PartialEq)]
 enum Attribute {
     Int(i64),
     Float(f32),
     Ints(Vec<i64>),
+}
+
+/// Operate on the columns of [batch, columns].
+const COLUMNS: [(&str, Attribute); 1] = [("axis", Attribute::Int(1))];
+
+/// An operator applied to its operands.
+struct Node<'a> {
+    op: &'a str,
+    name: &'a str,
+    operands: &'a [&'a Value],
+    attributes: &'a [(&'a str, Attribute)],
 }
 
 /// A graph under construction. All tensors are f32, except small i64 operands such as split sizes.
@@ -95,15 +99,20 @@ impl GraphBuilder {
             "initializer {name} holds a non-finite value"
         );
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Ok(self.initializer(name, shape, DataType::Float, raw))
+        Ok(self.initializer(name, shape, (DataType::Float, raw)))
     }
 
     fn integers(&mut self, name: &str, values: &[i64]) -> Value {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.initializer(name, &[values.len()], DataType::Int64, raw)
+        self.initializer(name, &[values.len()], (DataType::Int64, raw))
     }
 
-    fn initializer(&mut self, name: &str, shape: &[usize], kind: DataType, raw: Vec<u8>) -> Value {
+    fn initializer(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        (kind, raw): (DataType, Vec<u8>),
+    ) -> Value {
         self.graph.initializer.push(TensorProto {
             dims: shape.iter().map(|&d| d as i64).collect(),
             data_type: Some(kind as i32),
@@ -113,96 +122,77 @@ impl GraphBuilder {
         Value(name.to_owned())
     }
 
-    /// `left op right` for the broadcasting operators Add, Sub, Mul, Div, Min and Max.
-    pub fn binary(&mut self, op: &str, name: &str, left: &Value, right: &Value) -> Value {
-        self.node(op, name, &[left, right], 1, &[]).remove(0)
+    /// `op(left, right)` for the broadcasting operators Add, Sub, Mul, Div, Min and Max.
+    pub fn binary(&mut self, op: &str, name: &str, operands: [&Value; 2]) -> Value {
+        self.single(Node { op, name, operands: &operands, attributes: &[] })
     }
 
     /// `op(x)` for operators without attributes: Relu, Exp, Log.
     pub fn unary(&mut self, op: &str, name: &str, x: &Value) -> Value {
-        self.node(op, name, &[x], 1, &[]).remove(0)
+        self.single(Node { op, name, operands: &[x], attributes: &[] })
     }
 
-    /// `x [batch, in] * weight^T + bias` with `weight` [out, in], as PyTorch stores it.
-    pub fn linear(&mut self, name: &str, x: &Value, weight: &Value, bias: &Value) -> Value {
-        self.node("Gemm", name, &[x, weight, bias], 1, &[("transB", Attribute::Int(1))]).remove(0)
+    /// `x [batch, in] * weight^T + bias` with the operands x, `weight` [out, in], as PyTorch stores it, and `bias` [out].
+    pub fn linear(&mut self, name: &str, operands: [&Value; 3]) -> Value {
+        let attributes = [("transB", Attribute::Int(1))];
+        self.single(Node { op: "Gemm", name, operands: &operands, attributes: &attributes })
     }
 
-    /// Normalises the last axis.
-    pub fn layer_norm(
-        &mut self,
-        name: &str,
-        x: &Value,
-        affine: [&Value; 2],
-        epsilon: f32,
-    ) -> Value {
+    /// Normalises the last axis of the first operand, times the second plus the third.
+    pub fn layer_norm(&mut self, name: &str, operands: [&Value; 3], epsilon: f32) -> Value {
         let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
-        self.node("LayerNormalization", name, &[x, affine[0], affine[1]], 1, &attributes).remove(0)
+        let op = "LayerNormalization";
+        self.single(Node { op, name, operands: &operands, attributes: &attributes })
     }
 
-    /// Cuts `x` [batch, columns] into pieces of `sizes` columns.
-    pub fn split_columns(&mut self, name: &str, x: &Value, sizes: &[usize]) -> Vec<Value> {
-        let sizes: Vec<i64> = sizes.iter().map(|&s| s as i64).collect();
-        let operand = self.integers(&format!("{name}.sizes"), &sizes);
-        self.node("Split", name, &[x, &operand], sizes.len(), &[("axis", Attribute::Int(1))])
+    /// Cuts `x` [batch, columns] after its first columns into pieces of the given sizes.
+    pub fn split_columns(&mut self, name: &str, x: &Value, sizes: [usize; 2]) -> [Value; 2] {
+        let operand = self.integers(&format!("{name}.sizes"), &sizes.map(|s| s as i64));
+        let operands = [x, &operand];
+        self.node(Node { op: "Split", name, operands: &operands, attributes: &COLUMNS })
     }
 
     /// Joins tensors of [batch, *] along the columns.
     pub fn concat_columns(&mut self, name: &str, parts: &[&Value]) -> Value {
-        self.node("Concat", name, parts, 1, &[("axis", Attribute::Int(1))]).remove(0)
+        self.single(Node { op: "Concat", name, operands: parts, attributes: &COLUMNS })
     }
 
     /// Reorders axes.
     pub fn transpose(&mut self, name: &str, x: &Value, axes: &[usize]) -> Value {
         let permutation = Attribute::Ints(axes.iter().map(|&a| a as i64).collect());
-        self.node("Transpose", name, &[x], 1, &[("perm", permutation)]).remove(0)
+        let attributes = [("perm", permutation)];
+        self.single(Node { op: "Transpose", name, operands: &[x], attributes: &attributes })
     }
 
     /// Drops the axis `axis`, which must have size 1.
     pub fn squeeze(&mut self, name: &str, x: &Value, axis: usize) -> Value {
         let axes = self.integers(&format!("{name}.axes"), &[axis as i64]);
-        self.node("Squeeze", name, &[x, &axes], 1, &[]).remove(0)
+        self.single(Node { op: "Squeeze", name, operands: &[x, &axes], attributes: &[] })
     }
 
-    /// A forward LSTM over `x` [time, batch, in] with `operands` = W, R and B in ONNX gate order.
+    /// A forward LSTM over x [time, batch, in] with the operands x, W, R and B in ONNX gate order.
     /// Returns the hidden state of every step [time, 1, batch, hidden] and the last one [1, batch, hidden].
-    ///
-    /// # Errors
-    /// When the node does not have both outputs.
-    pub fn lstm(
-        &mut self,
-        name: &str,
-        x: &Value,
-        operands: [&Value; 3],
-        hidden: usize,
-    ) -> Result<[Value; 2]> {
-        let inputs = [x, operands[0], operands[1], operands[2]];
+    pub fn lstm(&mut self, name: &str, operands: [&Value; 4], hidden: usize) -> [Value; 2] {
         let attributes = [("hidden_size", Attribute::Int(hidden as i64))];
-        let outputs = self.node("LSTM", name, &inputs, 2, &attributes);
-        outputs.try_into().ok().context("an LSTM node gives two outputs")
+        self.node(Node { op: "LSTM", name, operands: &operands, attributes: &attributes })
     }
 
-    fn node(
-        &mut self,
-        op: &str,
-        name: &str,
-        inputs: &[&Value],
-        outputs: usize,
-        attributes: &[(&str, Attribute)],
-    ) -> Vec<Value> {
-        let names: Vec<String> = match outputs {
-            1 => vec![format!("{name}.out")],
-            many => (0..many).map(|i| format!("{name}.out{i}")).collect(),
-        };
+    fn single(&mut self, node: Node<'_>) -> Value {
+        let [value] = self.node(node);
+        value
+    }
+
+    fn node<const OUTPUTS: usize>(&mut self, node: Node<'_>) -> [Value; OUTPUTS] {
+        let values = std::array::from_fn(|index| Value(format!("{}.out{index}", node.name)));
         self.graph.node.push(NodeProto {
-            input: inputs.iter().map(|v| v.0.clone()).collect(),
-            output: names.clone(),
-            name: Some(name.to_owned()),
-            op_type: Some(op.to_owned()),
-            attribute: attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
+            input: node.operands.iter().map(|v| v.0.clone()).collect(),
+            output: values.iter().map(|v| v.0.clone()).collect(),
+            name: Some(node.name.to_owned()),
+            op_type: Some(node.op.to_owned()),
+            attribute: node.attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
             domain: None,
         });
-        names.into_iter().map(Value).collect()
+        values
     }
 
     /// The serialised model.
@@ -211,7 +201,7 @@ impl GraphBuilder {
             ir_version: Some(IR_VERSION),
             opset_import: vec![OperatorSetIdProto {
                 domain: Some(String::new()),
-                version: Some(OPSET),
+                version: Some(OPSET.into()),
             }],
             producer_name: Some(env!("CARGO_PKG_NAME").to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),

@@ -10,6 +10,7 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
 }
 
+pub(crate) use builder::OPSET;
 pub use builder::{Axis, GraphBuilder, Value};
 pub(crate) use lstm::{biases_to_onnx, biases_to_torch, gates_to_onnx, gates_to_torch};
 pub use reader::Initializers;

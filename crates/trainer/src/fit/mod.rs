@@ -1,0 +1,15 @@
+//! Fitting the three networks.
+
+pub mod dqn;
+mod environment;
+pub mod lstm;
+mod optimiser;
+pub mod ppo;
+mod replay;
+
+pub use environment::{Environment, Observation, Outcome};
+
+/// A factor that falls from 1 to `last` along a half cosine while `done` goes from 0 to 1.
+fn cosine_decay(done: f64, last: f64) -> f64 {
+    last + (1.0 - last) * 0.5 * (1.0 + (std::f64::consts::PI * done.clamp(0.0, 1.0)).cos())
+}

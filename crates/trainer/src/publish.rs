@@ -1,0 +1,202 @@
+//! Puts a trained network where services find it: `<models>/<layer>/<version>/{model.onnx, manifest.yaml}`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use strata_runtime::{
+    DType, Data, ExecutionProvider, Feature, GraphFile, Input, Manifest, Model, ModelFiles,
+    ModelOptions, OnnxRuntime, Output, Repository, Scalar, Shape, sha256_hex,
+};
+
+use crate::nets::{self, Network};
+use crate::onnx;
+use crate::parity::{self, Parity};
+
+const GRAPH_FILE: &str = "model.onnx";
+const MANIFEST_FILE: &str = "manifest.yaml";
+/// Any seed does; a fixed one makes the measured error the same on every run.
+const PARITY_SEED: u64 = 1;
+
+/// Everything a manifest says beyond what the network itself knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Version, from 1.
+    pub version: u32,
+    /// Name and unit of each input column, in order.
+    pub features: Vec<(String, String)>,
+    /// What the positions of each output mean.
+    pub labels: Vec<Vec<String>>,
+    /// What it was trained on.
+    pub data: Data,
+    /// Settings of the training run.
+    pub training: BTreeMap<String, Scalar>,
+    /// Measured on held-out time.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Writes `network` as ONNX with its manifest, after ONNX Runtime loaded the very bytes and agreed with candle.
+///
+/// The version's directory appears at once and complete; one that was there before is replaced. Returns the
+/// directory and the measured parity, which is also put into the manifest's metrics.
+///
+/// # Errors
+/// When the description does not fit the network, parity fails, or a file cannot be written.
+pub fn publish(
+    models: &Path,
+    network: &dyn Network,
+    description: &Description,
+    runtime: &OnnxRuntime,
+) -> Result<(PathBuf, Parity)> {
+    let graph = network.to_onnx()?;
+    let mut manifest = manifest(network, description, &graph)?;
+    let parity = prove(network, ModelFiles::new(manifest.clone(), graph.clone())?, runtime)?;
+    manifest.metrics.insert("parity_max_relative_error".to_owned(), parity.worst());
+    let directory = models.join(network.layer()).join(description.version.to_string());
+    replace(&directory, &[(GRAPH_FILE, &graph), (MANIFEST_FILE, manifest.to_yaml()?.as_bytes())])
+        .with_context(|| format!("cannot publish into {}", directory.display()))?;
+    Ok((directory, parity))
+}
+
+/// Checks every published version of every model in `models`: hash, manifest against graph, and parity with the network
+/// rebuilt from the file. Returns name, version and measured parity.
+///
+/// # Errors
+/// With the first model that fails, or when there is none.
+pub fn verify(models: &Path, runtime: &OnnxRuntime) -> Result<Vec<(String, u32, Parity)>> {
+    let repository = Repository::open(models)?;
+    let mut verified = Vec::new();
+    for name in repository.models()? {
+        for version in repository.versions(&name)? {
+            let parity = verify_version(&repository, &name, version, runtime)
+                .with_context(|| format!("model {name} version {version}"))?;
+            verified.push((name.clone(), version, parity));
+        }
+    }
+    ensure!(!verified.is_empty(), "{} holds no model; run `make train`", models.display());
+    Ok(verified)
+}
+
+fn verify_version(
+    repository: &Repository,
+    name: &str,
+    version: u32,
+    runtime: &OnnxRuntime,
+) -> Result<Parity> {
+    let files = repository.load(name, Some(version))?;
+    let network = nets::from_onnx(files.graph())?;
+    ensure!(network.layer() == name, "the graph is called {}", network.layer());
+    prove(network.as_ref(), files, runtime)
+}
+
+fn prove(network: &dyn Network, files: ModelFiles, runtime: &OnnxRuntime) -> Result<Parity> {
+    let options =
+        ModelOptions { execution_provider: ExecutionProvider::Cpu, ..ModelOptions::default() };
+    let model = Model::start(runtime, files, &options)?;
+    parity::check(network, &model, PARITY_SEED)
+}
+
+fn manifest(network: &dyn Network, description: &Description, graph: &[u8]) -> Result<Manifest> {
+    let outputs = network.outputs();
+    ensure!(
+        outputs.len() == description.labels.len(),
+        "{} outputs need as many lists of labels",
+        outputs.len()
+    );
+    let input = network.input();
+    let features = description.features.iter();
+    let manifest = Manifest {
+        name: network.layer().to_owned(),
+        version: description.version,
+        graph: GraphFile {
+            file: GRAPH_FILE.to_owned(),
+            sha256: sha256_hex(graph),
+            opset: onnx::OPSET,
+        },
+        inputs: vec![Input {
+            name: input.name.to_owned(),
+            shape: Shape::new(input.shape),
+            dtype: DType::F32,
+            features: features
+                .map(|(name, unit)| Feature { name: name.clone(), unit: unit.clone() })
+                .collect(),
+        }],
+        outputs: outputs
+            .into_iter()
+            .zip(&description.labels)
+            .map(|(port, labels)| Output {
+                name: port.name.to_owned(),
+                shape: Shape::new(port.shape),
+                labels: labels.clone(),
+            })
+            .collect(),
+        data: Some(description.data.clone()),
+        training: description.training.clone(),
+        metrics: description.metrics.clone(),
+    };
+    manifest.check()?;
+    Ok(manifest)
+}
+
+/// Fills `directory` with `files` so that a reader sees the old content or the new, never a part.
+fn replace(directory: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let parent = directory.parent().context("a version's directory has a parent")?;
+    let name = directory.file_name().context("a version's directory has a name")?;
+    // Hidden names: a repository takes no notice of them.
+    let beside = |what: &str| parent.join(format!(".{}.{what}", name.to_string_lossy()));
+    let (fresh, stale) = (beside("new"), beside("old"));
+    for leftover in [&fresh, &stale] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover)?;
+        }
+    }
+    fs::create_dir_all(&fresh)?;
+    for (name, bytes) in files {
+        let mut file = fs::File::create(fresh.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+    }
+    let replaced = directory.exists();
+    if replaced {
+        fs::rename(directory, &stale)?;
+    }
+    if let Err(error) = fs::rename(&fresh, directory) {
+        if replaced {
+            fs::rename(&stale, directory)?;
+        }
+        return Err(error.into());
+    }
+    if replaced {
+        fs::remove_dir_all(&stale)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_replaced_as_a_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let version = root.path().join("strategic/1");
+        replace(&version, &[("a", b"1"), ("b", b"2")]).unwrap();
+        replace(&version, &[("a", b"3")]).unwrap();
+        assert_eq!(fs::read(version.join("a")).unwrap(), b"3");
+        assert!(!version.join("b").exists(), "a file of the old version is left");
+        let left: Vec<_> = fs::read_dir(version.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "something is left beside it: {left:?}");
+    }
+
+    #[test]
+    fn leftovers_of_an_interrupted_run_do_not_matter() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join(".1.new")).unwrap();
+        fs::write(root.path().join(".1.new/half"), b"x").unwrap();
+        replace(&root.path().join("1"), &[("a", b"1")]).unwrap();
+        assert!(!root.path().join("1/half").exists());
+    }
+}
