@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     strata_chassis::run(BINARY, |process: Process<Config>| async move {
         let Process { config, metrics, drain, .. } = process;
         let server = Server::bind(&config.grpc, &config.admin, &metrics, &drain).await?;
-        let services = Services::described_by(&[echo::descriptor_set()]).add(echo::Echo { drain });
+        let services = Services::described_by(&[echo::descriptor_set()]).with(echo::Echo { drain });
         server.health().serving().await;
         Ok(server.serve(services).await?)
     })

@@ -101,6 +101,11 @@ pub enum ClientError {
 /// [`ClientError`] if the text is not such an endpoint. An unreachable server is no error here: the
 /// first call says `UNAVAILABLE`.
 pub fn channel(endpoint: &str, config: &ClientConfig) -> Result<Channel, ClientError> {
+    Ok(target(endpoint, config)?.connect_lazy())
+}
+
+/// The target of a channel, for those who have to set more than [`channel`] does.
+pub(crate) fn target(endpoint: &str, config: &ClientConfig) -> Result<Endpoint, ClientError> {
     let text = endpoint.trim();
     let uri = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let bad = |source| ClientError::Endpoint { endpoint: endpoint.to_owned(), source };
@@ -122,8 +127,7 @@ pub fn channel(endpoint: &str, config: &ClientConfig) -> Result<Channel, ClientE
         .keep_alive_while_idle(true)
         .initial_stream_window_size(config.stream_window_bytes)
         .initial_connection_window_size(config.connection_window_bytes)
-        .http2_adaptive_window(config.adaptive_window)
-        .connect_lazy())
+        .http2_adaptive_window(config.adaptive_window))
 }
 
 #[cfg(test)]

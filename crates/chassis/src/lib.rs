@@ -31,7 +31,7 @@ pub use config::{
 };
 pub use deadline::Deadline;
 pub use drain::{Drain, DrainGuard};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, SECONDS_BUCKETS};
 pub use process::{BoxError, Process, ProcessConfig, ProcessSettings, run};
 pub use report::report;
 pub use server::{HealthHandle, Server, ServerError, Services};

@@ -114,15 +114,26 @@ async fn logs_made_in_a_request_carry_the_callers_trace_id() {
     assert_eq!(child::field(&line, "trace_id"), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn without_a_collector_spans_are_off_whatever_is_logged() {
+    let mut echo = child::Echo::start(&["--telemetry-log-filter=trace"]);
+    let mut request = tonic::Request::new("traceparent:".to_owned());
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+    let next = Client::new(echo.grpc).call(fixture::echo::SAY, request).await.unwrap();
+    // No span of this process: the caller's own context goes on.
+    assert_eq!(next.into_inner(), parent);
+    echo.signal("TERM");
+    assert_eq!(tokio::task::block_in_place(|| echo.wait()).code(), Some(0));
+    assert!(echo.log.iter().any(|line| line.contains("\"level\":\"TRACE\"")));
+    assert!(!echo.log.iter().any(|line| line.contains("strata::trace")), "{:#?}", echo.log);
+}
+
 /// Waits until the process has a call in progress.
 async fn in_flight(echo: &child::Echo) {
     let started = Instant::now();
-    while !fixture::get(echo.admin, "/metrics").await.1.contains(
-        "grpc_server_started_total{grpc_type=\"unary\",grpc_service=\"strata.chassis.test.v1.Echo\"",
-    ) {
+    while !fixture::get(echo.admin, "/metrics").await.1.contains("\ngrpc_server_in_flight 1\n") {
         assert!(started.elapsed() < Duration::from_secs(10));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // The first of the two calls of a test may be the one that was seen; the second is on its way.
-    tokio::time::sleep(Duration::from_millis(200)).await;
 }

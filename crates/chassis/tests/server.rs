@@ -267,7 +267,7 @@ async fn a_service_without_descriptors_and_a_port_that_is_taken_are_refused() {
     let taken = GrpcConfig { listen: server.grpc_address(), ..grpc_config() };
     let error = Server::bind(&taken, &admin, &metrics, &drain).await.unwrap_err();
     assert!(error.to_string().starts_with("grpc.listen 127.0.0.1:"), "{error}");
-    let services = Services::default().add(echo::Echo { drain: drain.clone() });
+    let services = Services::default().with(echo::Echo { drain: drain.clone() });
     let error = server.serve(services).await.unwrap_err();
     assert!(matches!(error, ServerError::Undescribed(echo::SERVICE)), "{error}");
 }

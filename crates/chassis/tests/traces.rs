@@ -16,12 +16,12 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tonic::{Request, Response, Status};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-struct Collector(UnboundedSender<ExportTraceServiceRequest>);
+struct Collector(Sender<ExportTraceServiceRequest>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -29,16 +29,16 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.send(request.into_inner()).unwrap();
+        self.0.try_send(request.into_inner()).unwrap();
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
 /// Listens at `address`, and hands over what it is sent.
-async fn collect(address: &str) -> (SocketAddr, UnboundedReceiver<ExportTraceServiceRequest>) {
+async fn collect(address: &str) -> (SocketAddr, Receiver<ExportTraceServiceRequest>) {
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (sender, exports) = unbounded_channel();
+    let (sender, exports) = channel(64);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(
         tonic::transport::Server::builder()
@@ -67,7 +67,7 @@ async fn say(echo: &child::Echo, text: &str, parent: Option<&str>) -> String {
 /// Ends the process, which exports the rest, and takes everything the collector got.
 fn finish(
     mut echo: child::Echo,
-    exports: &mut UnboundedReceiver<ExportTraceServiceRequest>,
+    exports: &mut Receiver<ExportTraceServiceRequest>,
 ) -> Vec<ExportTraceServiceRequest> {
     echo.signal("TERM");
     let status = tokio::task::block_in_place(|| echo.wait());
@@ -199,4 +199,23 @@ async fn a_collector_that_is_away_costs_one_warning_and_no_call() {
     let lines = |text: &str| echo.log.iter().filter(|line| line.contains(text)).count();
     assert_eq!(lines("\"level\":\"WARN\""), 1, "{:#?}", echo.log);
     assert_eq!(lines("spans are exported again"), 1, "{:#?}", echo.log);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_never_answers_costs_one_warning_and_no_call() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = ["--telemetry-otlp-timeout=200ms", "--telemetry-otlp-queue-size=512"];
+    let mut echo = traced(silent.local_addr().unwrap(), &hangs);
+    for _ in 0..3 {
+        assert_eq!(say(&echo, "hello", None).await, "hello");
+    }
+    tokio::task::block_in_place(|| echo.wait_for("spans cannot be exported"));
+    for _ in 0..3 {
+        assert_eq!(say(&echo, "hello", None).await, "hello");
+    }
+    echo.signal("TERM");
+    let status = tokio::task::block_in_place(|| echo.wait());
+    assert_eq!(status.code(), Some(0), "{:#?}", echo.log);
+    let lines = |text: &str| echo.log.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(lines("spans cannot be exported"), 1, "{:#?}", echo.log);
 }

@@ -216,55 +216,52 @@ fn read_file(
     }
     let yaml = |source| ConfigError::Yaml { path: path.to_owned(), source };
     let tree: Value = serde_yaml::from_slice(&bytes).map_err(yaml)?;
-    let mut settings = Vec::new();
-    walk(&File { path, leaves }, "", defaults, tree, &mut settings)?;
-    Ok(settings)
+    let mut file = File { path, leaves, settings: Vec::new() };
+    file.walk("", defaults, tree)?;
+    Ok(file.settings)
 }
 
 struct File<'a> {
     path: &'a Path,
     leaves: &'a [Leaf],
+    settings: Vec<(String, Value)>,
 }
 
-fn walk(
-    file: &File<'_>,
-    at: &str,
-    defaults: &Value,
-    value: Value,
-    settings: &mut Vec<(String, Value)>,
-) -> Result<(), ConfigError> {
-    let section = match defaults {
-        Value::Mapping(section) if !section.is_empty() => section,
-        _ => {
-            settings.push((at.to_owned(), value));
-            return Ok(());
-        }
-    };
-    let entries = match value {
-        Value::Mapping(entries) => entries,
-        // A section whose settings are all commented out, or an empty file.
-        Value::Null => return Ok(()),
-        _ => {
-            let reason = "expected a section with settings of its own".to_owned();
-            let path = if at.is_empty() { "the file".to_owned() } else { at.to_owned() };
-            let origin = Origin::File(file.path.to_owned()).to_string();
-            return Err(ConfigError::Value { path, reason, origin });
-        }
-    };
-    for (key, value) in entries {
-        let path = tree::join(at, &key);
-        match section.get(&key) {
-            Some(defaults) => walk(file, &path, defaults, value, settings)?,
-            None => {
-                let known = file.leaves.iter().map(|leaf| leaf.path.as_str());
-                let hint = tree::nearest(&path, known);
-                return Err(ConfigError::UnknownKey {
-                    path: file.path.to_owned(),
-                    key: path,
-                    hint,
+impl File<'_> {
+    /// Takes the settings of the section `at`, and of the sections in it.
+    fn walk(&mut self, at: &str, defaults: &Value, value: Value) -> Result<(), ConfigError> {
+        let section = match defaults {
+            Value::Mapping(section) if !section.is_empty() => section,
+            _ => {
+                self.settings.push((at.to_owned(), value));
+                return Ok(());
+            }
+        };
+        let entries = match value {
+            Value::Mapping(entries) => entries,
+            // A section whose settings are all commented out, or an empty file.
+            Value::Null => return Ok(()),
+            _ => {
+                return Err(ConfigError::Value {
+                    path: if at.is_empty() { "the file".to_owned() } else { at.to_owned() },
+                    reason: "expected a section with settings of its own".to_owned(),
+                    origin: Origin::File(self.path.to_owned()).to_string(),
                 });
             }
+        };
+        for (key, value) in entries {
+            let path = tree::join(at, &key);
+            match section.get(&key) {
+                Some(defaults) => self.walk(&path, defaults, value)?,
+                None => return Err(self.unknown(path)),
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn unknown(&self, key: String) -> ConfigError {
+        let known = self.leaves.iter().map(|leaf| leaf.path.as_str());
+        let hint = tree::nearest(&key, known);
+        ConfigError::UnknownKey { path: self.path.to_owned(), key, hint }
+    }
 }

@@ -1,5 +1,6 @@
 //! Name, unit and help of every metric of this crate.
 
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// What a metric is called and what it means. `prometheus-client` appends the unit and, to
@@ -16,6 +17,16 @@ impl Definition {
             Some(unit) => registry.register_with_unit(self.name, self.help, unit.clone(), metric),
             None => registry.register(self.name, self.help, metric),
         }
+    }
+
+    /// Writes a value that was found out just now.
+    pub(super) fn encode(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        metric: &impl EncodeMetric,
+    ) -> Result<(), std::fmt::Error> {
+        let Self { name, unit, help } = self;
+        metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), metric.metric_type())?)
     }
 }
 
@@ -43,9 +54,12 @@ pub(super) const RPC_SECONDS: Definition = with_unit(
 pub(super) const CONNECTIONS: Definition =
     plain("grpc_server_connections", "Connections open at the gRPC listener");
 
+pub(super) const IN_FLIGHT: Definition =
+    plain("grpc_server_in_flight", "Accepted requests, rows of streams included, not answered yet");
+
 /// Bounds of the buckets for times, in seconds: 50 us to 10 s. A decision takes about half a
 /// millisecond, so most of the buckets are around one.
-pub(super) const SECONDS_BUCKETS: [f64; 20] = [
+pub const SECONDS_BUCKETS: [f64; 20] = [
     0.000_05, 0.000_1, 0.000_2, 0.000_3, 0.000_4, 0.000_5, 0.000_75, 0.001, 0.001_5, 0.002, 0.003,
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];

@@ -1,6 +1,7 @@
 //! Prometheus metrics: one registry for each process, handed down.
 
 mod definitions;
+mod in_flight;
 mod process;
 mod rpc;
 
@@ -12,7 +13,10 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::config::Binary;
+use crate::drain::Drain;
 use definitions as def;
+
+pub use definitions::SECONDS_BUCKETS;
 
 pub(crate) use rpc::{RpcMetrics, RpcMetricsLayer};
 
@@ -56,6 +60,12 @@ impl Metrics {
     pub fn with_registry<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
         // A panic while registering left a metric out at worst: the others are still true.
         register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows the work that `drain` counts.
+    pub(crate) fn watch(&self, drain: &Drain) {
+        let collector = in_flight::InFlight(drain.clone());
+        self.with_registry(|registry| registry.register_collector(Box::new(collector)));
     }
 
     /// All metrics as OpenMetrics text.

@@ -4,11 +4,11 @@
 use std::fs;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::definitions::{self as def, Definition};
+use super::definitions as def;
 
 /// Clock ticks in a second as `/proc` counts them: USER_HZ, which the kernel's ABI fixes at 100 on
 /// every architecture Rust's standard library supports (`man 5 proc_pid_stat`, `man 7 time`).
@@ -21,7 +21,7 @@ impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let usage = Usage::read();
         if let Some(seconds) = usage.cpu_seconds {
-            put(&mut encoder, &def::PROCESS_CPU, &ConstCounter::new(seconds))?;
+            def::PROCESS_CPU.encode(&mut encoder, &ConstCounter::new(seconds))?;
         }
         for (definition, value) in [
             (&def::PROCESS_RESIDENT, usage.resident_bytes),
@@ -32,20 +32,11 @@ impl Collector for ProcessCollector {
             (&def::PROCESS_THREADS, usage.threads),
         ] {
             if let Some(value) = value {
-                put(&mut encoder, definition, &ConstGauge::new(value))?;
+                definition.encode(&mut encoder, &ConstGauge::new(value))?;
             }
         }
         Ok(())
     }
-}
-
-fn put(
-    encoder: &mut DescriptorEncoder<'_>,
-    definition: &Definition,
-    metric: &impl EncodeMetric,
-) -> Result<(), std::fmt::Error> {
-    let Definition { name, unit, help } = definition;
-    metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), metric.metric_type())?)
 }
 
 #[derive(Debug, Default)]

@@ -24,6 +24,8 @@ use crate::process::BoxError;
 pub(super) fn http2(config: &GrpcConfig) -> http2::Builder<TokioExecutor> {
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
+        // gRPC has no use for a date on every answer.
+        .auto_date_header(false)
         .initial_stream_window_size(config.stream_window_bytes)
         .initial_connection_window_size(config.connection_window_bytes)
         .adaptive_window(config.adaptive_window)

@@ -92,6 +92,7 @@ impl Server {
         let (listener, grpc_address) = accept::bind("grpc.listen", grpc.listen).await?;
         let (admin_listener, admin_address) = accept::bind("admin.listen", admin.listen).await?;
         tracing::info!(grpc = %grpc_address, admin = %admin_address, "listening");
+        metrics.watch(drain);
         let health = HealthHandle::new();
         let admin = admin::spawn(admin_listener, health.clone(), metrics.clone());
         Ok(Self {
@@ -157,7 +158,10 @@ impl Server {
             cut: cut.clone(),
         };
         let tasks = connections.tasks.clone();
-        let accepting = tokio::spawn(connections.accept(self.grpc, service));
+        // If this future is dropped nobody accepts, and nobody answers, any longer.
+        let accepting =
+            AbortOnDropHandle::new(tokio::spawn(connections.accept(self.grpc, service)));
+        let cut = cut.drop_guard();
 
         self.drain.started().await;
         self.health.drain().await;
@@ -165,23 +169,29 @@ impl Server {
         stop.cancel();
         // The listener is closed before connections are counted: none slips in between.
         let _ = accepting.await;
-        tasks.close();
-        let answered = async {
-            tasks.wait().await;
-            self.drain.idle().await;
-        };
-        let in_time = tokio::time::timeout(self.drain.cut_remaining(), answered).await.is_ok();
-        let in_flight = self.drain.in_flight();
-        if !in_time {
-            tracing::warn!(connections = tasks.len(), in_flight, "cutting connections");
-            cut.cancel();
-            // Each task ends at its next poll; a second is for a very busy machine.
-            let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
-        }
+        let outcome = answer_all(&self.drain, &tasks).await;
+        drop(cut);
+        // Each task ends at its next poll; a second is for a very busy machine.
+        let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
         drop(self.admin);
-        match in_flight {
-            0 => Ok(()),
-            in_flight => Err(ServerError::Cut { in_flight }),
-        }
+        outcome
+    }
+}
+
+/// Waits until every connection has ended and all accepted work is answered, or for the cut.
+async fn answer_all(drain: &Drain, connections: &TaskTracker) -> Result<(), ServerError> {
+    connections.close();
+    let answered = async {
+        connections.wait().await;
+        drain.idle().await;
+    };
+    if tokio::time::timeout(drain.cut_remaining(), answered).await.is_ok() {
+        return Ok(());
+    }
+    let in_flight = drain.in_flight();
+    tracing::warn!(connections = connections.len(), in_flight, "cutting connections");
+    match in_flight {
+        0 => Ok(()),
+        in_flight => Err(ServerError::Cut { in_flight }),
     }
 }

@@ -32,7 +32,7 @@ impl Services {
 
     /// Adds a service: one of tonic's generated servers.
     #[must_use]
-    pub fn add<S>(mut self, service: S) -> Self
+    pub fn with<S>(mut self, service: S) -> Self
     where
         S: Service<Request<Body>, Error = Infallible>
             + NamedService

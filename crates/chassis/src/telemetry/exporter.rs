@@ -10,7 +10,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prometheus_client::metrics::counter::Counter;
 
 use super::TelemetryError;
-use crate::client::{ClientConfig, channel};
+use crate::client::{ClientConfig, target};
 use crate::metrics::Metrics;
 
 /// An exporter to `endpoint` that connects when it first has spans.
@@ -23,7 +23,9 @@ pub(super) fn connect(
         endpoint: endpoint.to_owned(),
         source,
     };
-    let channel = channel(endpoint, &ClientConfig::default()).map_err(|e| refuse(e.into()))?;
+    let target = target(endpoint, &ClientConfig::default()).map_err(|e| refuse(e.into()))?;
+    // The exporter's own timeout only bounds its retries; this one ends a call that hangs.
+    let channel = target.timeout(timeout).connect_lazy();
     let inner = OtlpExporter::builder()
         .with_tonic()
         .with_channel(channel)
