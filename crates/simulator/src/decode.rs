@@ -3,33 +3,26 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use csv::StringRecord;
-use flate2::bufread::MultiGzDecoder;
 use strata_domain::FunctionId;
 
 use crate::{
     percentiles::Percentiles,
-    trace::{Trace, TracedFunction, Trigger},
+    table::Table,
+    trace::{Recorded, Trace, TracedFunction, Trigger},
 };
 
-/// Most bytes of one file after decompression.
-const MAX_BYTES: u64 = 512 << 20;
 /// Most functions of one trace.
 const MAX_FUNCTIONS: usize = 100_000;
 /// Most minutes of one trace: a fortnight.
 const MAX_MINUTES: usize = 14 * 1440;
-/// Most calls of one function in one minute.
-const MAX_CALLS_PER_MINUTE: u32 = 10_000_000;
 /// Longest run: a day, far beyond any provider's limit.
 const MAX_DURATION_MS: f64 = 86_400_000.0;
 /// Most memory: a terabyte.
 const MAX_MEMORY_MB: f64 = 1_048_576.0;
-
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A trace that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -147,10 +140,13 @@ pub(crate) fn decode(files: TraceFiles<'_>) -> Result<Trace, TraceError> {
         if !seen.insert(id.clone()) {
             return Err(table.problem(format!("function `{id}` is listed twice; keep one line")));
         }
-        let duration = durations.take(&id, &table.name)?;
-        let used = memory.take(&id, &table.name)?;
-        let per_minute = layout.per_minute(&table)?;
-        functions.push(TracedFunction::new(id, layout.trigger(&table), per_minute, duration, used));
+        functions.push(TracedFunction::new(Recorded {
+            trigger: layout.trigger(&table),
+            per_minute: layout.per_minute(&table)?,
+            duration_ms: durations.take(&id, &table.name)?,
+            memory_mb: memory.take(&id, &table.name)?,
+            id,
+        }));
     }
     Ok(Trace::new(functions, layout.minutes.len(), layout.start_minute))
 }
@@ -288,127 +284,4 @@ impl Layout {
 /// A whole-day file counts minutes from 1. A file that begins later names the minute since midnight.
 const fn first_minute_of_day(first_column: usize) -> usize {
     if first_column == 1 { 0 } else { first_column }
-}
-
-/// A CSV file with a header, one line at a time.
-struct Table<'a> {
-    name: String,
-    header: StringRecord,
-    reader: csv::Reader<Box<dyn Read + 'a>>,
-    record: StringRecord,
-    line: u64,
-}
-
-impl<'a> Table<'a> {
-    fn open(source: Source<'a>) -> Result<Self, TraceError> {
-        let Source { name, reader } = source;
-        let reader = match plain(reader) {
-            Ok(reader) => reader,
-            Err(source) => return Err(TraceError::Read { file: name, source }),
-        };
-        let mut reader = csv::ReaderBuilder::new().from_reader(reader);
-        let header = reader.headers().cloned().map_err(|error| csv_error(&name, error))?;
-        Ok(Self { name, header, reader, record: StringRecord::new(), line: 1 })
-    }
-
-    /// Moves to the next line; `false` at the end.
-    fn next(&mut self) -> Result<bool, TraceError> {
-        let more = self.reader.read_record(&mut self.record);
-        let more = more.map_err(|error| csv_error(&self.name, error))?;
-        self.line = self.record.position().map_or(self.line, csv::Position::line);
-        Ok(more)
-    }
-
-    fn find(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|column| column == name)
-    }
-
-    fn column(&self, name: &str) -> Result<usize, TraceError> {
-        self.find(name).ok_or_else(|| self.problem(format!("column `{name}` is missing")))
-    }
-
-    fn text(&self, column: usize) -> &str {
-        self.record.get(column).unwrap_or_default()
-    }
-
-    fn function_id(
-        &self,
-        function: usize,
-        application: Option<usize>,
-    ) -> Result<FunctionId, TraceError> {
-        let function = self.text(function);
-        let application = application.map_or(function, |column| self.text(column));
-        FunctionId::new(application, function)
-            .map_err(|error| self.problem(format!("function name {error}")))
-    }
-
-    fn number(&self, column: usize, most: f64) -> Result<f64, TraceError> {
-        match self.text(column).parse::<f64>() {
-            Ok(number) if (0.0..=most).contains(&number) => Ok(number),
-            _ => Err(self.bad_field(column, &format!("expected a number from 0 to {most}"))),
-        }
-    }
-
-    fn count(&self, column: usize) -> Result<u32, TraceError> {
-        match self.text(column).parse::<u32>() {
-            Ok(count) if count <= MAX_CALLS_PER_MINUTE => Ok(count),
-            _ => {
-                let expected = format!("expected a whole number from 0 to {MAX_CALLS_PER_MINUTE}");
-                Err(self.bad_field(column, &expected))
-            }
-        }
-    }
-
-    fn bad_field(&self, column: usize, expected: &str) -> TraceError {
-        let shown: String = self.text(column).chars().take(40).collect();
-        let name = self.header.get(column).unwrap_or_default();
-        self.problem(format!("column `{name}` holds `{shown}`; {expected}"))
-    }
-
-    fn problem(&self, problem: String) -> TraceError {
-        TraceError::Line { file: self.name.clone(), line: self.line, problem }
-    }
-}
-
-fn csv_error(file: &str, error: csv::Error) -> TraceError {
-    let line = error.position().map_or(1, csv::Position::line);
-    let file = file.to_owned();
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => TraceError::Read { file, source },
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => TraceError::Line {
-            file,
-            line,
-            problem: format!("has {len} columns; the header has {expected_len}"),
-        },
-        csv::ErrorKind::Utf8 { .. } => {
-            TraceError::Line { file, line, problem: "is not UTF-8".to_owned() }
-        }
-        kind => TraceError::Line { file, line, problem: format!("{kind:?}") },
-    }
-}
-
-/// Unpacks gzip, and stops files that are, or become, too large.
-fn plain<'a>(reader: Box<dyn Read + 'a>) -> io::Result<Box<dyn Read + 'a>> {
-    let mut reader = BufReader::new(reader);
-    let zipped = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
-    let inner: Box<dyn Read + 'a> =
-        if zipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
-    Ok(Box::new(Limited { inner, left: MAX_BYTES }))
-}
-
-/// Fails, instead of ending early, when there is more than allowed.
-struct Limited<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
-            let problem = format!("holds more than {} MB unpacked; split it", MAX_BYTES >> 20);
-            io::Error::new(io::ErrorKind::FileTooLarge, problem)
-        })?;
-        Ok(count)
-    }
 }

@@ -90,6 +90,14 @@ pub(crate) struct Dynamics {
     interval_minutes: usize,
 }
 
+/// Where a function runs for an interval.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice {
+    pub(crate) placement: Placement,
+    /// It ran elsewhere before, so that its first call is cold.
+    pub(crate) moved: bool,
+}
+
 /// What happened on one placement, before it is judged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effect {
@@ -113,7 +121,7 @@ impl Grid {
         for split in Split::ALL {
             let part = split.minutes(minutes);
             let starts = part.clone().step_by(interval_minutes);
-            let whole = starts.filter(|start| start + interval_minutes <= part.end);
+            let whole = starts.filter(|start| part.end - start >= interval_minutes);
             intervals.extend(whole.map(|start| (start, split)));
         }
         Self { interval_minutes, intervals }
@@ -169,7 +177,8 @@ impl Dynamics {
                 range: None,
             };
             interval.range = self.range(&interval);
-            let stay = self.effect(&interval, function.attributes.placement, false, DEFAULT_SLA_MS);
+            let stay = Choice { placement: function.attributes.placement, moved: false };
+            let stay = self.effect(&interval, stay, DEFAULT_SLA_MS);
             past_calls.add(interval.calls, stay.means);
             interval.runs.iter().for_each(|run| past_runs.add(*run));
             self.intervals.push(interval);
@@ -184,7 +193,8 @@ impl Dynamics {
     fn range(&self, interval: &Interval) -> Option<CandidateRange> {
         let candidates: Vec<Estimate> = Placement::all()
             .map(|placement| {
-                let effect = self.effect(interval, placement, false, DEFAULT_SLA_MS);
+                let stay = Choice { placement, moved: false };
+                let effect = self.effect(interval, stay, DEFAULT_SLA_MS);
                 Estimate {
                     cost: effect.means.cost,
                     latency_ms: effect.latency_ms,
@@ -210,14 +220,9 @@ impl Dynamics {
         PlacedRun::new(&self.profile, placement).is_feasible()
     }
 
-    /// The calls of `interval` on `placement`; `moved` makes the first one cold.
-    pub(crate) fn effect(
-        &self,
-        interval: &Interval,
-        placement: Placement,
-        moved: bool,
-        sla_ms: f64,
-    ) -> Effect {
+    /// The calls of `interval` where `choice` puts them.
+    pub(crate) fn effect(&self, interval: &Interval, choice: Choice, sla_ms: f64) -> Effect {
+        let Choice { placement, moved } = choice;
         let placed = PlacedRun::new(&self.profile, placement);
         let cold = interval.cold_share(placement.provider, moved);
         let delay = cold_start::start_delay(placement.provider);

@@ -6,7 +6,7 @@ use strata_domain::{
 use strata_policy::{ApplicationFacts, FunctionFacts};
 
 use crate::{
-    dynamics::{Dynamics, Interval, OBSERVED_ON, Outcome},
+    dynamics::{Choice, Dynamics, Interval, OBSERVED_ON, Outcome},
     history::CallTotals,
     split::Split,
     world::World,
@@ -138,15 +138,15 @@ impl<'w> Environment<'w> {
         let (dynamics, interval) = self.here()?;
         let refused = !dynamics.is_feasible(placement);
         let target = if refused { self.current } else { placement };
-        let moved = target != self.current;
-        let effect = dynamics.effect(interval, target, moved, self.objective.sla_ms);
+        let choice = Choice { placement: target, moved: target != self.current };
+        let effect = dynamics.effect(interval, choice, self.objective.sla_ms);
         let outcome = dynamics.outcome(interval, effect);
         let reward = if refused {
             self.objective.infeasible_reward()
         } else {
             self.objective.reward(outcome.parts, outcome.sla_violation_rate)
         };
-        Some(Outcome { placement: target, moved, refused, reward, ..outcome })
+        Some(Outcome { placement: target, moved: choice.moved, refused, reward, ..outcome })
     }
 
     /// Chooses `placement` and moves on to the next decision; `None` when nothing is to be decided.

@@ -65,8 +65,9 @@ impl Scorer {
         let sums = &mut self.functions[window.function];
         sums.count += 1.0;
         self.windows += 1;
-        for value in 0..FORECAST_VALUES {
-            let (truth, guess) = (f64::from(window.y[value]), f64::from(forecast[value]));
+        let pairs = window.y.iter().zip(forecast).enumerate();
+        for (value, (&truth, guess)) in pairs {
+            let (truth, guess) = (f64::from(truth), f64::from(guess));
             self.absolute[value] += (guess - truth).abs();
             let (truth, guess) = (compared(value, truth), compared(value, guess));
             let error = guess - truth;

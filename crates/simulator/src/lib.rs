@@ -16,6 +16,7 @@ mod percentiles;
 mod replay;
 mod seed;
 mod split;
+mod table;
 mod telemetry;
 #[cfg(test)]
 mod test_trace;

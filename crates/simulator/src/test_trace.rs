@@ -6,18 +6,18 @@ use strata_domain::FunctionId;
 
 use crate::{
     percentiles::Percentiles,
-    trace::{Trace, TracedFunction, Trigger},
+    trace::{Recorded, Trace, TracedFunction, Trigger},
 };
 
 /// A function that runs 50 to 150 ms and uses 90 to 110 MB.
 pub(crate) fn function(name: &str, trigger: Trigger, per_minute: Vec<u32>) -> TracedFunction {
-    TracedFunction::new(
-        FunctionId::new("app", name).unwrap(),
-        Some(trigger),
+    TracedFunction::new(Recorded {
+        id: FunctionId::new("app", name).unwrap(),
+        trigger: Some(trigger),
         per_minute,
-        Percentiles::new(vec![(0.0, 50.0), (1.0, 150.0)]).unwrap(),
-        Percentiles::new(vec![(0.01, 90.0), (1.0, 110.0)]).unwrap(),
-    )
+        duration_ms: Percentiles::new(vec![(0.0, 50.0), (1.0, 150.0)]).unwrap(),
+        memory_mb: Percentiles::new(vec![(0.01, 90.0), (1.0, 110.0)]).unwrap(),
+    })
 }
 
 /// A trace that begins at midnight, as long as its first function.

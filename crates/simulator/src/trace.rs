@@ -52,14 +52,18 @@ pub struct TracedFunction {
     pub(crate) identity: u64,
 }
 
+/// What a trace says of one function.
+pub(crate) struct Recorded {
+    pub(crate) id: FunctionId,
+    pub(crate) trigger: Option<Trigger>,
+    pub(crate) per_minute: Vec<u32>,
+    pub(crate) duration_ms: Percentiles,
+    pub(crate) memory_mb: Percentiles,
+}
+
 impl TracedFunction {
-    pub(crate) fn new(
-        id: FunctionId,
-        trigger: Option<Trigger>,
-        per_minute: Vec<u32>,
-        duration_ms: Percentiles,
-        memory_mb: Percentiles,
-    ) -> Self {
+    pub(crate) fn new(recorded: Recorded) -> Self {
+        let Recorded { id, trigger, per_minute, duration_ms, memory_mb } = recorded;
         let identity = seed::identity(&id);
         let trigger = trigger.unwrap_or_else(|| {
             if is_regular(&per_minute) {

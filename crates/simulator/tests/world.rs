@@ -1,0 +1,259 @@
+//! Properties of the world as a whole, on a part of the bundled trace.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use strata_domain::{MemoryTier, Objective, Placement, Provider, Region};
+use strata_simulator::{
+    BestEstimate, Cheapest, Constant, Environment, Oracle, Outcome, RandomPlacement, Replay,
+    ReplayOptions, Scorer, Split, StayPut, Trace, WindowOptions, World, WorldOptions, evaluate,
+    last_value, moving_average,
+};
+
+/// Every ninth function of the bundled day.
+fn small_trace() -> Trace {
+    Trace::bundled().unwrap().with_only((0..1104).step_by(9))
+}
+
+static WORLD: LazyLock<World> =
+    LazyLock::new(|| World::new(small_trace(), WorldOptions::default()));
+
+fn walk(world: &World, function: usize, placements: &[Placement]) -> Vec<Outcome> {
+    let mut environment = Environment::new(world, Split::Train, Objective::tactical());
+    environment.reset(function);
+    placements.iter().map_while(|placement| environment.step(*placement)).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_in_any_order() {
+    let (forwards, backwards) = (
+        World::new(small_trace(), WorldOptions::default()),
+        World::new(small_trace(), WorldOptions::default()),
+    );
+    let placements: Vec<Placement> = Placement::all().collect();
+    let all = |world: &World, order: &[usize]| {
+        let mut outcomes: Vec<_> =
+            order.iter().map(|&f| (f, walk(world, f, &placements))).collect();
+        outcomes.sort_by_key(|(function, _)| *function);
+        outcomes
+    };
+    let up: Vec<usize> = (0..forwards.functions()).collect();
+    let down: Vec<usize> = up.iter().rev().copied().collect();
+    let debug = |outcomes: &[(usize, Vec<Outcome>)]| format!("{outcomes:?}");
+    assert_eq!(debug(&all(&forwards, &up)), debug(&all(&backwards, &down)));
+    let other = World::new(small_trace(), WorldOptions { seed: 2, ..WorldOptions::default() });
+    assert_ne!(debug(&all(&forwards, &up)), debug(&all(&other, &up)));
+}
+
+#[test]
+fn the_oracle_beats_the_best_constant_and_that_beats_chance() {
+    let objective = Objective::tactical();
+    let mut oracle = Oracle::of(&WORLD, Split::Test, objective);
+    let mut constant = Constant::best(&WORLD, Split::Test, objective);
+    let reward = |policy: &mut dyn strata_simulator::PlacementPolicy| {
+        evaluate(&WORLD, policy, Split::Test, objective).mean_reward
+    };
+    let (oracle, constant) = (reward(&mut oracle), reward(&mut constant));
+    let (chance, staying) = (reward(&mut RandomPlacement::new(1)), reward(&mut StayPut));
+    assert!(oracle > constant + 0.1, "oracle {oracle}, best constant {constant}");
+    assert!(constant > chance + 0.1 && constant > staying, "{constant} {chance} {staying}");
+    let estimate = reward(&mut BestEstimate(objective));
+    assert!(oracle > estimate && estimate > chance, "{oracle} {estimate} {chance}");
+}
+
+#[test]
+fn no_placement_provider_region_or_memory_is_best_for_nearly_everything() {
+    let oracle = Oracle::of(&WORLD, Split::Test, Objective::tactical());
+    let best: Vec<Placement> =
+        WORLD.deciding(Split::Test).into_iter().filter_map(|f| oracle.placement(f)).collect();
+    let share = |wins: &dyn Fn(&Placement) -> bool| {
+        best.iter().filter(|placement| wins(placement)).count() as f64 / best.len() as f64
+    };
+    for placement in Placement::all() {
+        assert!(share(&|best| *best == placement) < 0.4, "{placement}");
+    }
+    for provider in Provider::ALL {
+        let share = share(&|best| best.provider == provider);
+        assert!(share > 0.0 && share < 0.8, "{provider} {share}");
+    }
+    for region in Region::ALL {
+        let share = share(&|best| best.region == region);
+        assert!(share > 0.0 && share < 0.8, "{region} {share}");
+    }
+    let tiers = MemoryTier::ALL.iter().filter(|tier| share(&|best| best.memory == **tier) > 0.02);
+    assert!(tiers.count() >= 4);
+}
+
+#[test]
+fn cheapest_is_cheaper_than_anything_else() {
+    let objective = Objective::tactical();
+    let cost = |policy: &mut dyn strata_simulator::PlacementPolicy| {
+        evaluate(&WORLD, policy, Split::Test, objective).mean_cost_usd
+    };
+    let cheapest = cost(&mut Cheapest);
+    assert!(cheapest < cost(&mut StayPut));
+    assert!(cheapest < cost(&mut RandomPlacement::new(1)));
+    assert!(cheapest < cost(&mut Constant::best(&WORLD, Split::Test, objective)));
+}
+
+#[test]
+fn a_move_starts_cold_and_is_paid_once() {
+    let function = WORLD.deciding(Split::Train)[0];
+    let mut environment = Environment::new(&WORLD, Split::Train, Objective::tactical());
+    assert!(environment.reset(function));
+    let here = environment.current();
+    let away = Placement::all()
+        .find(|p| p.provider != here.provider && environment.is_feasible(*p))
+        .unwrap();
+    let moved = environment.peek(away).unwrap();
+    assert!(moved.moved && moved.cold_start_rate * f64::from(moved.calls) >= 1.0 - 1e-9);
+    let settled = {
+        let mut there = Environment::new(&WORLD, Split::Train, Objective::tactical());
+        there.reset_at(function, away);
+        there.peek(away).unwrap()
+    };
+    assert!(!settled.moved && settled.cold_start_rate <= moved.cold_start_rate);
+    assert!(settled.latency_ms <= moved.latency_ms);
+    assert_eq!(environment.step(away), Some(moved));
+    assert!(!environment.peek(away).unwrap().moved);
+}
+
+#[test]
+fn an_impossible_move_is_refused_and_punished() {
+    let objective = Objective::strategic();
+    let mut environment = Environment::new(&WORLD, Split::Train, objective);
+    assert!(environment.reset(WORLD.deciding(Split::Train)[0]));
+    let here = environment.current();
+    let too_large =
+        Placement { provider: Provider::Azure, region: Region::UsEast, memory: MemoryTier::Mb3008 };
+    let outcome = environment.step(too_large).unwrap();
+    assert!(outcome.refused && !outcome.moved);
+    assert_eq!((outcome.reward, outcome.placement), (-5.0, here));
+    assert_eq!(environment.current(), here);
+}
+
+#[test]
+fn facts_are_in_physical_units_and_never_look_ahead() {
+    let mut environment = Environment::new(&WORLD, Split::Test, Objective::tactical());
+    for function in WORLD.deciding(Split::Test) {
+        assert!(environment.reset(function));
+        let mut before = None;
+        while let Some(point) = environment.observe() {
+            let facts = &point.facts;
+            assert!(before < Some(facts.at));
+            before = Some(facts.at);
+            let minute = (facts.at.unix_seconds() - WORLD.trace().start().unix_seconds()) / 60;
+            let past = &WORLD.trace().functions()[function].per_minute[..minute as usize];
+            let last_hour: u32 = past[past.len() - 60..].iter().sum();
+            assert_eq!(facts.invocation_rate_per_minute, f64::from(last_hour) / 60.0);
+            assert!(facts.avg_duration.get() > 0.0 && facts.std_duration.get() >= 0.0);
+            assert!(facts.avg_cost.get() > 0.0 && facts.avg_cost.get() < 1.0);
+            assert!(facts.avg_carbon.get() > 0.0 && facts.inter_arrival.get() >= 0.0);
+            assert!((0.0..=1.0).contains(&facts.cold_start_rate));
+            environment.step(environment.current());
+        }
+        assert_eq!(environment.remaining(), 0);
+    }
+}
+
+#[test]
+fn windows_stay_within_their_function_and_part() {
+    for split in Split::ALL {
+        let minutes = split.minutes(WORLD.trace().minutes());
+        let steps = minutes.start * 4..minutes.end * 4;
+        let mut seen = 0;
+        for function in 0..WORLD.functions() {
+            let series = WORLD.telemetry(function).unwrap().series(steps.clone());
+            let options = WindowOptions { stride: 5, offset: 2, skip_idle: true };
+            for window in WORLD.windows_of(function, split, options) {
+                seen += 1;
+                assert_eq!(window.function, function);
+                assert!(window.target_step >= steps.start + 12 && window.target_step < steps.end);
+                let target = window.target_step - steps.start;
+                assert_eq!(target % 5, (12 + 2) % 5);
+                assert_eq!(window.y[0], series[target].request_rate as f32);
+                for (row, step) in window.x.iter().zip(&series[target - 12..target]) {
+                    assert_eq!(*row, strata_simulator::features(step));
+                }
+                let calls: f32 = window.x.iter().map(|row| row[0]).sum::<f32>() + window.y[0];
+                assert!(calls > 0.0);
+            }
+        }
+        assert!(seen > 500, "{seen}");
+    }
+}
+
+#[test]
+fn simple_forecasts_can_be_scored_and_differ() {
+    let (mut last, mut mean) = (Scorer::new(), Scorer::new());
+    let options = WindowOptions { stride: 7, ..WindowOptions::default() };
+    for window in WORLD.windows(Split::Validation, options) {
+        last.add(&window, last_value(&window));
+        mean.add(&window, moving_average(&window));
+    }
+    let (last, mean) = (last.score().unwrap(), mean.score().unwrap());
+    assert_eq!(last.windows, mean.windows);
+    assert!(last.r2[0] < 1.0 && mean.r2[0] < 1.0 && last.r2[0] != mean.r2[0]);
+}
+
+#[test]
+fn a_replay_asks_in_the_order_of_time_with_the_telemetry_of_that_time() {
+    let options = ReplayOptions { split: Split::Test, limit: 200, every: 2 };
+    let requests: Vec<_> = Replay::new(&WORLD, options).collect();
+    assert_eq!(requests.len(), 200);
+    assert!(requests.windows(2).all(|pair| pair[0].point.facts.at <= pair[1].point.facts.at));
+    for request in &requests {
+        let facts = &request.point.facts;
+        assert_eq!(request.window[11].hour_sin, facts.at.hour_sin());
+        assert!(facts.current.is_some());
+        let traced = &WORLD.trace().functions()[request.point.function];
+        assert_eq!(request.function, traced.id);
+        let minute = (facts.at.unix_seconds() - WORLD.trace().start().unix_seconds()) as usize / 60;
+        let calls: f64 = request.window.iter().map(|step| step.request_rate * 15.0).sum();
+        let recorded: u32 = traced.per_minute[minute - 3..minute].iter().sum();
+        assert!((calls - f64::from(recorded)).abs() < 1e-9);
+    }
+    let again: Vec<_> = Replay::new(&WORLD, options).collect();
+    assert_eq!(requests, again);
+}
+
+#[test]
+fn other_cadences_and_the_other_trace_work_too() {
+    let trace = Trace::bundled_eight_hours().unwrap().with_only((0..409).step_by(11));
+    let world = World::new(trace, WorldOptions { interval_minutes: 60, ..WorldOptions::default() });
+    let report = evaluate(&world, &mut StayPut, Split::Train, Objective::strategic());
+    assert!(report.decisions > 20 && report.mean_reward.is_finite());
+    assert!(evaluate(&world, &mut StayPut, Split::Train, Objective::strategic()) == report);
+    let empty = World::new(Trace::bundled().unwrap().with_only([]), WorldOptions::default());
+    assert_eq!(evaluate(&empty, &mut StayPut, Split::Test, Objective::tactical()).decisions, 0);
+    assert!(
+        empty.telemetry(0).is_none()
+            && empty.windows(Split::Test, WindowOptions::default()).next().is_none()
+    );
+}
+
+proptest! {
+    #[test]
+    fn rewards_and_parts_stay_in_their_bounds(
+        pick in 0usize..1000, start in 0..Placement::COUNT, choices in prop::collection::vec(0..Placement::COUNT, 1..20),
+    ) {
+        let functions = WORLD.deciding(Split::Train);
+        let function = functions[pick % functions.len()];
+        let mut environment = Environment::new(&WORLD, Split::Train, Objective::strategic());
+        environment.reset_at(function, Placement::from_index(start).unwrap());
+        for choice in choices {
+            let placement = Placement::from_index(choice).unwrap();
+            let Some(outcome) = environment.step(placement) else { break };
+            prop_assert!((-5.0..=1.0).contains(&outcome.reward));
+            for part in [outcome.parts.cost, outcome.parts.performance, outcome.parts.carbon] {
+                prop_assert!((0.0..=1.0).contains(&part));
+            }
+            prop_assert!((0.0..=1.0).contains(&outcome.cold_start_rate));
+            prop_assert!((0.0..=1.0).contains(&outcome.sla_violation_rate));
+            prop_assert!(outcome.cost.get() > 0.0 && outcome.latency_ms > 0.0);
+            prop_assert_eq!(outcome.refused, !environment.is_feasible(placement));
+        }
+    }
+}
