@@ -1,1 +1,33 @@
-//! stub
+//! The three layer services: thin adapters between the contract, the meaning of a model and ONNX Runtime.
+//!
+//! A layer never calls another layer and never calls the coordinator. It keeps no state: any replica can answer any row.
+
+mod adapter;
+mod config;
+mod engine;
+mod facts;
+mod frame;
+mod metrics;
+mod models;
+mod operational;
+mod process;
+mod strategic;
+mod stream;
+mod tactical;
+
+use std::process::ExitCode;
+
+/// Runs the strategic layer: the whole of its `main`.
+pub fn strategic() -> ExitCode {
+    process::run::<strategic::Strategic>()
+}
+
+/// Runs the tactical layer: the whole of its `main`.
+pub fn tactical() -> ExitCode {
+    process::run::<tactical::Tactical>()
+}
+
+/// Runs the operational layer: the whole of its `main`.
+pub fn operational() -> ExitCode {
+    process::run::<operational::Operational>()
+}

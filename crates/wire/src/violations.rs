@@ -46,7 +46,16 @@ impl Violations {
         *min
     }
 
-    /// The same for a field that may be empty.
+    /// `value` if it is above 0 and at most `max`; otherwise notes why not and gives `max`.
+    pub fn positive(&mut self, field: impl fmt::Display, value: f64, max: f64) -> f64 {
+        if value > 0.0 && value <= max {
+            return value;
+        }
+        self.add(field, format_args!("must be above 0 and at most {max}, is {value}"));
+        max
+    }
+
+    /// As [`number`](Self::number), for a field that may be empty.
     pub fn optional_number(
         &mut self,
         field: impl fmt::Display,

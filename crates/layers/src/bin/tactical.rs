@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The tactical layer as a process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    strata_layers::tactical()
+}

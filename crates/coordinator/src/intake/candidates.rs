@@ -1,0 +1,204 @@
+//! The placements a request allows, and what each is estimated to take.
+
+use strata_domain::{
+    CandidateRange, DEFAULT_SLA_MS, Estimate, FaultKind, InvocationProfile, MemoryTier, Objective,
+    Placement, Provider, Region, UtcTime, Weights, estimate,
+};
+use strata_policy::{
+    strategic::ProviderMask,
+    tactical::{Action, ActionMask},
+};
+use strata_wire::{Fault, Violations, pb, provider_from_pb, region_from_pb};
+
+/// What a request's constraints say.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    providers: [bool; Provider::ALL.len()],
+    regions: [bool; Region::ALL.len()],
+    memory_mb: (u32, u32),
+    latency_slo_ms: Option<f64>,
+    cost_ceiling_usd: Option<f64>,
+}
+
+const MAX_MEMORY_MB: u32 = MemoryTier::Mb3008.megabytes();
+
+impl Limits {
+    pub(crate) fn read(constraints: Option<&pb::Constraints>, violations: &mut Violations) -> Self {
+        let Some(constraints) = constraints else {
+            return Self {
+                providers: [true; 3],
+                regions: [true; 4],
+                memory_mb: (0, MAX_MEMORY_MB),
+                latency_slo_ms: None,
+                cost_ceiling_usd: None,
+            };
+        };
+        let positive = |name: &str, value: Option<f64>, violations: &mut Violations| {
+            value.map(|v| violations.positive(format_args!("constraints.{name}"), v, f64::MAX))
+        };
+        let latency_slo_ms = positive("latency_slo_ms", constraints.latency_slo_ms, violations);
+        let cost_ceiling_usd =
+            positive("cost_ceiling_usd", constraints.cost_ceiling_usd, violations);
+        Self {
+            providers: allowed(
+                "allowed_providers",
+                &constraints.allowed_providers,
+                |value| provider_from_pb(value).map(Provider::index),
+                violations,
+            ),
+            regions: allowed(
+                "allowed_regions",
+                &constraints.allowed_regions,
+                |value| region_from_pb(value).map(Region::index),
+                violations,
+            ),
+            memory_mb: memory_range(constraints, violations),
+            latency_slo_ms,
+            cost_ceiling_usd,
+        }
+    }
+
+    fn allow(&self, placement: Placement, estimate: &Estimate) -> bool {
+        let (least, most) = self.memory_mb;
+        estimate.feasible
+            && self.providers[placement.provider.index()]
+            && self.regions[placement.region.index()]
+            && (least..=most).contains(&placement.memory.megabytes())
+            && self.latency_slo_ms.is_none_or(|most| estimate.latency_ms <= most)
+            && self.cost_ceiling_usd.is_none_or(|most| estimate.cost.get() <= most)
+    }
+}
+
+fn allowed<const N: usize>(
+    name: &str,
+    values: &[i32],
+    index: impl Fn(i32) -> Option<usize>,
+    violations: &mut Violations,
+) -> [bool; N] {
+    let mut allowed = [values.is_empty(); N];
+    for (position, &value) in values.iter().enumerate() {
+        match index(value) {
+            Some(index) => allowed[index] = true,
+            None => violations.add(
+                format_args!("constraints.{name}[{position}]"),
+                format_args!("must be 1 to {N}, is {value}"),
+            ),
+        }
+    }
+    allowed
+}
+
+fn memory_range(constraints: &pb::Constraints, violations: &mut Violations) -> (u32, u32) {
+    let least = constraints.min_memory_mb;
+    let most = match constraints.max_memory_mb {
+        0 => MAX_MEMORY_MB,
+        most => most,
+    };
+    if least > MAX_MEMORY_MB {
+        let range = format_args!("must be 0 to {MAX_MEMORY_MB}, is {least}");
+        violations.add("constraints.min_memory_mb", range);
+    } else if most < MemoryTier::Mb128.megabytes() {
+        violations.add("constraints.max_memory_mb", format_args!("must be 128 or more, is {most}"));
+    } else if least > most {
+        let range = format_args!("must be at least min_memory_mb, {least}, is {most}");
+        violations.add("constraints.max_memory_mb", range);
+    }
+    (least, most)
+}
+
+/// The weights of a request.
+pub(crate) fn read_weights(
+    weights: Option<&pb::ObjectiveWeights>,
+    violations: &mut Violations,
+) -> Weights {
+    let Some(weights) = weights else { return Weights::default() };
+    Weights::new(weights.cost, weights.performance, weights.carbon).unwrap_or_else(|error| {
+        violations.add("weights", error);
+        Weights::default()
+    })
+}
+
+/// Every placement's estimate, and which of them the request allows.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    estimates: [Estimate; Placement::COUNT],
+    allowed: [bool; Placement::COUNT],
+    range: Option<CandidateRange>,
+    objective: Objective,
+}
+
+impl Candidates {
+    /// Estimates every placement for a function of this profile.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the limits leave none.
+    pub(crate) fn new(
+        profile: &InvocationProfile,
+        at: UtcTime,
+        limits: &Limits,
+        weights: Weights,
+    ) -> Result<Self, Fault> {
+        let placement = |index| Placement::from_index(index).unwrap_or(profile.reference);
+        let estimates: [Estimate; Placement::COUNT] =
+            std::array::from_fn(|index| estimate(profile, placement(index), at));
+        let allowed: [bool; Placement::COUNT] =
+            std::array::from_fn(|index| limits.allow(placement(index), &estimates[index]));
+        if !allowed.contains(&true) {
+            return Err(Fault::new(FaultKind::FailedPrecondition, nothing_left(profile, limits)));
+        }
+        let sla_ms = limits.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
+        let objective = Objective { weights, sla_ms, ..Objective::tactical() };
+        Ok(Self { range: CandidateRange::over(&estimates), estimates, allowed, objective })
+    }
+
+    /// Whether the request allows `placement`.
+    pub(crate) fn allows(&self, placement: Placement) -> bool {
+        self.allowed[placement.index()]
+    }
+
+    /// Providers on which anything is allowed.
+    pub(crate) fn providers(&self) -> ProviderMask {
+        let per_provider = Placement::COUNT / Provider::ALL.len();
+        ProviderMask::of(|provider| {
+            self.allowed[provider * per_provider..(provider + 1) * per_provider].contains(&true)
+        })
+    }
+
+    /// What is allowed on `provider`.
+    pub(crate) fn actions(&self, provider: Provider) -> ActionMask {
+        ActionMask::of(|index| {
+            Action::from_index(index).is_some_and(|Action { region, memory }| {
+                self.allowed[Placement { provider, region, memory }.index()]
+            })
+        })
+    }
+
+    /// The estimate of a placement and its objective.
+    pub(crate) fn estimate(&self, placement: Placement) -> (&Estimate, f64) {
+        let estimate = &self.estimates[placement.index()];
+        let parts = self.range.map(|range| {
+            range.score(estimate.cost.get(), estimate.latency_ms, estimate.carbon.get())
+        });
+        let late = if estimate.latency_ms > self.objective.sla_ms { 1.0 } else { 0.0 };
+        let objective = match parts {
+            Some(parts) if estimate.feasible => self.objective.reward(parts, late),
+            _ => self.objective.infeasible_reward(),
+        };
+        (estimate, objective)
+    }
+}
+
+fn nothing_left(profile: &InvocationProfile, limits: &Limits) -> String {
+    let mut message = format!(
+        "no placement holds {} MB and respects the constraints",
+        profile.memory_used_mb.ceil()
+    );
+    if let Some(slo) = limits.latency_slo_ms {
+        message.push_str(&format!("; latency_slo_ms is {slo}"));
+    }
+    if let Some(ceiling) = limits.cost_ceiling_usd {
+        message.push_str(&format!("; cost_ceiling_usd is {ceiling}"));
+    }
+    message.push_str("; relax one of them");
+    message
+}

@@ -1,0 +1,7 @@
+//! From a request to a question: every field is checked, every empty one is filled in.
+
+mod candidates;
+mod facts;
+mod request;
+
+pub(crate) use request::Question;

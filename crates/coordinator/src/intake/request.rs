@@ -1,0 +1,117 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use strata_domain::{FaultKind, FunctionId, Placement, UtcTime};
+use strata_policy::{FunctionFacts, operational::WINDOW_STEPS};
+use strata_wire::{Fault, Violations, pb, placement_from_pb, time_from_pb};
+
+use super::{
+    candidates::{Candidates, Limits, read_weights},
+    facts::Load,
+};
+
+/// The longest correlation id, in bytes.
+const MAX_CORRELATION_ID: usize = 256;
+
+/// A request that can be decided: checked and filled in.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) correlation_id: String,
+    pub(crate) at: UtcTime,
+    pub(crate) current: Option<Placement>,
+    pub(crate) facts: FunctionFacts,
+    pub(crate) candidates: Candidates,
+    /// Exactly [`WINDOW_STEPS`] of them.
+    pub(crate) steps: Vec<pb::TelemetryStep>,
+    pub(crate) explain: bool,
+}
+
+impl Question {
+    /// Checks a request and fills in what it leaves out.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with every field that is wrong, `NotFound` when there is no telemetry, `FailedPrecondition`
+    /// when the constraints leave no placement.
+    pub(crate) fn read(request: pb::DecideRequest) -> Result<Self, Fault> {
+        let mut violations = Violations::new();
+        if request.correlation_id.len() > MAX_CORRELATION_ID {
+            let bytes = request.correlation_id.len();
+            let range = format_args!("must have at most {MAX_CORRELATION_ID} bytes, has {bytes}");
+            violations.add("correlation_id", range);
+        }
+        check_function(request.function.as_ref(), &mut violations);
+        let at = match &request.at {
+            Some(at) => time_from_pb(at, "at", &mut violations),
+            None => Some(now()),
+        };
+        let current = request
+            .current
+            .as_ref()
+            .and_then(|current| placement_from_pb(current, "current", &mut violations));
+        let load = Load::read(request.workload.as_ref(), &mut violations);
+        check_telemetry(&request.telemetry, &mut violations);
+        let limits = Limits::read(request.constraints.as_ref(), &mut violations);
+        let weights = read_weights(request.weights.as_ref(), &mut violations);
+        let at = match at {
+            Some(at) if violations.is_empty() => at,
+            _ => return Err(violations.into_fault()),
+        };
+        if request.telemetry.is_empty() {
+            return Err(no_telemetry(request.function.unwrap_or_default()));
+        }
+        let (facts, profile) = load.fill(at, current, &request.telemetry);
+        Ok(Self {
+            correlation_id: request.correlation_id,
+            at,
+            current,
+            facts,
+            candidates: Candidates::new(&profile, at, &limits, weights)?,
+            steps: request.telemetry,
+            explain: request.options.is_some_and(|options| options.explain),
+        })
+    }
+}
+
+fn check_function(function: Option<&pb::Function>, violations: &mut Violations) {
+    let Some(function) = function else {
+        violations.add("function", "must be given");
+        return;
+    };
+    for (field, name) in
+        [("function.application", &function.application), ("function.function", &function.function)]
+    {
+        if let Err(error) = FunctionId::check(name) {
+            violations.add(field, error);
+        }
+    }
+}
+
+fn check_telemetry(steps: &[pb::TelemetryStep], violations: &mut Violations) {
+    if !steps.is_empty() && steps.len() != WINDOW_STEPS {
+        let range = format_args!("must be {WINDOW_STEPS} steps or none, are {}", steps.len());
+        violations.add("telemetry", range);
+        return;
+    }
+    for (index, step) in steps.iter().enumerate() {
+        for (name, value, max) in [
+            ("request_rate", step.request_rate, f64::MAX),
+            ("memory_util", step.memory_util, 1.0),
+            ("cpu_util", step.cpu_util, 1.0),
+            ("queue_depth", step.queue_depth, f64::MAX),
+        ] {
+            violations.number(format_args!("telemetry[{index}].{name}"), value, 0.0..=max);
+        }
+    }
+}
+
+fn no_telemetry(function: pb::Function) -> Fault {
+    let pb::Function { application, function } = function;
+    let message = format!(
+        "no telemetry is known for {application}/{function}; send the last {WINDOW_STEPS} steps in `telemetry`"
+    );
+    Fault::new(FaultKind::NotFound, message)
+}
+
+fn now() -> UtcTime {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    UtcTime::from_unix_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,9 @@
+//! Long-lived streams to the replicas of a layer, on which rows of many requests travel in frames.
+
+mod hop;
+mod replica;
+mod replicas;
+mod session;
+
+pub(crate) use hop::{Forecasting, Hop, Placing, Selecting};
+pub(crate) use replicas::{LinkSettings, Replicas};

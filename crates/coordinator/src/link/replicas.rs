@@ -1,0 +1,170 @@
+//! The replicas of one layer: found by name, asked by the length of their queues.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use prometheus_client::metrics::gauge::Gauge;
+use strata_chassis::{ClientConfig, ClientError};
+use strata_domain::FaultKind;
+use strata_wire::Fault;
+use tokio::sync::{Notify, oneshot};
+
+use super::{
+    hop::Hop,
+    replica::Replica,
+    session::{Job, spent},
+};
+
+/// How links are made.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkSettings {
+    pub(crate) client: ClientConfig,
+    pub(crate) queue_rows: usize,
+    pub(crate) max_backoff: Duration,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) resolve_interval: Duration,
+    /// Streams that are up.
+    pub(crate) connected: Gauge,
+    /// Told whenever a stream comes up.
+    pub(crate) came_up: Arc<Notify>,
+}
+
+impl LinkSettings {
+    pub(super) fn changed(&self, up: bool) {
+        if up {
+            self.connected.inc();
+            self.came_up.notify_waiters();
+        } else {
+            self.connected.dec();
+        }
+    }
+}
+
+/// The replicas of one layer. Clones share them.
+pub(crate) struct Replicas<H: Hop>(Arc<Found<H>>);
+
+// Derived, it would ask for a hop that can be cloned.
+impl<H: Hop> Clone for Replicas<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Found<H: Hop> {
+    by_address: RwLock<BTreeMap<String, Replica<H>>>,
+    settings: LinkSettings,
+}
+
+impl<H: Hop> Replicas<H> {
+    /// Finds the replicas behind `endpoints` (`http://host:port`), and keeps looking.
+    ///
+    /// # Errors
+    /// An endpoint that is none.
+    pub(crate) fn find(endpoints: &[String], settings: LinkSettings) -> Result<Self, ClientError> {
+        for endpoint in endpoints {
+            strata_chassis::channel(endpoint, &settings.client)?;
+        }
+        let found = Found { by_address: RwLock::default(), settings };
+        let this = Self(Arc::new(found));
+        tokio::spawn(this.clone().keep_looking(endpoints.to_vec()));
+        Ok(this)
+    }
+
+    /// Whether a replica can be asked.
+    pub(crate) fn is_up(&self) -> bool {
+        self.read().values().any(Replica::is_up)
+    }
+
+    /// Rows waiting to be sent, over all replicas.
+    pub(crate) fn waiting(&self) -> usize {
+        self.read().values().map(Replica::waiting).sum()
+    }
+
+    /// Asks the replica with the shortest queue and waits for its answer until the deadline.
+    pub(crate) async fn ask(
+        &self,
+        request: H::Request,
+        traceparent: String,
+        deadline: Instant,
+    ) -> Result<H::Response, Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.offer(Job { request, traceparent, deadline, answer })?;
+        match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(unreachable(H::LAYER)),
+            Err(_) => Err(spent(H::LAYER)),
+        }
+    }
+
+    fn offer(&self, job: Job<H>) -> Result<(), Fault> {
+        let replicas = self.read();
+        let shortest = replicas.values().filter(|r| r.is_up()).min_by_key(|r| r.waiting());
+        let Some(replica) = shortest else { return Err(unreachable(H::LAYER)) };
+        replica.offer(job).map_err(|_| {
+            let message = format!("{} rows wait for the {} layer", replica.waiting(), H::LAYER);
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(Duration::from_millis(50))
+        })
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Replica<H>>> {
+        // Nothing panics while it holds the lock; if it did, the map would still be whole.
+        self.0.by_address.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn keep_looking(self, endpoints: Vec<String>) {
+        loop {
+            let mut addresses = Vec::new();
+            let mut complete = true;
+            for endpoint in &endpoints {
+                match resolve(endpoint).await {
+                    Ok(found) => addresses.extend(found),
+                    Err(error) => {
+                        complete = false;
+                        tracing::warn!(layer = H::LAYER, endpoint, %error, "name not resolved");
+                    }
+                }
+            }
+            self.follow(&addresses, complete);
+            tokio::time::sleep(self.0.settings.resolve_interval).await;
+        }
+    }
+
+    /// Starts links to new addresses and, if every name was resolved, ends those to addresses that are gone.
+    fn follow(&self, addresses: &[String], complete: bool) {
+        let mut replicas = self.0.by_address.write().unwrap_or_else(PoisonError::into_inner);
+        if complete {
+            replicas.retain(|address, _| addresses.contains(address));
+        }
+        for address in addresses {
+            if replicas.contains_key(address) {
+                continue;
+            }
+            match strata_chassis::channel(address, &self.0.settings.client) {
+                Ok(channel) => {
+                    let settings = self.0.settings.clone();
+                    let replica = Replica::start(address.clone(), channel, settings);
+                    replicas.insert(address.clone(), replica);
+                }
+                Err(error) => tracing::warn!(layer = H::LAYER, address, %error, "not an endpoint"),
+            }
+        }
+    }
+}
+
+/// Every `http://address:port` behind an endpoint. A headless Kubernetes service has one for each pod.
+async fn resolve(endpoint: &str) -> std::io::Result<Vec<String>> {
+    let endpoint = endpoint.trim();
+    let authority = endpoint.split_once("://").map_or(endpoint, |(_, authority)| authority);
+    let authority = authority.trim_end_matches('/');
+    let addresses = tokio::net::lookup_host(authority).await?;
+    Ok(addresses.map(|address| format!("http://{address}")).collect())
+}
+
+/// The fault of a question that no replica can take.
+pub(super) fn unreachable(layer: &str) -> Fault {
+    let message = format!("the {layer} layer cannot be reached; try again");
+    Fault::new(FaultKind::Unavailable, message).retry_after(Duration::from_millis(200))
+}

@@ -1,0 +1,167 @@
+//! One stream to one replica, from its opening to its end.
+
+use std::time::{Duration, Instant};
+
+use strata_domain::FaultKind;
+use strata_wire::Fault;
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Status, Streaming};
+
+use super::hop::{Hop, Results, Row};
+
+/// Rows in a frame at most. Beyond it a layer's batches gain nothing.
+const FRAME_ROWS: usize = 64;
+/// Frames on their way at once. A second keeps the layer busy while the first travels; more gain nothing.
+const FRAMES_IN_FLIGHT: usize = 2;
+
+/// A question waiting to be sent.
+pub(super) struct Job<H: Hop> {
+    pub(super) request: H::Request,
+    pub(super) traceparent: String,
+    pub(super) deadline: Instant,
+    pub(super) answer: Answer<H>,
+}
+
+pub(super) type Answer<H> = oneshot::Sender<Result<<H as Hop>::Response, Fault>>;
+
+/// Why a session ended.
+pub(super) enum End {
+    /// The layer is shutting down, and said so. Everything sent was answered.
+    Drained,
+    /// The stream broke.
+    Broken(Status),
+    /// Nobody will send any more.
+    Closed,
+}
+
+pub(super) struct Session<H: Hop> {
+    frames: mpsc::Sender<H::Frame>,
+    results: Streaming<H::FrameResult>,
+    in_flight: Vec<(u64, Vec<Answer<H>>)>,
+    next_frame: u64,
+}
+
+impl<H: Hop> Session<H> {
+    pub(super) fn new(frames: mpsc::Sender<H::Frame>, results: Streaming<H::FrameResult>) -> Self {
+        Self { frames, results, in_flight: Vec::with_capacity(FRAMES_IN_FLIGHT), next_frame: 1 }
+    }
+
+    /// A channel that holds every frame that may be on its way.
+    pub(super) fn frames() -> (mpsc::Sender<H::Frame>, mpsc::Receiver<H::Frame>) {
+        mpsc::channel(FRAMES_IN_FLIGHT)
+    }
+
+    /// Sends what comes and hands out what is answered, until the stream ends.
+    pub(super) async fn run(mut self, jobs: &mut mpsc::Receiver<Job<H>>) -> End {
+        let mut gathered = Vec::with_capacity(FRAME_ROWS);
+        loop {
+            let may_send = self.in_flight.len() < FRAMES_IN_FLIGHT;
+            tokio::select! {
+                result = self.results.message() => match result {
+                    Ok(Some(result)) => {
+                        if self.hand_out(H::results(result)) {
+                            return self.finish().await;
+                        }
+                    }
+                    Ok(None) => return self.broken(Status::unavailable("the layer ended the stream")),
+                    Err(status) => return self.broken(status),
+                },
+                taken = jobs.recv_many(&mut gathered, FRAME_ROWS), if may_send => {
+                    if taken == 0 {
+                        return End::Closed;
+                    }
+                    if !self.send(gathered.drain(..)) {
+                        return self.broken(Status::unavailable("the layer ended the stream"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the jobs that are still wanted as one frame; `false` when the stream is gone.
+    fn send(&mut self, jobs: impl Iterator<Item = Job<H>>) -> bool {
+        let now = Instant::now();
+        let mut rows = Vec::with_capacity(FRAME_ROWS);
+        let mut answers = Vec::with_capacity(FRAME_ROWS);
+        for job in jobs {
+            // The caller left, or its time did.
+            if job.answer.is_closed() {
+                continue;
+            }
+            let left = job.deadline.saturating_duration_since(now);
+            if left < Duration::from_micros(1) {
+                let _ = job.answer.send(Err(spent(H::LAYER)));
+                continue;
+            }
+            let budget_us = u32::try_from(left.as_micros()).unwrap_or(u32::MAX);
+            rows.push(Row { request: job.request, traceparent: job.traceparent, budget_us });
+            answers.push(job.answer);
+        }
+        if rows.is_empty() {
+            return true;
+        }
+        let frame_id = self.next_frame;
+        self.next_frame += 1;
+        self.in_flight.push((frame_id, answers));
+        // There is room: the channel holds as many frames as may be in flight.
+        self.frames.try_send(H::frame(frame_id, rows)).is_ok()
+    }
+
+    /// Hands out a frame of answers; `true` when it is the notice of a drain instead.
+    fn hand_out(&mut self, results: Results<H::Response>) -> bool {
+        if results.draining {
+            return true;
+        }
+        let Some(place) = self.in_flight.iter().position(|(id, _)| *id == results.frame_id) else {
+            tracing::warn!(layer = H::LAYER, frame = results.frame_id, "unasked frame ignored");
+            return false;
+        };
+        let (_, answers) = self.in_flight.swap_remove(place);
+        let mut rows = results.rows.into_iter();
+        for answer in answers {
+            let result = rows.next().unwrap_or_else(|| {
+                Err(Fault::new(FaultKind::Internal, "the layer answered too few rows"))
+            });
+            // A caller who left wants no answer.
+            let _ = answer.send(result);
+        }
+        false
+    }
+
+    /// After the notice of a drain: sends no more, takes the answers that are on their way.
+    async fn finish(mut self) -> End {
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.frames, closed));
+        while !self.in_flight.is_empty() {
+            match self.results.message().await {
+                Ok(Some(result)) => {
+                    self.hand_out(H::results(result));
+                }
+                Ok(None) => return self.broken(Status::unavailable("the layer ended the stream")),
+                Err(status) => return self.broken(status),
+            }
+        }
+        End::Drained
+    }
+
+    fn broken(self, status: Status) -> End {
+        for (_, answers) in self.in_flight {
+            for answer in answers {
+                let _ = answer.send(Err(lost(H::LAYER, &status)));
+            }
+        }
+        End::Broken(status)
+    }
+}
+
+/// The fault of a row whose time is over.
+pub(super) fn spent(layer: &str) -> Fault {
+    let message = format!("the time allowed was spent before the {layer} layer answered");
+    Fault::new(FaultKind::DeadlineExceeded, message)
+}
+
+/// The fault of a row whose stream broke.
+fn lost(layer: &str, status: &Status) -> Fault {
+    let message = format!("the {layer} layer went away: {}", status.message());
+    Fault::new(FaultKind::Unavailable, message).retry_after(Duration::from_millis(100))
+}

@@ -1,0 +1,143 @@
+//! What the coordinator counts: name, unit and help of every metric stand here.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Unit,
+};
+use strata_chassis::Metrics;
+use strata_domain::FaultKind;
+
+use crate::{
+    link::{Forecasting, Hop, Placing, Selecting},
+    pipeline::Pipeline,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LayerLabel {
+    layer: &'static str,
+}
+
+/// What the coordinator counts.
+#[derive(Debug, Clone)]
+pub(crate) struct CoordinatorMetrics {
+    ok: Counter,
+    decisions: Family<CodeLabel, Counter>,
+    decision_time: Histogram,
+    hops: [(&'static str, Histogram); 3],
+    links: Family<LayerLabel, Gauge>,
+}
+
+/// 50 us to 1.6 s.
+fn times() -> Histogram {
+    Histogram::new(exponential_buckets(50e-6, 2.0, 16))
+}
+
+impl CoordinatorMetrics {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let decisions = Family::<CodeLabel, Counter>::default();
+        let hop_times = Family::<LayerLabel, Histogram>::new_with_constructor(times);
+        let hop = |layer| (layer, hop_times.get_or_create_owned(&LayerLabel { layer }));
+        let this = Self {
+            ok: decisions.get_or_create_owned(&CodeLabel { code: "OK" }),
+            decision_time: times(),
+            hops: [hop(Selecting::LAYER), hop(Placing::LAYER), hop(Forecasting::LAYER)],
+            links: Family::default(),
+            decisions,
+        };
+        metrics.with_registry(|registry| {
+            let registry = registry.sub_registry_with_prefix("strata_coordinator");
+            registry.register(
+                "decisions",
+                "Requests answered on Decide and DecideStream, by code",
+                this.decisions.clone(),
+            );
+            registry.register_with_unit(
+                "decision",
+                "Time from a request's arrival to its answer",
+                Unit::Seconds,
+                this.decision_time.clone(),
+            );
+            registry.register_with_unit(
+                "hop",
+                "Time a layer took to answer, queues and network included",
+                Unit::Seconds,
+                hop_times,
+            );
+            registry.register("layer_links", "Streams to replicas that are up", this.links.clone());
+        });
+        this
+    }
+
+    /// Adds the depth of the queues to the layers, read when it is asked for.
+    pub(crate) fn watch(metrics: &Metrics, pipeline: &Pipeline) {
+        metrics.with_registry(|registry| {
+            registry
+                .sub_registry_with_prefix("strata_coordinator")
+                .register_collector(Box::new(QueueDepth(pipeline.clone())));
+        });
+    }
+
+    /// The count of streams to `layer` that are up.
+    pub(crate) fn links(&self, layer: &'static str) -> Gauge {
+        self.links.get_or_create_owned(&LayerLabel { layer })
+    }
+
+    /// Counts an answer, and the fault it is.
+    pub(crate) fn decided(&self, elapsed: Duration, fault: Option<FaultKind>) {
+        self.decision_time.observe(elapsed.as_secs_f64());
+        match fault {
+            None => self.ok.inc(),
+            Some(kind) => self.decisions.get_or_create(&CodeLabel { code: kind.name() }).inc(),
+        };
+    }
+
+    /// Counts a hop.
+    pub(crate) fn hop(&self, layer: &'static str, elapsed: Duration) {
+        if let Some((_, histogram)) = self.hops.iter().find(|(name, _)| *name == layer) {
+            histogram.observe(elapsed.as_secs_f64());
+        }
+    }
+}
+
+struct QueueDepth(Pipeline);
+
+impl std::fmt::Debug for QueueDepth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("QueueDepth")
+    }
+}
+
+impl Collector for QueueDepth {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Pipeline { strategic, tactical, operational, .. } = &self.0;
+        let mut family = encoder.encode_descriptor(
+            "queue_rows",
+            "Rows waiting to be sent to a layer",
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?;
+        for (layer, waiting) in [
+            (Selecting::LAYER, strategic.waiting()),
+            (Placing::LAYER, tactical.waiting()),
+            (Forecasting::LAYER, operational.waiting()),
+        ] {
+            let depth = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
+            depth.encode(family.encode_family(&LayerLabel { layer })?)?;
+        }
+        Ok(())
+    }
+}

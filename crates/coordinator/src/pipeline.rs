@@ -1,0 +1,231 @@
+//! The path of a question through the three layers.
+
+use std::time::{Duration, Instant};
+
+use strata_chassis::{
+    Deadline,
+    trace::{self, RemoteContext, TRACE_TARGET},
+};
+use strata_domain::{FaultKind, Placement};
+use strata_policy::FunctionFacts;
+use strata_wire::{
+    Fault, Violations, pb, placement_from_pb, placement_to_pb, provider_from_pb, provider_to_pb,
+    region_to_pb, time_to_pb,
+};
+use tracing::Span;
+
+use crate::{
+    answer::answer,
+    chain::{HopReport, Placed, Provisioned, Routed},
+    intake::Question,
+    link::{Forecasting, Hop, Placing, Replicas, Selecting},
+    metrics::CoordinatorMetrics,
+};
+
+/// The three layers, and what is counted on the way.
+#[derive(Clone)]
+pub(crate) struct Pipeline {
+    pub(crate) strategic: Replicas<Selecting>,
+    pub(crate) tactical: Replicas<Placing>,
+    pub(crate) operational: Replicas<Forecasting>,
+    pub(crate) metrics: CoordinatorMetrics,
+}
+
+/// The call a request came with.
+pub(crate) struct Call<'a> {
+    pub(crate) arrived: Instant,
+    pub(crate) deadline: Deadline,
+    pub(crate) parent: &'a RemoteContext,
+}
+
+/// When a hop must be over, and the decision it belongs to.
+#[derive(Clone, Copy)]
+struct Leg<'a> {
+    deadline: Instant,
+    decision: &'a Span,
+}
+
+impl Pipeline {
+    /// Whether every layer can be asked.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.strategic.is_up() && self.tactical.is_up() && self.operational.is_up()
+    }
+
+    /// Decides one request, in a span under the call's.
+    pub(crate) async fn decide(
+        &self,
+        request: pb::DecideRequest,
+        call: Call<'_>,
+    ) -> Result<pb::DecideResponse, Fault> {
+        let own = match request.traceparent.as_str() {
+            "" => RemoteContext::default(),
+            traceparent => RemoteContext::from_pair(traceparent, ""),
+        };
+        let parent = if own.trace_id().is_some() { &own } else { call.parent };
+        let span = match trace::enabled() {
+            true => {
+                tracing::info_span!(target: TRACE_TARGET, "coordinator.decide", otel.kind = "server")
+            }
+            false => Span::none(),
+        };
+        trace::set_parent(&span, parent);
+        let result = self.chain(request, &call, &span).await;
+        let elapsed = call.arrived.elapsed();
+        self.metrics.decided(elapsed, result.as_ref().err().map(|fault| fault.kind));
+        let trace_id = || {
+            let here = trace::context_of(&span).trace_id().or(parent.trace_id());
+            here.map(|id| id.to_string()).unwrap_or_default()
+        };
+        match &result {
+            Ok(decision) => tracing::debug!(
+                trace_id = trace_id(),
+                decision_id = decision.decision_id,
+                elapsed_us = decision.elapsed_us,
+                "decided"
+            ),
+            Err(fault) => {
+                trace::fail(&span, &fault.message);
+                tracing::debug!(trace_id = trace_id(), kind = %fault.kind, fault = fault.message, "not decided");
+            }
+        }
+        result
+    }
+
+    async fn chain(
+        &self,
+        request: pb::DecideRequest,
+        call: &Call<'_>,
+        span: &Span,
+    ) -> Result<pb::DecideResponse, Fault> {
+        let question = Question::read(request)?;
+        let routed =
+            self.route(question, Leg { deadline: share(call.deadline, 3), decision: span }).await?;
+        let placed =
+            self.place(routed, Leg { deadline: share(call.deadline, 2), decision: span }).await?;
+        let provisioned =
+            self.provision(placed, Leg { deadline: call.deadline.at, decision: span }).await?;
+        let decision = answer(provisioned, call.arrived.elapsed());
+        if !span.is_disabled() {
+            trace::record(span, "strata.decision.id", decision.decision_id.clone());
+        }
+        Ok(decision)
+    }
+
+    async fn route(&self, question: Question, leg: Leg<'_>) -> Result<Routed, Fault> {
+        let mask = question.candidates.providers();
+        let request = pb::SelectRequest {
+            facts: Some(facts_to_pb(&question.facts)),
+            provider_mask: Some(mask.bits()),
+            explain: question.explain,
+        };
+        let (response, elapsed) = self.hop(&self.strategic, request, leg).await?;
+        let provider = provider_from_pb(response.provider)
+            .filter(|provider| mask.allows(provider.index()))
+            .ok_or_else(|| disallowed(Selecting::LAYER))?;
+        let report =
+            HopReport { inference: response.inference, scores: response.q_values, elapsed };
+        Ok(Routed { question, provider, report })
+    }
+
+    async fn place(&self, routed: Routed, leg: Leg<'_>) -> Result<Placed, Fault> {
+        let Routed { question, provider, .. } = &routed;
+        let request = pb::PlaceRequest {
+            facts: Some(facts_to_pb(&question.facts)),
+            provider: provider_to_pb(*provider).into(),
+            action_mask: Some(question.candidates.actions(*provider).bits()),
+            explain: question.explain,
+        };
+        let (response, elapsed) = self.hop(&self.tactical, request, leg).await?;
+        let mut violations = Violations::new();
+        let placement = response
+            .placement
+            .and_then(|placement| placement_from_pb(&placement, "placement", &mut violations))
+            .filter(|placement| question.candidates.allows(*placement))
+            .filter(|placement| placement.provider == *provider)
+            .ok_or_else(|| disallowed(Placing::LAYER))?;
+        let report = HopReport { inference: response.inference, scores: response.logits, elapsed };
+        Ok(Placed { routed, placement, report })
+    }
+
+    async fn provision(&self, mut placed: Placed, leg: Leg<'_>) -> Result<Provisioned, Fault> {
+        let question = &mut placed.routed.question;
+        let request = pb::ForecastRequest {
+            at: Some(time_to_pb(question.at)),
+            steps: std::mem::take(&mut question.steps),
+            observed_memory_mb: question.current.map_or(0, |now| now.memory.megabytes()),
+            placement: Some(placement_to_pb(placed.placement)),
+        };
+        let (response, elapsed) = self.hop(&self.operational, request, leg).await?;
+        let forecast = response.forecast.ok_or_else(|| disallowed(Forecasting::LAYER))?;
+        let report = HopReport { inference: response.inference, scores: Vec::new(), elapsed };
+        Ok(Provisioned { placed, forecast, report })
+    }
+
+    /// Asks one layer, in a span of its own under the decision's.
+    async fn hop<H: Hop>(
+        &self,
+        replicas: &Replicas<H>,
+        request: H::Request,
+        leg: Leg<'_>,
+    ) -> Result<(H::Response, Duration), Fault> {
+        let started = Instant::now();
+        let span = match leg.decision.is_disabled() {
+            true => Span::none(),
+            false => tracing::info_span!(
+                target: TRACE_TARGET,
+                parent: leg.decision,
+                "coordinator.hop",
+                otel.kind = "client",
+                strata.layer = H::LAYER
+            ),
+        };
+        let context = trace::context_of(&span);
+        let traceparent = match context.is_sampled() {
+            true => context.traceparent().unwrap_or_default(),
+            false => String::new(),
+        };
+        let result = replicas.ask(request, traceparent, leg.deadline).await;
+        let elapsed = started.elapsed();
+        self.metrics.hop(H::LAYER, elapsed);
+        result
+            .map(|response| (response, elapsed))
+            .inspect_err(|fault| trace::fail(&span, &fault.message))
+    }
+}
+
+/// The moment by which a hop must be over that is the first of `hops` still to come: an even share of what is left, so that a slow layer
+/// leaves the others their time.
+fn share(deadline: Deadline, hops: u32) -> Instant {
+    Instant::now() + deadline.remaining() / hops
+}
+
+fn disallowed(layer: &str) -> Fault {
+    let message = format!("the {layer} layer answered what it was not allowed to");
+    Fault::new(FaultKind::Internal, message)
+}
+
+fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
+    let current = facts.current.map(|current: Placement| pb::Placement {
+        // A layer has no use for the provider's name of the region.
+        provider_region: String::new(),
+        ..placement_to_pb(current)
+    });
+    pb::FunctionFacts {
+        at: Some(time_to_pb(facts.at)),
+        invocation_rate_per_minute: facts.invocation_rate_per_minute,
+        inter_arrival_ms: facts.inter_arrival.get(),
+        duration_ms: facts.duration.get(),
+        avg_duration_ms: facts.avg_duration.get(),
+        std_duration_ms: facts.std_duration.get(),
+        memory_mb: facts.memory.get(),
+        avg_cost_usd: facts.avg_cost.get(),
+        avg_carbon_g: facts.avg_carbon.get(),
+        cold_start_rate: facts.cold_start_rate,
+        app_cold_start_rate: facts.application.cold_start_rate,
+        app_sla_violation_rate: facts.application.sla_violation_rate,
+        app_avg_invocation_rate_per_minute: facts.application.avg_invocation_rate_per_minute,
+        app_is_bursty: facts.application.is_bursty,
+        current,
+        home_region: region_to_pb(facts.home).into(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The Coordinator service.
+
+use std::time::Instant;
+
+use futures_util::stream::{self, BoxStream};
+use strata_chassis::{Deadline, Drain, trace::RemoteContext};
+use strata_wire::pb::{self, coordinator_server::Coordinator};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    config::RequestsConfig,
+    pipeline::{Call, Pipeline},
+    streaming::{self, DecisionStream},
+};
+
+/// Decides, by asking the layers.
+#[derive(Clone)]
+pub(crate) struct Decider {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) limits: RequestsConfig,
+    pub(crate) drain: Drain,
+}
+
+fn not_yet<T>(what: &str) -> Result<Response<T>, Status> {
+    Err(Status::unimplemented(format!("{what} is not served by this version")))
+}
+
+#[tonic::async_trait]
+impl Coordinator for Decider {
+    type DecideStreamStream = DecisionStream;
+    type WatchDecisionsStream = BoxStream<'static, Result<pb::Decision, Status>>;
+
+    async fn decide(
+        &self,
+        request: Request<pb::DecideRequest>,
+    ) -> Result<Response<pb::DecideResponse>, Status> {
+        let arrived = Instant::now();
+        let RequestsConfig { default_timeout, max_timeout, .. } = self.limits;
+        let deadline = Deadline::of(&request, default_timeout, max_timeout)?;
+        let parent = RemoteContext::from_metadata(request.metadata());
+        let decided = self
+            .pipeline
+            .decide(request.into_inner(), Call { arrived, deadline, parent: &parent })
+            .await;
+        decided.map(Response::new).map_err(Status::from)
+    }
+
+    async fn decide_stream(
+        &self,
+        request: Request<Streaming<pb::DecideRequest>>,
+    ) -> Result<Response<DecisionStream>, Status> {
+        let parent = RemoteContext::from_metadata(request.metadata());
+        Ok(Response::new(streaming::decide(self.clone(), request.into_inner(), parent)))
+    }
+
+    async fn report_telemetry(
+        &self,
+        _: Request<Streaming<pb::TelemetrySample>>,
+    ) -> Result<Response<pb::ReportTelemetrySummary>, Status> {
+        not_yet("ReportTelemetry")
+    }
+
+    async fn report_outcome(
+        &self,
+        _: Request<pb::ReportOutcomeRequest>,
+    ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
+        not_yet("ReportOutcome")
+    }
+
+    async fn get_decision(
+        &self,
+        _: Request<pb::GetDecisionRequest>,
+    ) -> Result<Response<pb::Decision>, Status> {
+        not_yet("GetDecision")
+    }
+
+    async fn list_decisions(
+        &self,
+        _: Request<pb::ListDecisionsRequest>,
+    ) -> Result<Response<pb::ListDecisionsResponse>, Status> {
+        not_yet("ListDecisions")
+    }
+
+    async fn watch_decisions(
+        &self,
+        _: Request<pb::WatchDecisionsRequest>,
+    ) -> Result<Response<Self::WatchDecisionsStream>, Status> {
+        not_yet::<stream::Empty<()>>("WatchDecisions")?;
+        Ok(Response::new(Box::pin(stream::empty())))
+    }
+}

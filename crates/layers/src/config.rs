@@ -1,0 +1,161 @@
+use std::{marker::PhantomData, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use strata_chassis::{
+    AdminConfig, Documented, GrpcConfig, Help, Invalid, ProcessConfig, ProcessSettings,
+    RuntimeConfig, ShutdownConfig, TelemetryConfig,
+};
+use strata_runtime::{ExecutionProvider, ModelOptions};
+
+use crate::process::Layer;
+
+/// Every setting of a layer process.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, bound = "")]
+pub(crate) struct LayerConfig<A: Layer> {
+    /// The gRPC listener.
+    pub(crate) grpc: GrpcConfig,
+    /// The admin listener.
+    pub(crate) admin: AdminConfig,
+    /// Which model is served.
+    pub(crate) models: ModelsConfig,
+    /// How it is run.
+    pub(crate) inference: InferenceConfig,
+    /// Traces and logs.
+    pub(crate) telemetry: TelemetryConfig,
+    /// The end of the process.
+    pub(crate) shutdown: ShutdownConfig,
+    /// Threads.
+    pub(crate) runtime: RuntimeConfig,
+    #[serde(skip)]
+    layer: PhantomData<fn() -> A>,
+}
+
+/// Which model is served.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModelsConfig {
+    /// The repository: `<dir>/<layer>/<version>/`.
+    pub(crate) dir: PathBuf,
+    /// The version; unset is the newest.
+    pub(crate) version: Option<u32>,
+}
+
+/// How the model is run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct InferenceConfig {
+    /// The ONNX Runtime library; unset: `STRATA_ORT_LIB`, then the usual places.
+    pub(crate) library: Option<PathBuf>,
+    /// Where the graph runs.
+    pub(crate) execution_provider: ExecutionProvider,
+    /// Sessions, each on a thread of its own.
+    pub(crate) sessions: usize,
+    /// Most rows in one run.
+    pub(crate) max_batch: usize,
+    /// Most rows waiting.
+    pub(crate) queue_rows: usize,
+}
+
+impl InferenceConfig {
+    pub(crate) fn options(&self) -> ModelOptions {
+        ModelOptions {
+            execution_provider: self.execution_provider,
+            sessions: self.sessions,
+            max_batch: self.max_batch,
+            queue_rows: self.queue_rows,
+            ..ModelOptions::default()
+        }
+    }
+}
+
+impl Default for InferenceConfig {
+    fn default() -> Self {
+        let options = ModelOptions::default();
+        Self {
+            library: None,
+            execution_provider: options.execution_provider,
+            sessions: options.sessions,
+            max_batch: options.max_batch,
+            queue_rows: options.queue_rows,
+        }
+    }
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("models"), version: None }
+    }
+}
+
+impl<A: Layer> Default for LayerConfig<A> {
+    fn default() -> Self {
+        let (grpc, admin) = A::PORTS;
+        Self {
+            grpc: GrpcConfig::on_port(grpc),
+            admin: AdminConfig::on_port(admin),
+            models: ModelsConfig::default(),
+            inference: InferenceConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            shutdown: ShutdownConfig::default(),
+            runtime: RuntimeConfig::default(),
+            layer: PhantomData,
+        }
+    }
+}
+
+impl<A: Layer> Documented for LayerConfig<A> {
+    fn help() -> Help {
+        Help::of(&[
+            ("models.dir", "Model repository: DIR/<layer>/<version>/{model.onnx,manifest.yaml}"),
+            ("models.version", "Version to serve; unset is the newest"),
+            ("inference.library", "ONNX Runtime library; unset: STRATA_ORT_LIB, then .ort/"),
+            ("inference.execution_provider", "cpu, cuda, or auto: cuda if it can be had, else cpu"),
+            ("inference.sessions", "Sessions of the model, each on a thread of its own"),
+            ("inference.max_batch", "Most rows in one run of the model"),
+            ("inference.queue_rows", "Most rows waiting; more are refused with RESOURCE_EXHAUSTED"),
+        ])
+        .section::<GrpcConfig>("grpc")
+        .section::<AdminConfig>("admin")
+        .section::<TelemetryConfig>("telemetry")
+        .section::<ShutdownConfig>("shutdown")
+        .section::<RuntimeConfig>("runtime")
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
+        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
+        self.runtime.check().map_err(|invalid| invalid.within("runtime"))?;
+        for (name, value, max) in [
+            ("inference.sessions", self.inference.sessions, 64),
+            ("inference.max_batch", self.inference.max_batch, 4096),
+            ("inference.queue_rows", self.inference.queue_rows, 1 << 20),
+        ] {
+            if !(1..=max).contains(&value) {
+                return Err(Invalid::new(name, format!("must be from 1 to {max}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<A: Layer> ProcessConfig for LayerConfig<A> {
+    fn process(&self) -> ProcessSettings<'_> {
+        ProcessSettings {
+            telemetry: &self.telemetry,
+            shutdown: &self.shutdown,
+            runtime: &self.runtime,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_documented() {
+        strata_chassis::assert_documented::<LayerConfig<crate::strategic::Strategic>>();
+        strata_chassis::assert_documented::<LayerConfig<crate::operational::Operational>>();
+    }
+}

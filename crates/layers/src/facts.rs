@@ -1,0 +1,71 @@
+//! The facts of a function, checked on their way in.
+
+use strata_domain::{GramsCo2e, Megabytes, Millis, Region, Usd};
+use strata_policy::{ApplicationFacts, FunctionFacts};
+use strata_wire::{Violations, pb, placement_from_pb, region_from_pb, time_from_pb};
+
+/// The facts in a message; `None` after noting every field that is missing or wrong.
+pub(crate) fn facts_from_pb(
+    facts: Option<&pb::FunctionFacts>,
+    violations: &mut Violations,
+) -> Option<FunctionFacts> {
+    let Some(facts) = facts else {
+        violations.add("facts", "must be given");
+        return None;
+    };
+    let at = match &facts.at {
+        Some(at) => time_from_pb(at, "facts.at", violations),
+        None => {
+            violations.add("facts.at", "must be given");
+            None
+        }
+    };
+    let mut number = |name: &str, value: f64, max: f64| {
+        violations.number(format_args!("facts.{name}"), value, 0.0..=max)
+    };
+    let rate = number("invocation_rate_per_minute", facts.invocation_rate_per_minute, f64::MAX);
+    let inter_arrival = number("inter_arrival_ms", facts.inter_arrival_ms, f64::MAX);
+    let duration = number("duration_ms", facts.duration_ms, f64::MAX);
+    let avg_duration = number("avg_duration_ms", facts.avg_duration_ms, f64::MAX);
+    let std_duration = number("std_duration_ms", facts.std_duration_ms, f64::MAX);
+    let memory = number("memory_mb", facts.memory_mb, f64::MAX);
+    let avg_cost = number("avg_cost_usd", facts.avg_cost_usd, f64::MAX);
+    let avg_carbon = number("avg_carbon_g", facts.avg_carbon_g, f64::MAX);
+    let cold_start_rate = number("cold_start_rate", facts.cold_start_rate, 1.0);
+    let application = ApplicationFacts {
+        cold_start_rate: number("app_cold_start_rate", facts.app_cold_start_rate, 1.0),
+        sla_violation_rate: number("app_sla_violation_rate", facts.app_sla_violation_rate, 1.0),
+        avg_invocation_rate_per_minute: number(
+            "app_avg_invocation_rate_per_minute",
+            facts.app_avg_invocation_rate_per_minute,
+            f64::MAX,
+        ),
+        is_bursty: facts.app_is_bursty,
+    };
+    let current = match &facts.current {
+        Some(current) => Some(placement_from_pb(current, "facts.current", violations)?),
+        None => None,
+    };
+    let home = match facts.home_region {
+        0 => current.map_or(Region::UsEast, |placement| placement.region),
+        value => region_from_pb(value).or_else(|| {
+            violations.add("facts.home_region", format_args!("must be 0 to 4, is {value}"));
+            None
+        })?,
+    };
+    Some(FunctionFacts {
+        at: at?,
+        invocation_rate_per_minute: rate,
+        inter_arrival: Millis::new(inter_arrival),
+        duration: Millis::new(duration),
+        avg_duration: Millis::new(avg_duration),
+        std_duration: Millis::new(std_duration),
+        memory: Megabytes::new(memory),
+        avg_cost: Usd::new(avg_cost),
+        avg_carbon: GramsCo2e::new(avg_carbon),
+        cold_start_rate,
+        application,
+        current,
+        home,
+    })
+}

@@ -1,0 +1,85 @@
+use std::{convert::Infallible, process::ExitCode};
+
+use strata_chassis::{Binary, BoxError, Process, Server, Services};
+use strata_runtime::{Model, OnnxRuntime, Repository};
+use strata_wire::{FILE_DESCRIPTOR_SET, pb};
+use tonic::{body::Body, server::NamedService};
+use tower::Service as TowerService;
+
+use crate::{
+    adapter::Adapter,
+    config::LayerConfig,
+    engine::{Parts, Service},
+    metrics::LayerMetrics,
+    models::FixedModels,
+};
+
+/// A layer as a process: an adapter with ports and a generated server.
+pub(crate) trait Layer: Adapter + std::fmt::Debug {
+    /// The generated server.
+    type Server: TowerService<
+            http::Request<Body>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+            Future: Send,
+        > + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static;
+
+    /// Default ports: gRPC, admin.
+    const PORTS: (u16, u16);
+    /// One line for `--help`.
+    const ABOUT: &'static str;
+
+    /// The server of a service.
+    fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server;
+}
+
+/// Runs a layer's process.
+pub(crate) fn run<A: Layer>() -> ExitCode {
+    let env_prefix = match A::NAME {
+        "strategic" => "STRATA_STRATEGIC",
+        "tactical" => "STRATA_TACTICAL",
+        _ => "STRATA_OPERATIONAL",
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let binary = Binary { name: A::NAME, about: A::ABOUT, env_prefix, version };
+    strata_chassis::run(binary, serve::<A>)
+}
+
+async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxError> {
+    let Process { config, metrics, drain, .. } = process;
+    let server = Server::bind(&config.grpc, &config.admin, &metrics, &drain).await?;
+    let model = start_model::<A>(&config)?;
+    let service = Service::new(Parts {
+        adapter: A::for_model(model.manifest())?,
+        model: model.clone(),
+        metrics: LayerMetrics::register(&metrics, &model),
+        drain,
+    });
+    let health = server.health();
+    let services = Services::described_by(&[FILE_DESCRIPTOR_SET])
+        .with(A::server(service, config.grpc.max_message_bytes))
+        .with(pb::models_server::ModelsServer::new(FixedModels));
+    health.serving().await;
+    server.serve(services).await?;
+    model.drain().await;
+    Ok(())
+}
+
+/// Opens, checks and warms up the model. It blocks for some milliseconds, while nothing else is to be done.
+fn start_model<A: Layer>(config: &LayerConfig<A>) -> Result<Model, BoxError> {
+    let runtime = OnnxRuntime::load(config.inference.library.as_deref())?;
+    let files = Repository::open(&config.models.dir)?.load(A::NAME, config.models.version)?;
+    let model = Model::start(&runtime, files, &config.inference.options())?;
+    tracing::info!(
+        model = model.manifest().name,
+        version = model.manifest().version,
+        execution_provider = %model.execution_provider(),
+        library = %runtime.library().display(),
+        "model ready"
+    );
+    Ok(model)
+}

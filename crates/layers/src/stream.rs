@@ -1,0 +1,101 @@
+//! A stream of frames: read, answer as they are ready, drain.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use strata_chassis::Drain;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::{
+    engine::{Asked, Service},
+    frame::{Framed, MAX_ROWS},
+};
+
+/// The answers of a stream.
+pub(crate) type ResultStream<R> = ReceiverStream<Result<R, Status>>;
+
+/// Frames of one stream that may be in work at once; more stay with the caller, by HTTP/2's flow control.
+const MAX_FRAMES: usize = 64;
+/// Answers that may wait to be sent.
+const ANSWERS: usize = 16;
+/// How long a caller has, after the notice of a drain, to stop sending.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl<A: Framed> Service<A> {
+    /// Answers the frames of `inbound` until its caller ends it or the process drains.
+    pub(crate) fn stream(&self, inbound: Streaming<A::Frame>) -> ResultStream<A::FrameResult> {
+        let (answers, outbound) = mpsc::channel(ANSWERS);
+        tokio::spawn(serve(self.clone(), inbound, answers));
+        ReceiverStream::new(outbound)
+    }
+}
+
+async fn serve<A: Framed>(
+    service: Service<A>,
+    mut inbound: Streaming<A::Frame>,
+    answers: mpsc::Sender<Result<A::FrameResult, Status>>,
+) {
+    let mut in_work = FuturesUnordered::new();
+    let mut reading = true;
+    let mut outcome = Ok(());
+    let mut drained = std::pin::pin!(drained(service.drain().clone(), answers.clone(), A::notice));
+    while reading || !in_work.is_empty() {
+        tokio::select! {
+            Some(result) = in_work.next() => {
+                // The caller is gone: nobody is left to answer.
+                if answers.send(Ok(result)).await.is_err() {
+                    return;
+                }
+            }
+            frame = inbound.next(), if reading && in_work.len() < MAX_FRAMES => match frame {
+                Some(Ok(frame)) => match admit::<A>(frame, Instant::now()) {
+                    Ok((frame_id, asked)) => in_work.push(work(service.clone(), frame_id, asked)),
+                    Err(status) => (reading, outcome) = (false, Err(status)),
+                },
+                Some(Err(status)) => (reading, outcome) = (false, Err(status)),
+                None => reading = false,
+            },
+            () = &mut drained, if reading => reading = false,
+        }
+    }
+    if let Err(status) = outcome {
+        // The caller may be gone, which is all the same then.
+        let _ = answers.send(Err(status)).await;
+    }
+}
+
+/// Completes when nothing more is to be read: some time after the caller was told that the process drains.
+async fn drained<R>(
+    drain: Drain,
+    answers: mpsc::Sender<Result<R, Status>>,
+    notice: impl FnOnce() -> R,
+) {
+    drain.started().await;
+    if answers.send(Ok(notice())).await.is_ok() {
+        tokio::time::sleep(LINGER).await;
+    }
+}
+
+type Admitted<A> = (u64, Vec<Asked<<A as crate::adapter::Adapter>::Request>>);
+
+fn admit<A: Framed>(frame: A::Frame, arrived: Instant) -> Result<Admitted<A>, Status> {
+    let (frame_id, rows) = A::open(frame);
+    if rows.is_empty() || rows.len() > MAX_ROWS {
+        let mut violations = strata_wire::Violations::new();
+        violations.add("rows", format_args!("must be 1 to {MAX_ROWS}, are {}", rows.len()));
+        return Err(violations.into_fault().into());
+    }
+    let asked = rows.into_iter().map(|row| Asked::from_row::<A>(row, arrived)).collect();
+    Ok((frame_id, asked))
+}
+
+async fn work<A: Framed>(
+    service: Service<A>,
+    frame_id: u64,
+    asked: Vec<Asked<A::Request>>,
+) -> A::FrameResult {
+    let _accepted = service.drain().guard();
+    A::close(frame_id, service.answer(asked).await)
+}
