@@ -245,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cold_start_loads_code_at_the_speed_of_the_placement_and_bills_it() {
+        let lambda = |memory| Placement { provider: Provider::Aws, region: Region::UsEast, memory };
+        let never = InvocationProfile { invocation_rate_per_min: 0.0, ..profile() };
+        let extra = |memory| {
+            let cold = estimate(&never, lambda(memory), NOON);
+            let warm = estimate(&profile(), lambda(memory), NOON);
+            (cold.latency_ms - warm.latency_ms, (cold.cost - warm.cost).get())
+        };
+        // 265 ms for an instance, and 103 ms of loading, 7.03 times as long at 256 MB.
+        let (small_ms, small_usd) = extra(MemoryTier::Mb256);
+        assert!((small_ms - (265.0 + 103.0 * 7.03)).abs() < 1e-3, "{small_ms}");
+        assert!((extra(MemoryTier::Mb2048).0 - 368.0).abs() < 1e-3);
+        assert!((small_usd / (0.25 * 0.72409 * 1.66667e-5) - 1.0).abs() < 5e-3, "{small_usd}");
+    }
+
+    #[test]
     fn too_little_memory_is_infeasible() {
         let small = Placement { memory: MemoryTier::Mb128, ..AZURE };
         assert!(!estimate(&profile(), small, NOON).feasible);
