@@ -1,2 +1,26 @@
-//! stub
-fn main() {}
+//! `strata`: starts the services, asks them for decisions, replays the bundled trace, measures.
+
+mod answer;
+mod bench;
+mod cluster;
+mod commands;
+mod connection;
+mod failure;
+mod histogram;
+mod load;
+mod memory;
+mod output;
+mod protojson;
+mod replay;
+mod request;
+mod signals;
+mod table;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::run(commands::Arguments::parse())
+}

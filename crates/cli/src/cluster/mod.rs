@@ -1,0 +1,198 @@
+//! The four services as child processes: started together, ready together, stopped from the caller's side.
+
+mod child;
+mod plan;
+mod ports;
+mod session;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use futures_util::future::{join_all, select_all};
+use rustix::process::Signal;
+
+use crate::connection;
+use child::Child;
+
+pub(crate) use child::LogSink;
+pub(crate) use plan::{Plan, Ports, Service};
+pub(crate) use session::{Ended, Running, serve};
+
+/// How the services are started.
+pub(crate) struct Options {
+    /// The directory of the four programs; where this program is, unless said otherwise.
+    pub(crate) bin_dir: Option<PathBuf>,
+    /// Where they listen.
+    pub(crate) ports: Ports,
+    /// Whether they log warnings only, where the environment asks for nothing else.
+    pub(crate) quiet: bool,
+    /// Takes every line they log.
+    pub(crate) log: LogSink,
+    /// Time until all four must be ready.
+    pub(crate) ready_within: Duration,
+}
+
+/// Time between two questions whether a service is ready.
+const POLL: Duration = Duration::from_millis(20);
+/// Time a service gets to drain. Its own grace budget ends it sooner; this is for one that hangs.
+const DRAIN_LIMIT: Duration = Duration::from_secs(120);
+
+/// Four running services. Dropping it kills them.
+pub(crate) struct Cluster {
+    plan: Plan,
+    children: Vec<Child>,
+}
+
+impl Cluster {
+    /// Starts the four and waits until each says that it is ready.
+    ///
+    /// # Errors
+    /// A program that is missing, ended early (with what it last logged) or was not ready in time. Those that were
+    /// started are stopped again.
+    pub(crate) async fn start(options: Options) -> anyhow::Result<Self> {
+        let bin_dir = match options.bin_dir {
+            Some(dir) => dir,
+            None => own_dir()?,
+        };
+        let plan = Plan::new(options.ports, |name| std::env::var(name).ok())?;
+        let mut cluster = Self { plan, children: Vec::new() };
+        for service in Service::ALL {
+            let mut env = cluster.plan.env(service);
+            env.extend(log_env(service, options.quiet));
+            let child = Child::spawn(service, &bin_dir, env, options.log.clone())?;
+            cluster.children.push(child);
+        }
+        match cluster.ready(options.ready_within).await {
+            Ok(()) => Ok(cluster),
+            Err(error) => {
+                // The first error is the one to show; the others only have to be gone.
+                let _ = cluster.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the four listen.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The process ids of those that run.
+    pub(crate) fn pids(&self) -> Vec<(Service, u32)> {
+        let running = self.children.iter();
+        running.filter_map(|child| Some((child.service(), child.pid()?))).collect()
+    }
+
+    /// Completes when one of them ends by itself, with the error that says so.
+    pub(crate) async fn failure(&mut self) -> anyhow::Error {
+        if self.children.is_empty() {
+            return anyhow!("nothing was started");
+        }
+        let exits = self.children.iter_mut().map(|child| Box::pin(child.wait()));
+        let (exit, index, rest) = select_all(exits).await;
+        drop(rest);
+        let child = &mut self.children[index];
+        let name = child.service().name();
+        child.heard().await;
+        match exit {
+            Ok(status) => anyhow!("{name} ended ({status}); it said last:\n{}", child.said()),
+            Err(error) => anyhow!(error).context(format!("{name} cannot be waited for")),
+        }
+    }
+
+    /// Drains the coordinator, then the layers: everything accepted is answered. Those that have ended stay ended.
+    ///
+    /// # Errors
+    /// One that did not end by itself, or not well.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        let (coordinator, layers): (Vec<_>, Vec<_>) =
+            self.children.iter_mut().partition(|child| child.service() == Service::Coordinator);
+        let mut outcome = Ok(());
+        for group in [coordinator, layers] {
+            for result in join_all(group.into_iter().map(drain)).await {
+                outcome = outcome.and(result);
+            }
+        }
+        outcome
+    }
+
+    async fn ready(&mut self, within: Duration) -> anyhow::Result<()> {
+        let mut checks = Vec::new();
+        for service in Service::ALL {
+            checks.push((service, connection::channel(&self.plan.endpoint(service))?));
+        }
+        let mut waiting = Service::ALL[0];
+        let all_ready = async {
+            for (service, channel) in checks {
+                waiting = service;
+                while !connection::is_serving(&channel).await {
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        };
+        let late = tokio::select! {
+            () = all_ready => false,
+            error = self.failure() => return Err(error),
+            () = tokio::time::sleep(within) => true,
+        };
+        if late {
+            let said = match self.children.iter_mut().find(|child| child.service() == waiting) {
+                Some(child) => child.said(),
+                None => String::new(),
+            };
+            let (name, within) = (waiting.name(), humantime::format_duration(within));
+            bail!("{name} is not ready after {within}; it said last:\n{said}");
+        }
+        Ok(())
+    }
+}
+
+async fn drain(child: &mut Child) -> anyhow::Result<()> {
+    let name = child.service().name();
+    if child.has_ended() {
+        return Ok(());
+    }
+    child.signal(Signal::TERM)?;
+    let ended = tokio::time::timeout(DRAIN_LIMIT, child.wait()).await;
+    if ended.is_ok() {
+        child.heard().await;
+    }
+    match ended {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => {
+            Err(anyhow!("{name} did not stop well ({status}); it said last:\n{}", child.said()))
+        }
+        Ok(Err(error)) => Err(error).with_context(|| format!("{name} cannot be waited for")),
+        Err(_) => {
+            child.signal(Signal::KILL)?;
+            bail!("{name} did not stop within {} s and was killed", DRAIN_LIMIT.as_secs())
+        }
+    }
+}
+
+/// What their logs look like, where the environment does not say: text for a person at a terminal, who sees the lines through
+/// a pipe.
+fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
+    let terminal = std::io::stderr().is_terminal();
+    let wishes = [
+        ("TELEMETRY_LOG_FORMAT", terminal.then_some("human")),
+        ("TELEMETRY_LOG_FILTER", quiet.then_some("warn")),
+    ];
+    let wishes = wishes.into_iter().filter_map(|(setting, value)| {
+        let name = service.variable(setting);
+        let value = value.filter(|_| std::env::var_os(&name).is_none())?;
+        Some((name, value.to_owned()))
+    });
+    wishes.collect()
+}
+
+fn own_dir() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("where this program is; name --bin-dir")?;
+    let dir = program.parent().context("this program is in no directory; name --bin-dir")?;
+    Ok(dir.to_owned())
+}

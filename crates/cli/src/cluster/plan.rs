@@ -1,0 +1,208 @@
+//! Which service listens where, and how they are told.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+
+use super::ports::free_ports;
+
+/// One of the four programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Strategic,
+    Tactical,
+    Operational,
+    Coordinator,
+}
+
+impl Service {
+    /// All four, in the order they are started.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Strategic, Self::Tactical, Self::Operational, Self::Coordinator];
+
+    /// The name of the program.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Strategic => "strategic",
+            Self::Tactical => "tactical",
+            Self::Operational => "operational",
+            Self::Coordinator => "coordinator",
+        }
+    }
+
+    const fn grpc_port(self) -> u16 {
+        match self {
+            Self::Coordinator => 50050,
+            Self::Strategic => 50051,
+            Self::Tactical => 50052,
+            Self::Operational => 50053,
+        }
+    }
+
+    /// The environment variable of one of its settings.
+    pub(crate) fn variable(self, setting: &str) -> String {
+        format!("STRATA_{}_{setting}", self.name().to_ascii_uppercase())
+    }
+}
+
+/// The admin port is the gRPC port less this.
+const ADMIN_OFFSET: u16 = 41_000;
+const GRPC_LISTEN: &str = "GRPC_LISTEN";
+const ADMIN_LISTEN: &str = "ADMIN_LISTEN";
+
+/// Which ports the services get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ports {
+    /// The documented ones on loopback, except where the environment says otherwise.
+    Default,
+    /// Any that are free, on loopback.
+    Free,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Listeners {
+    grpc: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// Where each service listens.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    listeners: [Listeners; 4],
+}
+
+impl Plan {
+    /// `env` looks up an environment variable.
+    ///
+    /// # Errors
+    /// A variable that is no address, or no port is free.
+    pub(crate) fn new(ports: Ports, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let free = free_ports(2 * Service::ALL.len())?;
+        let mut listeners = Vec::new();
+        for (service, free) in Service::ALL.into_iter().zip(free.chunks_exact(2)) {
+            listeners.push(match ports {
+                Ports::Free => Listeners { grpc: loopback(free[0]), admin: loopback(free[1]) },
+                Ports::Default => {
+                    let port = service.grpc_port();
+                    let of = |setting, port, free| address(service, setting, &env, (port, free));
+                    Listeners {
+                        grpc: of(GRPC_LISTEN, port, free[0])?,
+                        admin: of(ADMIN_LISTEN, port - ADMIN_OFFSET, free[1])?,
+                    }
+                }
+            });
+        }
+        let listeners = listeners.try_into().map_err(|_| anyhow::anyhow!("four services"))?;
+        Ok(Self { listeners })
+    }
+
+    /// What clients on this machine connect to.
+    pub(crate) fn grpc(&self, service: Service) -> SocketAddr {
+        reachable(self.listeners[service as usize].grpc)
+    }
+
+    /// The same as a URL.
+    pub(crate) fn endpoint(&self, service: Service) -> String {
+        format!("http://{}", self.grpc(service))
+    }
+
+    /// The variables that tell a service where to listen and, the coordinator, where the layers are.
+    pub(super) fn env(&self, service: Service) -> Vec<(String, String)> {
+        let listeners = self.listeners[service as usize];
+        let mut env = vec![
+            (service.variable(GRPC_LISTEN), listeners.grpc.to_string()),
+            (service.variable(ADMIN_LISTEN), listeners.admin.to_string()),
+        ];
+        if service == Service::Coordinator {
+            for layer in [Service::Strategic, Service::Tactical, Service::Operational] {
+                let setting = format!("LAYERS_{}", layer.name().to_ascii_uppercase());
+                env.push((service.variable(&setting), self.endpoint(layer)));
+            }
+        }
+        env
+    }
+}
+
+fn address(
+    service: Service,
+    setting: &str,
+    env: impl Fn(&str) -> Option<String>,
+    (port, free): (u16, u16),
+) -> anyhow::Result<SocketAddr> {
+    let name = service.variable(setting);
+    let Some(text) = env(&name) else { return Ok(loopback(port)) };
+    let mut address: SocketAddr =
+        text.trim().parse().with_context(|| format!("{name}={text:?} is not IP:PORT"))?;
+    if address.port() == 0 {
+        address.set_port(free);
+    }
+    Ok(address)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// An address to connect to for one that listens on all interfaces.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => loopback(listen.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => loopback(listen.port()),
+        _ => listen,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ports_on_loopback() {
+        let plan = Plan::new(Ports::Default, |_| None).unwrap();
+        assert_eq!(plan.endpoint(Service::Coordinator), "http://127.0.0.1:50050");
+        let env = plan.env(Service::Coordinator);
+        let expected = [
+            ("STRATA_COORDINATOR_GRPC_LISTEN", "127.0.0.1:50050"),
+            ("STRATA_COORDINATOR_ADMIN_LISTEN", "127.0.0.1:9050"),
+            ("STRATA_COORDINATOR_LAYERS_STRATEGIC", "http://127.0.0.1:50051"),
+            ("STRATA_COORDINATOR_LAYERS_TACTICAL", "http://127.0.0.1:50052"),
+            ("STRATA_COORDINATOR_LAYERS_OPERATIONAL", "http://127.0.0.1:50053"),
+        ];
+        assert_eq!(env, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn the_environment_moves_a_listener_and_who_connects_to_it() {
+        let plan = Plan::new(Ports::Default, |name| {
+            (name == "STRATA_TACTICAL_GRPC_LISTEN").then(|| "0.0.0.0:7000".to_owned())
+        })
+        .unwrap();
+        assert_eq!(plan.env(Service::Tactical)[0].1, "0.0.0.0:7000");
+        assert_eq!(plan.env(Service::Coordinator)[3].1, "http://127.0.0.1:7000");
+    }
+
+    #[test]
+    fn port_0_becomes_a_port_that_can_be_told_to_others() {
+        let plan = Plan::new(Ports::Default, |name| {
+            (name == "STRATA_TACTICAL_GRPC_LISTEN").then(|| "127.0.0.1:0".to_owned())
+        })
+        .unwrap();
+        assert_ne!(plan.grpc(Service::Tactical).port(), 0);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_by_name() {
+        let error = Plan::new(Ports::Default, |name| {
+            name.ends_with("TACTICAL_ADMIN_LISTEN").then(|| "localhost".to_owned())
+        })
+        .unwrap_err();
+        assert!(format!("{error:#}").contains("STRATA_TACTICAL_ADMIN_LISTEN=\"localhost\""));
+    }
+
+    #[test]
+    fn free_ports_ignore_the_environment() {
+        let plan = Plan::new(Ports::Free, |_| Some("127.0.0.1:1".to_owned())).unwrap();
+        assert!(Service::ALL.iter().all(|service| plan.grpc(*service).port() > 1024));
+    }
+}

@@ -1,0 +1,110 @@
+//! The subcommands.
+
+mod bench;
+mod decide;
+mod echo_server;
+mod replay;
+mod requests;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output;
+
+/// Starts Strata's services, asks them for decisions, replays a real trace through them, and measures them.
+#[derive(Debug, Parser)]
+#[command(name = "strata", version, about)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the four services and keep them running until Ctrl-C, which drains them
+    Up(up::Up),
+    /// Ask for one decision
+    Decide(Box<decide::Decide>),
+    /// Replay the bundled trace and show what was decided
+    Replay(replay::Replay),
+    /// Measure throughput, latency and memory on this machine
+    Bench(bench::Bench),
+    /// Write decision requests made from the bundled trace, for ghz and the like
+    Requests(requests::Requests),
+    /// Answer decision requests with nothing: what `bench` compares with
+    #[command(hide = true)]
+    EchoServer(echo_server::EchoServer),
+}
+
+/// Runs the command. Exit codes: 0 well, 1 not, 2 not understood, 130 and 143 ended by SIGINT and SIGTERM.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(format_args!("strata: the async runtime cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Up(command) => command.run().await,
+            Command::Decide(command) => command.run().await,
+            Command::Replay(command) => command.run().await,
+            Command::Bench(command) => command.run().await,
+            Command::Requests(command) => command.run(),
+            Command::EchoServer(command) => command.run().await,
+        }
+    });
+    // A read of standard input that nobody waits for any more must not hold the exit.
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| {
+        output::note(format_args!("strata: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_request_comes_from_flags_or_from_a_file() {
+        parse("strata decide --application a --function f --duration-ms 10").unwrap();
+        parse("strata decide --file - --json --timeout 1s").unwrap();
+        for line in [
+            "strata decide",
+            "strata decide --application a",
+            "strata decide --file - --application a --function f",
+            "strata decide --file - --duration-ms 5",
+            "strata decide --file - --steady",
+            "strata decide --file - --explain",
+        ] {
+            parse(line).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_placement_is_given_whole() {
+        let request = "strata decide --application a --function f --duration-ms 10";
+        parse(&format!("{request} --provider gcp --region eu-west-1 --memory 512")).unwrap();
+        for part in ["--provider gcp", "--provider gcp --memory 512", "--region eu-west-1"] {
+            parse(&format!("{request} {part}")).unwrap_err();
+        }
+        let error = parse(&format!("{request} --provider ibm --region eu-west-1 --memory 512"));
+        assert!(error.unwrap_err().to_string().contains("aws, azure"));
+    }
+}

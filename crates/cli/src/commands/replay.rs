@@ -1,0 +1,86 @@
+//! `strata replay`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::up::{self, Start};
+use crate::cluster::{self, Ended, Options, Ports};
+use crate::load::{Stream, run_stream};
+use crate::replay::Tally;
+use crate::workload::{self, Part};
+use crate::{connection, output};
+
+/// Replay the bundled trace through DecideStream and show what was decided.
+///
+/// One request for every function and every 25 minutes in which it is called, in the order of time. Exits with 1 if any request
+/// was not decided.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The coordinator
+    #[arg(long, value_name = "URL", default_value = connection::DEFAULT_ENDPOINT, env = "STRATA_ENDPOINT")]
+    endpoint: String,
+    /// At most this many requests
+    #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
+    limit: usize,
+    /// Part of the trace
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    part: Part,
+    /// Requests sent and not answered yet
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    in_flight: u32,
+    /// Start the four services on free ports first, and stop them at the end
+    #[arg(long)]
+    up: bool,
+    #[command(flatten)]
+    start: Start,
+}
+
+impl Replay {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let requests = workload::requests(self.part, self.limit)?;
+        let bar = ProgressBar::new(requests.len() as u64)
+            .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")?);
+        let stream = Stream { endpoint: self.endpoint, in_flight: self.in_flight as usize };
+        if !self.up {
+            return replay(stream, &requests, &bar).await;
+        }
+        let shown = bar.clone();
+        let options = Options {
+            quiet: true,
+            log: Arc::new(move |service, line| {
+                shown.suspend(|| output::note(up::log_line(service, line)));
+            }),
+            ..self.start.options(Ports::Free)
+        };
+        let ended = cluster::serve(options, async |running| {
+            replay(Stream { endpoint: running.endpoint, ..stream }, &requests, &bar).await
+        });
+        match ended.await? {
+            Ended::Done(code) | Ended::Interrupted(code) => Ok(code),
+        }
+    }
+}
+
+async fn replay(
+    stream: Stream,
+    requests: &[strata_wire::pb::DecideRequest],
+    bar: &ProgressBar,
+) -> anyhow::Result<ExitCode> {
+    let mut tally = Tally::new()?;
+    let replayed = run_stream(&stream, requests.iter().cloned(), |number, took, result| {
+        tally.count(&requests[number], took, result);
+        bar.inc(1);
+    })
+    .await;
+    bar.finish_and_clear();
+    let elapsed = replayed?;
+    output::say(tally.report(elapsed))?;
+    match tally.faults() {
+        0 => Ok(ExitCode::SUCCESS),
+        faults => bail!("{faults} of {} requests were not decided", requests.len()),
+    }
+}

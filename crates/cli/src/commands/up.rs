@@ -1,0 +1,87 @@
+//! `strata up`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cluster::{Cluster, Options, Ports, Service};
+use crate::output;
+use crate::signals::Signals;
+
+/// Start the four services and keep them running until Ctrl-C, which drains them.
+///
+/// They listen on loopback, gRPC on 50050 (coordinator) to 50053 and admin HTTP on 9050 to 9053. Every setting of a service can be given by
+/// its environment variable, listeners as well: STRATA_STRATEGIC_GRPC_LISTEN, STRATA_COORDINATOR_ADMIN_LISTEN and so on.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    start: Start,
+    /// Listen on ports that are free instead
+    #[arg(long)]
+    free_ports: bool,
+}
+
+/// How services are started, for every command that starts them.
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// Directory of the programs strategic, tactical, operational and coordinator [default: that of strata]
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// Time in which all of them must be ready
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    ready_within: Duration,
+}
+
+impl Start {
+    /// The options of a cluster that logs everything to standard error, each line behind the name of its service.
+    pub(crate) fn options(&self, ports: Ports) -> Options {
+        Options {
+            bin_dir: self.bin_dir.clone(),
+            ports,
+            quiet: false,
+            log: Arc::new(|service, line| output::note(log_line(service, line))),
+            ready_within: self.ready_within,
+        }
+    }
+}
+
+/// A line of a service as it is shown, behind its name.
+pub(crate) fn log_line(service: Service, line: &str) -> String {
+    format!("{:<11} | {line}", service.name())
+}
+
+impl Up {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::listen()?;
+        let ports = if self.free_ports { Ports::Free } else { Ports::Default };
+        let starting = Cluster::start(self.start.options(ports));
+        let mut cluster = tokio::select! {
+            started = starting => started?,
+            // Nothing was accepted yet: dropping what was started is enough.
+            code = signals.next() => return Ok(ExitCode::from(code)),
+        };
+        let addresses =
+            [Service::Coordinator, Service::Strategic, Service::Tactical, Service::Operational]
+                .map(|service| format!("{} {}", service.name(), cluster.plan().grpc(service)));
+        output::say(format_args!("ready: {}", addresses.join(", ")))?;
+        let failure = tokio::select! {
+            failure = cluster.failure() => Some(failure),
+            _ = signals.next() => None,
+        };
+        let stopped = tokio::select! {
+            stopped = cluster.stop() => stopped,
+            code = signals.next() => {
+                output::note("strata: stopping at once");
+                return Ok(ExitCode::from(code));
+            }
+        };
+        match failure {
+            // What else goes wrong after it follows from it.
+            Some(failure) => Err(failure),
+            None => stopped.map(|()| ExitCode::SUCCESS),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Refusals of a server, in words.
+
+use std::fmt;
+
+use strata_wire::Fault;
+use tonic::{Code, Status};
+
+/// A gRPC status as a person wants to read it: the code, the message, and every field that is wrong.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    code: Code,
+    fault: Fault,
+}
+
+impl Refusal {
+    pub(crate) fn of(status: Status) -> Self {
+        Self { code: status.code(), fault: Fault::from(status) }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", code_name(self.code), self.fault.message)?;
+        for violation in &self.fault.violations {
+            write!(f, "\n  {}: {}", violation.field, violation.description)?;
+        }
+        if let Some(pause) = self.fault.retry_after {
+            write!(f, "\n  try again after {}", humantime::format_duration(pause))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The code as the gRPC documentation writes it.
+pub(crate) const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::time::Duration;
+
+    use strata_wire::FieldViolation;
+
+    use super::*;
+
+    #[test]
+    fn every_violation_has_a_line() {
+        let violation = |field: &str| FieldViolation {
+            field: field.to_owned(),
+            description: "must be given".to_owned(),
+        };
+        let fault = Fault::invalid(vec![violation("function"), violation("workload")]);
+        let text = Refusal::of(Status::from(fault)).to_string();
+        let expected = "INVALID_ARGUMENT: function must be given (and 1 more)\n  \
+                        function: must be given\n  workload: must be given";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn advice_to_wait_is_passed_on() {
+        let kind = strata_domain::FaultKind::Unavailable;
+        let fault = Fault::new(kind, "no layer").retry_after(Duration::from_millis(1500));
+        let text = Refusal::of(Status::from(fault)).to_string();
+        assert_eq!(text, "UNAVAILABLE: no layer\n  try again after 1s 500ms");
+    }
+}

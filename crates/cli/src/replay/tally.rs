@@ -1,0 +1,222 @@
+//! Counting of decisions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use strata_wire::pb;
+
+use crate::answer::{layer_name, provider_name, region_name};
+use crate::histogram::Latencies;
+
+/// Everything a replay counts.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// From a request's sending to its answer, on the caller's side.
+    pub(super) end_to_end: Latencies,
+    /// From its arrival at the coordinator to the answer.
+    pub(super) coordinator: Latencies,
+    /// By the layer's name, in the order of the chain.
+    pub(super) layers: Vec<(&'static str, Latencies)>,
+    /// How many decisions chose each.
+    pub(super) providers: BTreeMap<&'static str, u64>,
+    pub(super) regions: BTreeMap<&'static str, u64>,
+    pub(super) memory_mb: BTreeMap<u32, u64>,
+    /// Decisions that move the function.
+    pub(super) moves: u64,
+    /// Decisions with a layer that was not fresh.
+    pub(super) stale: u64,
+    /// How often, and what the first of them said.
+    pub(super) faults: BTreeMap<&'static str, (u64, String)>,
+    /// Estimates of the chosen placements and of staying put, by calls and by decision.
+    pub(super) by_call: Comparison,
+    pub(super) by_decision: Comparison,
+}
+
+/// Sums over decisions, each with a weight.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Comparison {
+    weight: f64,
+    chosen: Sums,
+    staying: Sums,
+}
+
+/// Cost in USD, latency in ms, carbon in g, each per invocation.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Sums {
+    pub(super) cost_usd: f64,
+    pub(super) latency_ms: f64,
+    pub(super) carbon_g: f64,
+}
+
+impl Sums {
+    fn add(&mut self, estimate: &pb::Estimate, weight: f64) {
+        self.cost_usd += weight * estimate.cost_usd;
+        self.latency_ms += weight * estimate.latency_ms;
+        self.carbon_g += weight * estimate.carbon_g;
+    }
+
+    fn over(self, weight: f64) -> Self {
+        // No weight, no mean: 0 of nothing.
+        let weight = if weight > 0.0 { weight } else { 1.0 };
+        Self {
+            cost_usd: self.cost_usd / weight,
+            latency_ms: self.latency_ms / weight,
+            carbon_g: self.carbon_g / weight,
+        }
+    }
+}
+
+impl Comparison {
+    fn add(&mut self, chosen: &pb::Estimate, staying: &pb::Estimate, weight: f64) {
+        self.weight += weight;
+        self.chosen.add(chosen, weight);
+        self.staying.add(staying, weight);
+    }
+
+    /// The weighted means of an invocation on the chosen placements, and where the functions run now.
+    pub(super) fn means(&self) -> (Sums, Sums) {
+        (self.chosen.over(self.weight), self.staying.over(self.weight))
+    }
+}
+
+impl Tally {
+    /// Nothing yet.
+    ///
+    /// # Errors
+    /// None: see [`Latencies::new`].
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let layers = [pb::Layer::Strategic, pb::Layer::Tactical, pb::Layer::Operational];
+        let layers = layers.map(|layer| Ok((layer_name(layer), Latencies::new()?)));
+        Ok(Self {
+            end_to_end: Latencies::new()?,
+            coordinator: Latencies::new()?,
+            layers: layers.into_iter().collect::<anyhow::Result<_>>()?,
+            providers: BTreeMap::new(),
+            regions: BTreeMap::new(),
+            memory_mb: BTreeMap::new(),
+            moves: 0,
+            stale: 0,
+            faults: BTreeMap::new(),
+            by_call: Comparison::default(),
+            by_decision: Comparison::default(),
+        })
+    }
+
+    /// Counts an answer to `asked`.
+    pub(crate) fn count(
+        &mut self,
+        asked: &pb::DecideRequest,
+        took: Duration,
+        result: pb::decide_stream_response::Result,
+    ) {
+        match result {
+            pb::decide_stream_response::Result::Decision(decision) => {
+                self.end_to_end.record(took);
+                self.decision(asked, &decision);
+            }
+            pb::decide_stream_response::Result::Fault(fault) => {
+                let kind = fault.kind().as_str_name();
+                let name = kind.strip_prefix("FAULT_KIND_").unwrap_or(kind);
+                self.faults.entry(name).or_insert((0, fault.message)).0 += 1;
+            }
+        }
+    }
+
+    /// How many decisions there were.
+    pub(crate) fn decisions(&self) -> u64 {
+        self.end_to_end.count()
+    }
+
+    /// How many requests got none.
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults.values().map(|(count, _)| count).sum()
+    }
+
+    fn decision(&mut self, asked: &pb::DecideRequest, decision: &pb::DecideResponse) {
+        self.coordinator.record_us(decision.elapsed_us.into());
+        for report in &decision.layers {
+            let name = layer_name(report.layer());
+            if let Some((_, latencies)) = self.layers.iter_mut().find(|(known, _)| *known == name) {
+                latencies.record_us(report.elapsed_us.into());
+            }
+        }
+        let fresh = |report: &pb::LayerReport| report.freshness() == pb::Freshness::Fresh;
+        self.stale += u64::from(!decision.layers.iter().all(fresh));
+        if let Some(chosen) = &decision.placement {
+            *self.providers.entry(provider_name(chosen.provider)).or_default() += 1;
+            *self.regions.entry(region_name(chosen.region)).or_default() += 1;
+            *self.memory_mb.entry(chosen.memory_mb).or_default() += 1;
+            let place = |p: &pb::Placement| (p.provider, p.region, p.memory_mb);
+            let stays = asked.current.as_ref().map(place) == Some(place(chosen));
+            self.moves += u64::from(!stays);
+        }
+        if let (Some(chosen), Some(staying)) = (&decision.estimate, &decision.current_estimate) {
+            let workload = asked.workload.as_ref();
+            let rate = workload.and_then(|w| w.invocation_rate_per_minute).unwrap_or(0.0);
+            self.by_call.add(chosen, staying, rate);
+            self.by_decision.add(chosen, staying, 1.0);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn asked(rate: f64, current: pb::Placement) -> pb::DecideRequest {
+        pb::DecideRequest {
+            current: Some(current),
+            workload: Some(pb::Workload {
+                invocation_rate_per_minute: Some(rate),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn decided(placement: pb::Placement, cost: f64) -> pb::decide_stream_response::Result {
+        let estimate = |cost_usd| Some(pb::Estimate { cost_usd, ..Default::default() });
+        pb::decide_stream_response::Result::Decision(pb::DecideResponse {
+            placement: Some(placement),
+            estimate: estimate(cost),
+            current_estimate: estimate(2.0),
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn decisions_are_weighed_by_calls_and_alike() {
+        let place = |provider: pb::Provider| pb::Placement {
+            provider: provider.into(),
+            region: pb::Region::UsEast1.into(),
+            memory_mb: 512,
+            provider_region: String::new(),
+        };
+        let (aws, gcp) = (place(pb::Provider::Aws), place(pb::Provider::Gcp));
+        let mut tally = Tally::new().unwrap();
+        tally.count(&asked(30.0, aws.clone()), Duration::from_millis(1), decided(aws.clone(), 2.0));
+        tally.count(&asked(10.0, aws), Duration::from_millis(1), decided(gcp, 1.0));
+        assert_eq!((tally.decisions(), tally.moves, tally.providers["gcp"]), (2, 1, 1));
+        let (chosen, staying) = tally.by_call.means();
+        assert_eq!((chosen.cost_usd, staying.cost_usd), (1.75, 2.0));
+        assert_eq!(tally.by_decision.means().0.cost_usd, 1.5);
+    }
+
+    #[test]
+    fn faults_are_counted_by_kind_and_are_no_decisions() {
+        let mut tally = Tally::new().unwrap();
+        for message in ["first", "second"] {
+            let fault = pb::Fault {
+                kind: pb::FaultKind::Unavailable.into(),
+                message: message.to_owned(),
+                ..Default::default()
+            };
+            let result = pb::decide_stream_response::Result::Fault(fault);
+            tally.count(&pb::DecideRequest::default(), Duration::from_millis(1), result);
+        }
+        assert_eq!((tally.decisions(), tally.faults()), (0, 2));
+        assert_eq!(tally.faults["UNAVAILABLE"], (2, "first".to_owned()));
+        assert_eq!(tally.by_call.means().0, Sums::default());
+    }
+}

@@ -1,0 +1,219 @@
+//! A decision request from the command line.
+
+mod telemetry;
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use prost_types::Timestamp;
+use strata_domain::{Provider, Region};
+use strata_wire::{pb, provider_to_pb, region_to_pb};
+
+/// The groups of flags that describe a request: a request in a file excludes them.
+pub(crate) const FLAG_GROUPS: [&str; 4] =
+    ["SubjectFlags", "LoadFlags", "TelemetryFlags", "WishFlags"];
+
+/// The flags of a request.
+#[derive(Debug, Args)]
+pub(crate) struct RequestFlags {
+    #[command(flatten)]
+    subject: SubjectFlags,
+    #[command(flatten)]
+    load: LoadFlags,
+    #[command(flatten)]
+    telemetry: telemetry::TelemetryFlags,
+    #[command(flatten)]
+    wishes: WishFlags,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Request")]
+struct SubjectFlags {
+    /// Application the function belongs to
+    #[arg(long, value_name = "NAME", required_unless_present = "file")]
+    application: Option<String>,
+    /// The function
+    #[arg(long, value_name = "NAME", required_unless_present = "file")]
+    function: Option<String>,
+    /// Moment the decision is for, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Provider it runs on now: aws, azure or gcp
+    #[arg(long, requires = "region")]
+    provider: Option<Provider>,
+    /// Region it runs in now: us-east-1, us-west-2, eu-west-1 or ap-southeast-1
+    #[arg(long, requires = "memory")]
+    region: Option<Region>,
+    /// Memory it has now in MB: 128, 256, 512, 1024, 2048 or 3008
+    #[arg(long, value_name = "MB", requires = "provider")]
+    memory: Option<u32>,
+    /// Returned in the answer as it is
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+struct LoadFlags {
+    /// Invocations per minute [default: from the telemetry]
+    #[arg(long, value_name = "PER_MINUTE")]
+    rate: Option<f64>,
+    /// Mean time between invocations [default: from the rate]
+    #[arg(long, value_name = "MS")]
+    inter_arrival_ms: Option<f64>,
+    /// Run time of the latest invocation [default: the mean; one of the two must be given]
+    #[arg(long, value_name = "MS")]
+    duration_ms: Option<f64>,
+    /// Mean run time [default: that of the latest invocation]
+    #[arg(long, value_name = "MS")]
+    avg_duration_ms: Option<f64>,
+    /// Standard deviation of the run time
+    #[arg(long, value_name = "MS")]
+    std_duration_ms: Option<f64>,
+    /// Memory it uses [default: from the telemetry]
+    #[arg(long, value_name = "MB")]
+    memory_mb: Option<f64>,
+    /// Where most callers are, named as for --region [default: where it runs now]
+    #[arg(long, value_name = "REGION")]
+    home_region: Option<Region>,
+    /// Mean size of a request
+    #[arg(long, value_name = "BYTES")]
+    request_bytes: Option<f64>,
+    /// Mean size of a response
+    #[arg(long, value_name = "BYTES")]
+    response_bytes: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Constraints and options")]
+struct WishFlags {
+    /// Only these providers, separated by commas
+    #[arg(long, value_name = "PROVIDERS", value_delimiter = ',')]
+    allow_providers: Vec<Provider>,
+    /// Only these regions, separated by commas
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    allow_regions: Vec<Region>,
+    /// Least memory
+    #[arg(long, value_name = "MB")]
+    min_memory: Option<u32>,
+    /// Most memory
+    #[arg(long, value_name = "MB")]
+    max_memory: Option<u32>,
+    /// Most estimated mean latency
+    #[arg(long, value_name = "MS")]
+    latency_slo_ms: Option<f64>,
+    /// Most estimated cost of an invocation
+    #[arg(long, value_name = "USD")]
+    cost_ceiling_usd: Option<f64>,
+    /// Weights of cost, performance and carbon, such as 0.4,0.4,0.2
+    #[arg(long, value_name = "W,W,W", value_delimiter = ',', num_args = 1)]
+    weights: Vec<f64>,
+    /// Return the scores of the models
+    #[arg(long)]
+    explain: bool,
+    /// Ask every layer again, whatever its cadence
+    #[arg(long)]
+    refresh: bool,
+    /// Leave no record
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl RequestFlags {
+    /// The request they describe. Whether it makes sense the coordinator says.
+    ///
+    /// # Errors
+    /// A telemetry file that cannot be read, or weights that are not three.
+    pub(crate) fn build(self) -> anyhow::Result<pb::DecideRequest> {
+        let current = self.subject.placement();
+        let subject = self.subject;
+        Ok(pb::DecideRequest {
+            correlation_id: subject.correlation_id.unwrap_or_default(),
+            function: Some(pb::Function {
+                application: subject.application.context("--application must be given")?,
+                function: subject.function.context("--function must be given")?,
+            }),
+            at: subject.at,
+            current,
+            telemetry: self.telemetry.steps(self.load.rate)?,
+            workload: Some(self.load.workload()),
+            constraints: self.wishes.constraints(),
+            weights: self.wishes.weights()?,
+            options: self.wishes.options(),
+            ..pb::DecideRequest::default()
+        })
+    }
+}
+
+impl SubjectFlags {
+    fn placement(&self) -> Option<pb::Placement> {
+        Some(pb::Placement {
+            provider: provider_to_pb(self.provider?).into(),
+            region: region_to_pb(self.region?).into(),
+            memory_mb: self.memory?,
+            provider_region: String::new(),
+        })
+    }
+}
+
+impl LoadFlags {
+    fn workload(self) -> pb::Workload {
+        pb::Workload {
+            invocation_rate_per_minute: self.rate,
+            inter_arrival_ms: self.inter_arrival_ms,
+            duration_ms: self.duration_ms,
+            avg_duration_ms: self.avg_duration_ms,
+            std_duration_ms: self.std_duration_ms,
+            memory_mb: self.memory_mb,
+            home_region: self.home_region.map_or(0, |region| region_to_pb(region).into()),
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            ..pb::Workload::default()
+        }
+    }
+}
+
+impl WishFlags {
+    fn constraints(&self) -> Option<pb::Constraints> {
+        let constraints = pb::Constraints {
+            allowed_providers: self
+                .allow_providers
+                .iter()
+                .map(|p| provider_to_pb(*p).into())
+                .collect(),
+            allowed_regions: self.allow_regions.iter().map(|r| region_to_pb(*r).into()).collect(),
+            min_memory_mb: self.min_memory.unwrap_or(0),
+            max_memory_mb: self.max_memory.unwrap_or(0),
+            latency_slo_ms: self.latency_slo_ms,
+            cost_ceiling_usd: self.cost_ceiling_usd,
+        };
+        (constraints != pb::Constraints::default()).then_some(constraints)
+    }
+
+    fn weights(&self) -> anyhow::Result<Option<pb::ObjectiveWeights>> {
+        match self.weights[..] {
+            [] => Ok(None),
+            [cost, performance, carbon] => {
+                Ok(Some(pb::ObjectiveWeights { cost, performance, carbon }))
+            }
+            _ => bail!("--weights takes three: cost,performance,carbon"),
+        }
+    }
+
+    fn options(&self) -> Option<pb::Options> {
+        let options =
+            pb::Options { refresh: self.refresh, explain: self.explain, dry_run: self.dry_run };
+        (options != pb::Options::default()).then_some(options)
+    }
+}
+
+/// The request in a file, or on standard input for `-`, in protobuf's JSON form.
+///
+/// # Errors
+/// What cannot be read, with line and column.
+pub(crate) fn from_file(path: &Path) -> anyhow::Result<pb::DecideRequest> {
+    let text = telemetry::read(path)?;
+    crate::protojson::from_str(&text)
+        .with_context(|| format!("{} is not a DecideRequest in JSON", path.display()))
+}

@@ -1,0 +1,121 @@
+//! The bundled trace as decision requests.
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use strata_simulator::{Replay, ReplayOptions, ReplayRequest, Split, Trace, World, WorldOptions};
+use strata_wire::{pb, placement_to_pb, region_to_pb, time_to_pb};
+
+/// A part of the trace's day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// The first 60 %, on which the models were fitted
+    Train,
+    /// The next 15 %, on which they were chosen
+    Validation,
+    /// The last 25 %, which they have not seen
+    Test,
+}
+
+impl From<Part> for Split {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Train => Self::Train,
+            Part::Validation => Self::Validation,
+            Part::Test => Self::Test,
+        }
+    }
+}
+
+/// The first `limit` requests of a part, in the order of time: one for every function and every 25 minutes in which it is called.
+///
+/// # Errors
+/// When there are none.
+pub(crate) fn requests(part: Part, limit: usize) -> anyhow::Result<Vec<pb::DecideRequest>> {
+    let trace = Trace::bundled().context("the bundled trace")?;
+    let world = World::new(trace, WorldOptions::default());
+    let options = ReplayOptions { split: part.into(), limit, every: 1 };
+    let requests: Vec<_> = Replay::new(&world, options).map(|request| to_pb(&request)).collect();
+    if requests.is_empty() {
+        bail!("there are no requests; --limit must be at least 1");
+    }
+    Ok(requests)
+}
+
+fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
+    let (facts, profile) = (&request.point.facts, &request.point.profile);
+    pb::DecideRequest {
+        correlation_id: String::new(),
+        function: Some(pb::Function {
+            application: request.function.application().to_owned(),
+            function: request.function.function().to_owned(),
+        }),
+        at: Some(time_to_pb(facts.at)),
+        current: facts.current.map(placement_to_pb),
+        workload: Some(pb::Workload {
+            invocation_rate_per_minute: Some(facts.invocation_rate_per_minute),
+            inter_arrival_ms: Some(facts.inter_arrival.get()),
+            duration_ms: Some(facts.duration.get()),
+            avg_duration_ms: Some(facts.avg_duration.get()),
+            std_duration_ms: Some(facts.std_duration.get()),
+            memory_mb: Some(facts.memory.get()),
+            avg_cost_usd: Some(facts.avg_cost.get()),
+            avg_carbon_g: Some(facts.avg_carbon.get()),
+            cold_start_rate: Some(facts.cold_start_rate),
+            application: Some(pb::ApplicationLoad {
+                cold_start_rate: Some(facts.application.cold_start_rate),
+                sla_violation_rate: Some(facts.application.sla_violation_rate),
+                avg_invocation_rate_per_minute: Some(
+                    facts.application.avg_invocation_rate_per_minute,
+                ),
+                is_bursty: Some(facts.application.is_bursty),
+            }),
+            home_region: region_to_pb(facts.home).into(),
+            request_bytes: Some(profile.request_bytes),
+            response_bytes: Some(profile.response_bytes),
+        }),
+        telemetry: request
+            .window
+            .iter()
+            .map(|step| pb::TelemetryStep {
+                request_rate: step.request_rate,
+                memory_util: step.memory_util,
+                cpu_util: step.cpu_util,
+                queue_depth: step.queue_depth,
+            })
+            .collect(),
+        ..pb::DecideRequest::default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn requests_are_complete_and_varied() {
+        let requests = requests(Part::Test, 500).unwrap();
+        assert_eq!(requests.len(), 500);
+        assert!(requests.iter().all(|r| r.telemetry.len() == 12 && r.at.is_some()));
+        let functions: BTreeSet<_> =
+            requests.iter().map(|r| r.function.as_ref().unwrap().function.clone()).collect();
+        assert!(functions.len() > 300, "{}", functions.len());
+        let placements: BTreeSet<_> = requests
+            .iter()
+            .map(|r| r.current.as_ref().unwrap())
+            .map(|p| (p.provider, p.region, p.memory_mb))
+            .collect();
+        assert!(placements.len() > 20, "{}", placements.len());
+        assert!(super::requests(Part::Test, 0).is_err());
+    }
+
+    #[test]
+    fn the_trace_makes_the_same_requests_every_time() {
+        assert_eq!(
+            requests(Part::Validation, 50).unwrap(),
+            requests(Part::Validation, 50).unwrap()
+        );
+    }
+}
