@@ -14,14 +14,17 @@ pub(crate) enum Part {
     Validation,
     /// The last 25 %, which they have not seen
     Test,
+    /// The whole day
+    All,
 }
 
-impl From<Part> for Split {
-    fn from(part: Part) -> Self {
-        match part {
-            Part::Train => Self::Train,
-            Part::Validation => Self::Validation,
-            Part::Test => Self::Test,
+impl Part {
+    const fn splits(self) -> &'static [Split] {
+        match self {
+            Self::Train => &[Split::Train],
+            Self::Validation => &[Split::Validation],
+            Self::Test => &[Split::Test],
+            Self::All => &Split::ALL,
         }
     }
 }
@@ -30,15 +33,28 @@ impl From<Part> for Split {
 ///
 /// # Errors
 /// When there are none.
-pub(crate) fn requests(part: Part, limit: usize) -> anyhow::Result<Vec<pb::DecideRequest>> {
+pub(crate) fn requests(part: Part, limit: usize) -> anyhow::Result<Vec<TraceRequest>> {
     let trace = Trace::bundled().context("the bundled trace")?;
     let world = World::new(trace, WorldOptions::default());
-    let options = ReplayOptions { split: part.into(), limit, every: 1 };
-    let requests: Vec<_> = Replay::new(&world, options).map(|request| to_pb(&request)).collect();
+    let mut requests = Vec::new();
+    for &split in part.splits() {
+        let limit = limit - requests.len();
+        let replay = Replay::new(&world, ReplayOptions { split, limit, every: 1 });
+        let unseen = split == Split::Test;
+        requests.extend(replay.map(|r| TraceRequest { request: to_pb(&r), unseen }));
+    }
     if requests.is_empty() {
         bail!("there are no requests; --limit must be at least 1");
     }
     Ok(requests)
+}
+
+/// A request made from the trace.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TraceRequest {
+    pub(crate) request: pb::DecideRequest,
+    /// Whether it is from the part that the models have not seen.
+    pub(crate) unseen: bool,
 }
 
 fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
@@ -98,6 +114,8 @@ mod tests {
     fn requests_are_complete_and_varied() {
         let requests = requests(Part::Test, 500).unwrap();
         assert_eq!(requests.len(), 500);
+        assert!(requests.iter().all(|traced| traced.unseen));
+        let requests: Vec<_> = requests.into_iter().map(|traced| traced.request).collect();
         assert!(requests.iter().all(|r| r.telemetry.len() == 12 && r.at.is_some()));
         let functions: BTreeSet<_> =
             requests.iter().map(|r| r.function.as_ref().unwrap().function.clone()).collect();

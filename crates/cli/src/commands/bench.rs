@@ -48,7 +48,9 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let requests = Arc::new(workload::requests(Part::Test, REQUESTS)?);
+        let requests = workload::requests(Part::Test, REQUESTS)?;
+        let requests =
+            Arc::new(requests.into_iter().map(|traced| traced.request).collect::<Vec<_>>());
         let bar = ProgressBar::new(2 * CALLERS.len() as u64 + 1)
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
         let measuring = Measuring { duration: self.duration, requests, bar };

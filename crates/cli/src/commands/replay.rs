@@ -11,7 +11,7 @@ use super::up::{self, Start};
 use crate::cluster::{self, Ended, Options, Ports};
 use crate::load::{Stream, run_stream};
 use crate::replay::Tally;
-use crate::workload::{self, Part};
+use crate::workload::{self, Part, TraceRequest};
 use crate::{connection, output};
 
 /// Replay the bundled trace through DecideStream and show what was decided.
@@ -27,7 +27,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
     /// Part of the trace
-    #[arg(long, value_enum, default_value_t = Part::Test)]
+    #[arg(long, value_enum, default_value_t = Part::All)]
     part: Part,
     /// Requests sent and not answered yet
     #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=8192))]
@@ -67,14 +67,18 @@ impl Replay {
 
 async fn replay(
     stream: Stream,
-    requests: &[strata_wire::pb::DecideRequest],
+    requests: &[TraceRequest],
     bar: &ProgressBar,
 ) -> anyhow::Result<ExitCode> {
     let mut tally = Tally::new()?;
-    let replayed = run_stream(&stream, requests.iter().cloned(), |number, took, result| {
-        tally.count(&requests[number], took, result);
-        bar.inc(1);
-    })
+    let replayed = run_stream(
+        &stream,
+        requests.iter().map(|traced| traced.request.clone()),
+        |number, took, result| {
+            tally.count(&requests[number], took, result);
+            bar.inc(1);
+        },
+    )
     .await;
     bar.finish_and_clear();
     let elapsed = replayed?;

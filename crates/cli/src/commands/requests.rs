@@ -30,7 +30,7 @@ impl Requests {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let requests = workload::requests(self.part, self.limit)?;
         // A line for each request.
-        let lines = requests.iter().map(|request| Ok(protojson::to_value(request)?.to_string()));
+        let lines = requests.iter().map(|r| Ok(protojson::to_value(&r.request)?.to_string()));
         let lines = lines.collect::<anyhow::Result<Vec<_>>>()?;
         let text = format!("[\n{}\n]", lines.join(",\n"));
         match &self.out {

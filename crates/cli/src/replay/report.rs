@@ -24,11 +24,17 @@ impl Tally {
             let _ = writeln!(text, "  {kind}: {count}; the first: {message}");
         }
         if decisions > 0 {
-            for part in [self.times(), self.places(), self.savings()] {
-                let _ = write!(text, "\n{part}\n");
-            }
             let share = percent(self.moves, decisions);
-            let _ = write!(text, "\n{} decisions ({share}) move the function", self.moves);
+            let _ = write!(text, "\n{}\n\n{}\n", self.times(), self.places());
+            let _ = writeln!(text, "{} decisions ({share}) move the function", self.moves);
+        }
+        let compared = self.by_decision.weight();
+        if compared > 0.0 {
+            let _ = write!(
+                text,
+                "\nMeans over the {compared} decisions on the part of the trace that the models have not seen:\n{}",
+                self.savings()
+            );
         }
         text.truncate(text.trim_end().len());
         text
@@ -61,7 +67,7 @@ impl Tally {
     }
 
     fn savings(&self) -> comfy_table::Table {
-        let header = ["estimated mean of an invocation", "staying put", "as decided", "change"];
+        let header = ["estimated for an invocation", "staying put", "as decided", "change"];
         let mut table = table::numbers(&header);
         let weights =
             [("by calls", self.by_call.means()), ("by decision", self.by_decision.means())];

@@ -7,6 +7,7 @@ use strata_wire::pb;
 
 use crate::answer::{layer_name, provider_name, region_name};
 use crate::histogram::Latencies;
+use crate::workload::TraceRequest;
 
 /// Everything a replay counts.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(crate) struct Tally {
     pub(super) stale: u64,
     /// How often, and what the first of them said.
     pub(super) faults: BTreeMap<&'static str, (u64, String)>,
-    /// Estimates of the chosen placements and of staying put, by calls and by decision.
+    /// Estimates of the chosen placements and of staying put, by calls and by decision, over the requests the models have not seen.
     pub(super) by_call: Comparison,
     pub(super) by_decision: Comparison,
 }
@@ -73,6 +74,11 @@ impl Comparison {
         self.staying.add(staying, weight);
     }
 
+    /// How many decisions were summed, each by its weight.
+    pub(super) fn weight(&self) -> f64 {
+        self.weight
+    }
+
     /// The weighted means of an invocation on the chosen placements, and where the functions run now.
     pub(super) fn means(&self) -> (Sums, Sums) {
         (self.chosen.over(self.weight), self.staying.over(self.weight))
@@ -105,7 +111,7 @@ impl Tally {
     /// Counts an answer to `asked`.
     pub(crate) fn count(
         &mut self,
-        asked: &pb::DecideRequest,
+        asked: &TraceRequest,
         took: Duration,
         result: pb::decide_stream_response::Result,
     ) {
@@ -132,7 +138,8 @@ impl Tally {
         self.faults.values().map(|(count, _)| count).sum()
     }
 
-    fn decision(&mut self, asked: &pb::DecideRequest, decision: &pb::DecideResponse) {
+    fn decision(&mut self, asked: &TraceRequest, decision: &pb::DecideResponse) {
+        let TraceRequest { request: asked, unseen } = asked;
         self.coordinator.record_us(decision.elapsed_us.into());
         for report in &decision.layers {
             let name = layer_name(report.layer());
@@ -150,7 +157,8 @@ impl Tally {
             let stays = asked.current.as_ref().map(place) == Some(place(chosen));
             self.moves += u64::from(!stays);
         }
-        if let (Some(chosen), Some(staying)) = (&decision.estimate, &decision.current_estimate) {
+        let estimates = (&decision.estimate, &decision.current_estimate);
+        if let (true, (Some(chosen), Some(staying))) = (unseen, estimates) {
             let workload = asked.workload.as_ref();
             let rate = workload.and_then(|w| w.invocation_rate_per_minute).unwrap_or(0.0);
             self.by_call.add(chosen, staying, rate);
@@ -164,15 +172,17 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn asked(rate: f64, current: pb::Placement) -> pb::DecideRequest {
-        pb::DecideRequest {
+    const MS: Duration = Duration::from_millis(1);
+
+    fn asked(rate: f64, current: pb::Placement, unseen: bool) -> TraceRequest {
+        let workload =
+            pb::Workload { invocation_rate_per_minute: Some(rate), ..Default::default() };
+        let request = pb::DecideRequest {
             current: Some(current),
-            workload: Some(pb::Workload {
-                invocation_rate_per_minute: Some(rate),
-                ..Default::default()
-            }),
+            workload: Some(workload),
             ..Default::default()
-        }
+        };
+        TraceRequest { request, unseen }
     }
 
     fn decided(placement: pb::Placement, cost: f64) -> pb::decide_stream_response::Result {
@@ -195,12 +205,15 @@ mod tests {
         };
         let (aws, gcp) = (place(pb::Provider::Aws), place(pb::Provider::Gcp));
         let mut tally = Tally::new().unwrap();
-        tally.count(&asked(30.0, aws.clone()), Duration::from_millis(1), decided(aws.clone(), 2.0));
-        tally.count(&asked(10.0, aws), Duration::from_millis(1), decided(gcp, 1.0));
-        assert_eq!((tally.decisions(), tally.moves, tally.providers["gcp"]), (2, 1, 1));
+        tally.count(&asked(30.0, aws.clone(), true), MS, decided(aws.clone(), 2.0));
+        tally.count(&asked(10.0, aws.clone(), true), MS, decided(gcp.clone(), 1.0));
+        // Seen in training: it counts as a decision and says nothing about what the models are worth.
+        tally.count(&asked(10.0, aws, false), MS, decided(gcp, 0.1));
+        assert_eq!((tally.decisions(), tally.moves, tally.providers["gcp"]), (3, 2, 2));
         let (chosen, staying) = tally.by_call.means();
         assert_eq!((chosen.cost_usd, staying.cost_usd), (1.75, 2.0));
         assert_eq!(tally.by_decision.means().0.cost_usd, 1.5);
+        assert_eq!(tally.by_decision.weight(), 2.0);
     }
 
     #[test]
@@ -213,7 +226,7 @@ mod tests {
                 ..Default::default()
             };
             let result = pb::decide_stream_response::Result::Fault(fault);
-            tally.count(&pb::DecideRequest::default(), Duration::from_millis(1), result);
+            tally.count(&asked(1.0, pb::Placement::default(), true), MS, result);
         }
         assert_eq!((tally.decisions(), tally.faults()), (0, 2));
         assert_eq!(tally.faults["UNAVAILABLE"], (2, "first".to_owned()));
