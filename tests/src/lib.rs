@@ -1,1 +1,22 @@
-//! stub
+//! End to end: real processes on free ports, and what tests of them need.
+//!
+//! The programs come from the target directory of the profile that the tests are built with; `make test` builds them first. Everything
+//! here panics when it fails: it is part of tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cluster;
+mod http;
+mod metrics;
+mod patience;
+mod ports;
+mod process;
+mod programs;
+pub mod requests;
+
+pub use cluster::{Cluster, Shared};
+pub use http::{Answer, get};
+pub use metrics::metric;
+pub use patience::{eventually, eventually_async};
+pub use ports::free_ports;
+pub use process::{Process, Spec};
+pub use programs::{program, root};

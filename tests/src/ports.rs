@@ -1,0 +1,25 @@
+//! Ports nobody uses.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Below the range of outgoing connections (from 32768 on Linux): a port that is free now is not gone when some client connects.
+const FIRST: u32 = 12_000;
+const COUNT: u32 = 8_000;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// `count` free ports on loopback, never the same twice in one process; processes start at different places.
+///
+/// # Panics
+/// When there are not so many.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let offset = std::process::id().wrapping_mul(2_654_435_761) >> 8;
+    let candidates = (0..COUNT).map(|_| {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        (FIRST + offset.wrapping_add(step) % COUNT) as u16
+    });
+    let free = candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let free: Vec<u16> = free.take(N).collect();
+    free.try_into().expect("free ports")
+}

@@ -1,0 +1,205 @@
+//! One service as a real process.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tempfile::NamedTempFile;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{eventually, free_ports, get, program, root};
+
+/// How a service is started.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    name: &'static str,
+    ports: [u16; 2],
+    env: Vec<(String, String)>,
+}
+
+impl Spec {
+    /// A service on free ports, with logs as JSON.
+    pub fn new(name: &'static str) -> Self {
+        let spec = Self { name, ports: free_ports(), env: Vec::new() };
+        let [grpc, admin] = spec.ports;
+        spec.set("GRPC_LISTEN", format!("127.0.0.1:{grpc}"))
+            .set("ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
+            .set("TELEMETRY_LOG_FORMAT", "json")
+            .set("SHUTDOWN_SETTLE", "100ms")
+    }
+
+    /// With a setting: the part of its environment variable behind `STRATA_<NAME>_`.
+    #[must_use]
+    pub fn set(mut self, setting: &str, value: impl Into<String>) -> Self {
+        let name = format!("STRATA_{}_{setting}", self.name.to_uppercase());
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// Its URL.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Starts it, and does not wait for it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn(&self) -> Process {
+        let log = NamedTempFile::new().expect("a file for the log");
+        let child = command(self.name)
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.reopen().expect("the log, to be written to"))
+            .spawn()
+            .expect("the program starts");
+        Process { spec: self.clone(), child, log }
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn start(&self) -> Process {
+        let mut process = self.spawn();
+        process.wait_ready();
+        process
+    }
+}
+
+/// A command of a program that knows nothing of the settings of whoever runs the tests.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("STRATA_") && text != "STRATA_ORT_LIB" {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// A running service. Dropping it kills it, and shows its log if the test failed.
+#[derive(Debug)]
+pub struct Process {
+    spec: Spec,
+    child: Child,
+    log: NamedTempFile,
+}
+
+impl Process {
+    /// How it was started.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Its gRPC address.
+    pub fn grpc(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.spec.ports[0]).into()
+    }
+
+    /// The address of its admin server.
+    pub fn admin(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.spec.ports[1]).into()
+    }
+
+    /// A connection of one's own, made when it is first used.
+    ///
+    /// # Panics
+    /// Not with an address like this.
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.spec.endpoint()).expect("an endpoint").connect_lazy()
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it ends, or is not ready in a minute.
+    pub fn wait_ready(&mut self) {
+        eventually(&format!("{} to be ready", self.spec.name), || {
+            if let Some(status) = self.child.try_wait().expect("the state of a child") {
+                panic!("{} ended: {status}", self.spec.name);
+            }
+            get(self.admin(), "/readyz").filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Its metrics.
+    ///
+    /// # Panics
+    /// When it gives none.
+    pub fn metrics(&self) -> String {
+        let answer = get(self.admin(), "/metrics").expect("metrics");
+        assert_eq!(answer.status, 200);
+        answer.body
+    }
+
+    /// Everything it has logged.
+    ///
+    /// # Panics
+    /// When the log cannot be read.
+    pub fn log(&self) -> String {
+        let mut bytes = Vec::new();
+        File::open(self.log.path())
+            .and_then(|mut log| log.read_to_end(&mut bytes))
+            .expect("the log");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("a process to signal");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end in a minute.
+    pub fn wait(&mut self) -> ExitStatus {
+        let name = self.spec.name;
+        eventually(&format!("{name} to end"), || self.child.try_wait().expect("its state"))
+    }
+
+    /// Kills it and waits for its end, as when a machine is lost.
+    ///
+    /// # Panics
+    /// When it does not end in a minute.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Whether it has ended within `limit`.
+    ///
+    /// # Panics
+    /// When its state is not known.
+    pub fn ends_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let started = std::time::Instant::now();
+        while started.elapsed() < limit {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- log of {}\n{}", self.spec.name, self.log());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Requests that are right, for tests to bend.
+
+use prost_types::Timestamp;
+use strata_wire::pb;
+
+/// 2026-11-24T10:00:00Z, a Tuesday.
+pub const MOMENT: Timestamp = Timestamp { seconds: 1_795_514_400, nanos: 0 };
+
+/// Twelve steps of a load that rises.
+pub fn steps() -> Vec<pb::TelemetryStep> {
+    let step = |i: u32| pb::TelemetryStep {
+        request_rate: 4.0 + 0.3 * f64::from(i),
+        memory_util: 0.40 + 0.005 * f64::from(i),
+        cpu_util: 0.2 + 0.01 * f64::from(i),
+        queue_depth: f64::from(i % 3),
+    };
+    (0..12).map(step).collect()
+}
+
+/// A placement on AWS in Virginia.
+pub fn placement(memory_mb: u32) -> pb::Placement {
+    pb::Placement {
+        provider: pb::Provider::Aws.into(),
+        region: pb::Region::UsEast1.into(),
+        memory_mb,
+        provider_region: String::new(),
+    }
+}
+
+/// A decision about a function that runs on AWS in Virginia; functions of different numbers differ.
+pub fn decide(number: usize) -> pb::DecideRequest {
+    let varied = (number % 97) as f64;
+    pb::DecideRequest {
+        correlation_id: number.to_string(),
+        function: Some(pb::Function {
+            application: "shop".to_owned(),
+            function: format!("checkout-{number}"),
+        }),
+        at: Some(MOMENT),
+        current: Some(placement(1024)),
+        workload: Some(pb::Workload {
+            avg_duration_ms: Some(120.0 + 11.0 * varied),
+            std_duration_ms: Some(30.0),
+            memory_mb: Some(90.0 + varied),
+            ..pb::Workload::default()
+        }),
+        telemetry: steps(),
+        ..pb::DecideRequest::default()
+    }
+}
+
+/// The facts of a function.
+pub fn facts() -> pb::FunctionFacts {
+    pb::FunctionFacts {
+        at: Some(MOMENT),
+        invocation_rate_per_minute: 340.0,
+        inter_arrival_ms: 176.0,
+        duration_ms: 320.0,
+        avg_duration_ms: 310.0,
+        std_duration_ms: 40.0,
+        memory_mb: 410.0,
+        avg_cost_usd: 5.5e-6,
+        avg_carbon_g: 2e-4,
+        current: Some(placement(1024)),
+        ..pb::FunctionFacts::default()
+    }
+}
+
+/// A question to the strategic layer.
+pub fn select() -> pb::SelectRequest {
+    pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: true }
+}
+
+/// A question to the tactical layer.
+pub fn place() -> pb::PlaceRequest {
+    pb::PlaceRequest {
+        facts: Some(facts()),
+        provider: pb::Provider::Aws.into(),
+        action_mask: None,
+        explain: true,
+    }
+}
+
+/// A question to the operational layer.
+pub fn forecast() -> pb::ForecastRequest {
+    pb::ForecastRequest {
+        at: Some(MOMENT),
+        steps: steps(),
+        observed_memory_mb: 1024,
+        placement: Some(placement(512)),
+    }
+}
