@@ -49,6 +49,9 @@ impl Coordinator for Decider {
         &self,
         request: Request<Streaming<pb::DecideRequest>>,
     ) -> Result<Response<DecisionStream>, Status> {
+        if self.drain.is_started() {
+            return Err(streaming::draining());
+        }
         let parent = RemoteContext::from_metadata(request.metadata());
         Ok(Response::new(streaming::decide(self.clone(), request.into_inner(), parent)))
     }

@@ -78,7 +78,8 @@ async fn one(
     pb::DecideStreamResponse { correlation_id, result: Some(answer) }
 }
 
-fn draining() -> Status {
+/// What a stream says that the drain ends.
+pub(crate) fn draining() -> Status {
     Status::unavailable(
         "the coordinator is shutting down; everything read was answered, send the rest again",
     )

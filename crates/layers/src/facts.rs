@@ -69,3 +69,76 @@ pub(crate) fn facts_from_pb(
         home,
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Facts in which every field has a value of its own.
+    pub(crate) fn valid() -> pb::FunctionFacts {
+        pb::FunctionFacts {
+            at: Some(prost_types::Timestamp { seconds: 1_563_197_400, nanos: 0 }),
+            invocation_rate_per_minute: 30.0,
+            inter_arrival_ms: 2000.0,
+            duration_ms: 120.0,
+            avg_duration_ms: 100.0,
+            std_duration_ms: 25.0,
+            memory_mb: 170.0,
+            avg_cost_usd: 2e-6,
+            avg_carbon_g: 1e-4,
+            cold_start_rate: 0.02,
+            app_cold_start_rate: 0.05,
+            app_sla_violation_rate: 0.01,
+            app_avg_invocation_rate_per_minute: 40.0,
+            app_is_bursty: true,
+            current: Some(pb::Placement {
+                provider: pb::Provider::Gcp.into(),
+                region: pb::Region::EuWest1.into(),
+                memory_mb: 512,
+                provider_region: "ignored".to_owned(),
+            }),
+            home_region: 0,
+        }
+    }
+
+    /// The fields named when `spoil` was done to valid facts.
+    fn wrong_fields(spoil: impl FnOnce(&mut pb::FunctionFacts)) -> Vec<String> {
+        let mut facts = valid();
+        spoil(&mut facts);
+        let mut violations = Violations::new();
+        let _ = facts_from_pb(Some(&facts), &mut violations);
+        violations.into_fault().violations.into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn valid_facts_are_read_and_home_falls_back_to_where_it_runs() {
+        let mut violations = Violations::new();
+        let facts = facts_from_pb(Some(&valid()), &mut violations);
+        assert!(violations.is_empty());
+        let facts = facts.map(|facts| (facts.home, facts.memory.get(), facts.std_duration.get()));
+        assert_eq!(facts, Some((Region::EuWest, 170.0, 25.0)));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        assert_eq!(wrong_fields(|facts| facts.at = None), ["facts.at"]);
+        assert_eq!(wrong_fields(|f| f.duration_ms = f64::NAN), ["facts.duration_ms"]);
+        assert_eq!(wrong_fields(|f| f.avg_cost_usd = -1e-9), ["facts.avg_cost_usd"]);
+        assert_eq!(wrong_fields(|f| f.memory_mb = f64::INFINITY), ["facts.memory_mb"]);
+        assert_eq!(wrong_fields(|f| f.home_region = 9), ["facts.home_region"]);
+        let spoil = |facts: &mut pb::FunctionFacts| {
+            (facts.cold_start_rate, facts.app_cold_start_rate) = (1.1, -0.1);
+            facts.current = Some(pb::Placement::default());
+        };
+        assert_eq!(
+            wrong_fields(spoil),
+            [
+                "facts.cold_start_rate",
+                "facts.app_cold_start_rate",
+                "facts.current.provider",
+                "facts.current.region",
+                "facts.current.memory_mb",
+            ]
+        );
+    }
+}

@@ -3,6 +3,8 @@
 //! A layer never calls another layer and never calls the coordinator. It keeps no state: any replica can answer any row.
 
 mod adapter;
+#[cfg(test)]
+mod adapter_tests;
 mod config;
 mod engine;
 mod facts;

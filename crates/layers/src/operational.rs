@@ -147,7 +147,7 @@ impl pb::operational_server::Operational for Service<Operational> {
         &self,
         request: Request<Streaming<pb::ForecastFrame>>,
     ) -> Result<Response<Self::ForecastStreamStream>, Status> {
-        Ok(Response::new(self.stream(request.into_inner())))
+        self.stream(request)
     }
 }
 

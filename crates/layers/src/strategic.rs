@@ -103,7 +103,7 @@ impl pb::strategic_server::Strategic for Service<Strategic> {
         &self,
         request: Request<Streaming<pb::SelectFrame>>,
     ) -> Result<Response<Self::SelectStreamStream>, Status> {
-        Ok(Response::new(self.stream(request.into_inner())))
+        self.stream(request)
     }
 }
 

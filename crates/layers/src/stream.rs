@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use strata_chassis::Drain;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     engine::{Asked, Service},
@@ -24,11 +24,20 @@ const ANSWERS: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
 
 impl<A: Framed> Service<A> {
-    /// Answers the frames of `inbound` until its caller ends it or the process drains.
-    pub(crate) fn stream(&self, inbound: Streaming<A::Frame>) -> ResultStream<A::FrameResult> {
+    /// Answers the frames of a call until its caller ends it or the process drains.
+    ///
+    /// # Errors
+    /// `Unavailable` when it drains already: a new stream would be ended at once.
+    pub(crate) fn stream(
+        &self,
+        call: Request<Streaming<A::Frame>>,
+    ) -> Result<Response<ResultStream<A::FrameResult>>, Status> {
+        if self.drain().is_started() {
+            return Err(Status::unavailable("the layer is shutting down"));
+        }
         let (answers, outbound) = mpsc::channel(ANSWERS);
-        tokio::spawn(serve(self.clone(), inbound, answers));
-        ReceiverStream::new(outbound)
+        tokio::spawn(serve(self.clone(), call.into_inner(), answers));
+        Ok(Response::new(ReceiverStream::new(outbound)))
     }
 }
 

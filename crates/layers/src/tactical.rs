@@ -116,7 +116,7 @@ impl pb::tactical_server::Tactical for Service<Tactical> {
         &self,
         request: Request<Streaming<pb::PlaceFrame>>,
     ) -> Result<Response<Self::PlaceStreamStream>, Status> {
-        Ok(Response::new(self.stream(request.into_inner())))
+        self.stream(request)
     }
 }
 
