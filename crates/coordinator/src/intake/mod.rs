@@ -3,5 +3,7 @@
 mod candidates;
 mod facts;
 mod request;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use request::Question;

@@ -4,6 +4,8 @@ mod hop;
 mod replica;
 mod replicas;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use hop::{Forecasting, Hop, Placing, Selecting};
 pub(crate) use replicas::{LinkSettings, Replicas};

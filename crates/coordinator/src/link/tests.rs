@@ -1,0 +1,273 @@
+//! Links against a layer that misbehaves in every way a layer can.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prometheus_client::metrics::gauge::Gauge;
+use strata_chassis::ClientConfig;
+use strata_domain::FaultKind;
+use strata_wire::{
+    Fault,
+    pb::{self, strategic_server::StrategicServer},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{LinkSettings, Replicas, Selecting};
+
+type Frame = pb::SelectFrame;
+type FrameResult = Result<pb::SelectFrameResult, Status>;
+
+/// A layer whose streams are played by the test: it gets every stream's frames and the sender of its answers.
+#[derive(Clone)]
+struct Played {
+    streams: mpsc::Sender<(Streaming<Frame>, mpsc::Sender<FrameResult>)>,
+}
+
+#[tonic::async_trait]
+impl pb::strategic_server::Strategic for Played {
+    type SelectStreamStream = ReceiverStream<FrameResult>;
+
+    async fn select(
+        &self,
+        _: Request<pb::SelectRequest>,
+    ) -> Result<Response<pb::SelectResponse>, Status> {
+        Err(Status::unimplemented("only streams"))
+    }
+
+    async fn select_stream(
+        &self,
+        request: Request<Streaming<Frame>>,
+    ) -> Result<Response<Self::SelectStreamStream>, Status> {
+        let (answers, outbound) = mpsc::channel(16);
+        self.streams.send((request.into_inner(), answers)).await.unwrap();
+        Ok(Response::new(ReceiverStream::new(outbound)))
+    }
+}
+
+struct Stage {
+    replicas: Replicas<Selecting>,
+    connected: Gauge,
+    streams: mpsc::Receiver<(Streaming<Frame>, mpsc::Sender<FrameResult>)>,
+}
+
+impl Stage {
+    async fn set(queue_rows: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, streams) = mpsc::channel(8);
+        let server = tonic::transport::Server::builder()
+            .add_service(StrategicServer::new(Played { streams: sender }));
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        let connected = Gauge::default();
+        let replicas = find(address, queue_rows, &connected);
+        Self { replicas, connected, streams }
+    }
+
+    /// The next stream, once the link says that it is up.
+    async fn stream(&mut self) -> (Streaming<Frame>, mpsc::Sender<FrameResult>) {
+        let stream = self.streams.recv().await.unwrap();
+        while !self.replicas.is_up() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        stream
+    }
+
+    /// Asks a question that allows only the providers of `mask`.
+    fn ask(&self, mask: u32) -> tokio::task::JoinHandle<Result<pb::SelectResponse, Fault>> {
+        self.ask_within(mask, Duration::from_secs(30))
+    }
+
+    fn ask_within(
+        &self,
+        mask: u32,
+        time: Duration,
+    ) -> tokio::task::JoinHandle<Result<pb::SelectResponse, Fault>> {
+        let replicas = self.replicas.clone();
+        let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
+        let deadline = Instant::now() + time;
+        tokio::spawn(async move { replicas.ask(request, String::new(), deadline).await })
+    }
+}
+
+fn find(address: SocketAddr, queue_rows: usize, connected: &Gauge) -> Replicas<Selecting> {
+    let settings = LinkSettings {
+        client: ClientConfig::default(),
+        queue_rows,
+        max_backoff: Duration::from_millis(50),
+        max_message_bytes: 4 << 20,
+        resolve_interval: Duration::from_secs(60),
+        connected: connected.clone(),
+        came_up: Arc::new(Notify::new()),
+    };
+    Replicas::find(&[format!("http://{address}")], settings).unwrap()
+}
+
+/// Answers every row of a frame with the provider whose number is the row's mask.
+fn echo(frame: &Frame) -> pb::SelectFrameResult {
+    let rows = frame.rows.iter().map(|row| {
+        let provider = row.request.as_ref().unwrap().provider_mask.unwrap();
+        let response =
+            pb::SelectResponse { provider: i32::try_from(provider).unwrap(), ..Default::default() };
+        pb::SelectRowResult { result: Some(pb::select_row_result::Result::Response(response)) }
+    });
+    pb::SelectFrameResult { frame_id: frame.frame_id, rows: rows.collect(), draining: false }
+}
+
+#[tokio::test]
+async fn answers_reach_those_who_asked_even_out_of_order() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let first = stage.ask(1);
+    let first_frame = frames.message().await.unwrap().unwrap();
+    let second = stage.ask(2);
+    let second_frame = frames.message().await.unwrap().unwrap();
+    answers.send(Ok(echo(&second_frame))).await.unwrap();
+    assert_eq!(second.await.unwrap().unwrap().provider, 2);
+    answers.send(Ok(echo(&first_frame))).await.unwrap();
+    assert_eq!(first.await.unwrap().unwrap().provider, 1);
+}
+
+#[tokio::test]
+async fn rows_gather_into_one_frame_while_two_are_on_their_way() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let _first = stage.ask(1);
+    let first_frame = frames.message().await.unwrap().unwrap();
+    let _second = stage.ask(1);
+    let _second_frame = frames.message().await.unwrap().unwrap();
+    let waiting: Vec<_> = (0..10).map(|_| stage.ask(2)).collect();
+    while stage.replicas.waiting() < 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    answers.send(Ok(echo(&first_frame))).await.unwrap();
+    let gathered = frames.message().await.unwrap().unwrap();
+    assert_eq!(gathered.rows.len(), 10);
+    assert!(gathered.rows.iter().all(|row| row.budget_us > 0));
+    answers.send(Ok(echo(&gathered))).await.unwrap();
+    for asked in waiting {
+        assert_eq!(asked.await.unwrap().unwrap().provider, 2);
+    }
+}
+
+#[tokio::test]
+async fn missing_rows_and_unasked_frames_harm_nobody_else() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let asked = stage.ask(1);
+    let frame = frames.message().await.unwrap().unwrap();
+    let unasked = pb::SelectFrameResult { frame_id: 999, ..Default::default() };
+    answers.send(Ok(unasked)).await.unwrap();
+    let short = pb::SelectFrameResult { frame_id: frame.frame_id, ..Default::default() };
+    answers.send(Ok(short)).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap_err().kind, FaultKind::Internal);
+    let next = stage.ask(3);
+    let frame = frames.message().await.unwrap().unwrap();
+    answers.send(Ok(echo(&frame))).await.unwrap();
+    assert_eq!(next.await.unwrap().unwrap().provider, 3);
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_unavailable_and_opened_again() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let asked = stage.ask(1);
+    frames.message().await.unwrap().unwrap();
+    answers.send(Err(Status::internal("out of luck"))).await.unwrap();
+    let fault = asked.await.unwrap().unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable);
+    assert!(fault.message.contains("out of luck"), "{}", fault.message);
+    let (mut frames, answers) = stage.stream().await;
+    let asked = stage.ask(2);
+    let frame = frames.message().await.unwrap().unwrap();
+    answers.send(Ok(echo(&frame))).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().provider, 2);
+    assert_eq!(stage.connected.get(), 1);
+}
+
+#[tokio::test]
+async fn a_draining_layer_answers_what_it_has_and_gets_no_more() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let asked = stage.ask(1);
+    let frame = frames.message().await.unwrap().unwrap();
+    let notice = pb::SelectFrameResult { draining: true, ..Default::default() };
+    answers.send(Ok(notice)).await.unwrap();
+    // The link half-closes: that is how the layer knows that nothing more comes.
+    assert!(frames.message().await.unwrap().is_none());
+    answers.send(Ok(echo(&frame))).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().provider, 1);
+}
+
+#[tokio::test]
+async fn time_that_is_spent_is_told_and_the_late_answer_dropped() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let asked = stage.ask_within(1, Duration::from_millis(20));
+    let frame = frames.message().await.unwrap().unwrap();
+    assert!((1..=20_000).contains(&frame.rows[0].budget_us));
+    let fault = asked.await.unwrap().unwrap_err();
+    assert_eq!(fault.kind, FaultKind::DeadlineExceeded);
+    assert!(fault.message.contains("strategic"));
+    answers.send(Ok(echo(&frame))).await.unwrap();
+    let next = stage.ask(2);
+    let frame = frames.message().await.unwrap().unwrap();
+    answers.send(Ok(echo(&frame))).await.unwrap();
+    assert_eq!(next.await.unwrap().unwrap().provider, 2);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_an_answer() {
+    let mut stage = Stage::set(2).await;
+    let (mut frames, _answers) = stage.stream().await;
+    // Two frames fill the way, two rows the queue.
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        asked.push(stage.ask(1));
+        frames.message().await.unwrap().unwrap();
+    }
+    for waiting in 1..=2 {
+        asked.push(stage.ask(1));
+        while stage.replicas.waiting() < waiting {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let fault = stage.ask(1).await.unwrap().unwrap_err();
+    assert_eq!(fault.kind, FaultKind::ResourceExhausted);
+    assert!(fault.retry_after.is_some());
+}
+
+#[tokio::test]
+async fn nobody_there_is_unavailable_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let replicas = find(address, 8, &Gauge::default());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let fault =
+        replicas.ask(pb::SelectRequest::default(), String::new(), deadline).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable);
+    assert!(fault.message.contains("strategic"));
+}
+
+#[tokio::test]
+async fn text_that_is_no_endpoint_is_refused() {
+    let settings = LinkSettings {
+        client: ClientConfig::default(),
+        queue_rows: 1,
+        max_backoff: Duration::from_millis(50),
+        max_message_bytes: 1024,
+        resolve_interval: Duration::from_secs(60),
+        connected: Gauge::default(),
+        came_up: Arc::new(Notify::new()),
+    };
+    assert!(Replicas::<Selecting>::find(&["strategic".to_owned()], settings).is_err());
+}
