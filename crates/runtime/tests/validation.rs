@@ -91,13 +91,13 @@ fn another_shape_than_the_graphs_shows_both_sides() {
         let input = &mut manifest.inputs[0];
         input.shape = Shape::new([4]);
         input.features.push(strata_runtime::Feature { name: "x3".into(), unit: "1".into() });
-        manifest.outputs[0].shape = Shape::new([2, 3]);
+        manifest.outputs[0].shape = Shape::new([3, 3]);
     })
     .unwrap_err();
     assert_eq!(
         error.to_string(),
         "model `double`: input `x`: the manifest says f32 [batch, 4], the graph says f32 [batch, 3]; \
-         output `y`: the manifest says f32 [batch, 2, 3], the graph says f32 [batch, 3]"
+         output `y`: the manifest says f32 [batch, 3, 3], the graph says f32 [batch, 3]"
     );
 }
 
@@ -165,9 +165,10 @@ fn junk_and_links_are_no_models() {
     let root = tempfile::tempdir().unwrap();
     let model = root.path().join("double");
     copy("double", &model.join("1"));
-    for junk in ["01", "0", "-1", "latest", "2"] {
-        std::fs::create_dir(model.join(junk)).unwrap();
+    for junk in ["01", "+1", "0", "-1", "latest"] {
+        copy("double", &model.join(junk));
     }
+    std::fs::create_dir(model.join("2")).unwrap();
     std::fs::write(model.join("3"), "a file").unwrap();
     std::fs::create_dir_all(root.path().join(".hidden/1")).unwrap();
     std::fs::create_dir_all(root.path().join("empty")).unwrap();

@@ -300,3 +300,20 @@ fn a_warm_up_that_fails_stops_the_start() {
         assert!(text.contains(&format!("batch size {rows}: output 0")), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_graph_that_gives_fewer_rows_than_it_got_is_an_error() {
+    struct Short;
+    impl RunBatch for Short {
+        fn run(&mut self, _: usize, _: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
+            out[0].push(1.0);
+            Ok(())
+        }
+    }
+    let options = ModelOptions { warm_up: false, ..ModelOptions::default() };
+    let model =
+        Model::with_runners(manifest(), ExecutionProvider::Cpu, vec![Short], &options).unwrap();
+    let text = "output 0 holds 1 values for 2 rows of 1".to_owned();
+    assert_eq!(model.infer(rows(&[1.0, 2.0])).await, Err(InferError::Run(text)));
+    assert!(model.infer(rows(&[1.0])).await.is_ok());
+}
