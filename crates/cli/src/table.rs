@@ -1,6 +1,10 @@
 //! Tables on a terminal or in a file: plain columns, numbers to the right.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+
+/// A line under the header, none elsewhere.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A table with this header; all columns but the first are numbers.
 pub(crate) fn numbers(header: &[&str]) -> Table {
@@ -14,7 +18,7 @@ pub(crate) fn numbers(header: &[&str]) -> Table {
 /// A table with this header, text to the left.
 pub(crate) fn plain(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     table.set_header(header.to_vec());
     table
 }

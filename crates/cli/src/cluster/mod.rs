@@ -52,7 +52,7 @@ impl Cluster {
     /// Starts the four and waits until each says that it is ready.
     ///
     /// # Errors
-    /// A program that is missing, ended early (with what it last logged) or was not ready in time. Those that were
+    /// A program that is missing, an address that is taken, one that ended early (with what it last logged) or was not ready in time. Those that were
     /// started are stopped again.
     pub(crate) async fn start(options: Options) -> anyhow::Result<Self> {
         let bin_dir = match options.bin_dir {
@@ -60,6 +60,7 @@ impl Cluster {
             None => own_dir()?,
         };
         let plan = Plan::new(options.ports, |name| std::env::var(name).ok())?;
+        plan.check_free()?;
         let mut cluster = Self { plan, children: Vec::new() };
         for service in Service::ALL {
             let mut env = cluster.plan.env(service);

@@ -1,6 +1,6 @@
 //! Which service listens where, and how they are told.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::Context;
 
@@ -94,6 +94,26 @@ impl Plan {
         }
         let listeners = listeners.try_into().map_err(|_| anyhow::anyhow!("four services"))?;
         Ok(Self { listeners })
+    }
+
+    /// Makes sure that nobody else listens there: an older server on the same port would answer for the one to be started.
+    ///
+    /// # Errors
+    /// The first address that cannot be had, and the variable that moves it.
+    pub(super) fn check_free(&self) -> anyhow::Result<()> {
+        for service in Service::ALL {
+            let Listeners { grpc, admin } = self.listeners[service as usize];
+            for (setting, address) in [(GRPC_LISTEN, grpc), (ADMIN_LISTEN, admin)] {
+                TcpListener::bind(address).with_context(|| {
+                    let variable = service.variable(setting);
+                    format!(
+                        "{} cannot listen on {address}; stop what does, or set {variable}",
+                        service.name()
+                    )
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// What clients on this machine connect to.
@@ -198,6 +218,25 @@ mod tests {
         })
         .unwrap_err();
         assert!(format!("{error:#}").contains("STRATA_TACTICAL_ADMIN_LISTEN=\"localhost\""));
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named_with_what_to_do() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let free = free_ports(8).unwrap().into_iter().map(|port| format!("127.0.0.1:{port}"));
+        let free = std::cell::RefCell::new(free);
+        let plan = Plan::new(Ports::Default, |name| match name {
+            "STRATA_TACTICAL_GRPC_LISTEN" => Some(address.clone()),
+            _ => free.borrow_mut().next(),
+        })
+        .unwrap();
+        let error = format!("{:#}", plan.check_free().unwrap_err());
+        let expected = format!("tactical cannot listen on {address}");
+        assert!(error.contains(&expected), "{error}");
+        assert!(error.contains("STRATA_TACTICAL_GRPC_LISTEN"), "{error}");
+        drop(taken);
+        plan.check_free().unwrap();
     }
 
     #[test]

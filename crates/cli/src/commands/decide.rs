@@ -15,6 +15,8 @@ use crate::{answer, connection, output, protojson};
 ///
 /// The request comes from flags, or from a file in protobuf's JSON form.
 #[derive(Debug, Args)]
+// Whether -3 ms make sense the coordinator says, by the name of the field.
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Decide {
     /// File with a DecideRequest in protobuf's JSON form; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = request::FLAG_GROUPS)]
