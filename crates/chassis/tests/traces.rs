@@ -4,7 +4,7 @@
 mod fixture;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fixture::{Client, child};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -48,10 +48,16 @@ async fn collect(address: &str) -> (SocketAddr, Receiver<ExportTraceServiceReque
     (address, exports)
 }
 
+/// Batches are far from full and wait for ten minutes: only the flush at the end exports them.
 fn traced(collector: SocketAddr, sampler: &[&str]) -> child::Echo {
+    exporting(collector, "10m", sampler)
+}
+
+fn exporting(collector: SocketAddr, delay: &str, settings: &[&str]) -> child::Echo {
     let endpoint = format!("--telemetry-otlp-endpoint=http://{collector}");
-    let mut args = vec![endpoint.as_str(), "--telemetry-otlp-delay=50ms"];
-    args.extend(sampler);
+    let delay = format!("--telemetry-otlp-delay={delay}");
+    let args: Vec<&str> =
+        [endpoint.as_str(), &delay].into_iter().chain(settings.iter().copied()).collect();
     child::Echo::start(&args)
 }
 
@@ -155,7 +161,8 @@ async fn a_sampler_at_zero_exports_nothing_and_tells_the_next_hop() {
 async fn the_callers_choice_is_kept_by_default() {
     let (collector, mut exports) = collect("127.0.0.1:0").await;
     let echo = traced(collector, &[]);
-    say(&echo, "dropped", Some(&PARENT.replace("-01", "-00"))).await;
+    let dropped = PARENT.replace("-01", "-00");
+    assert_eq!(say(&echo, "tracing:", Some(&dropped)).await, "true");
     assert_eq!(spans(&finish(echo, &mut exports)).len(), 0);
 
     let (collector, mut exports) = collect("127.0.0.1:0").await;
@@ -176,7 +183,7 @@ async fn a_collector_that_is_away_costs_one_warning_and_no_call() {
     let away = listener.local_addr().unwrap();
     drop(listener);
     assert_ne!(away, address);
-    let mut echo = traced(away, &["--telemetry-otlp-timeout=200ms"]);
+    let mut echo = exporting(away, "50ms", &["--telemetry-otlp-timeout=200ms"]);
     for _ in 0..10 {
         assert_eq!(say(&echo, "hello", None).await, "hello");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -205,11 +212,14 @@ async fn a_collector_that_is_away_costs_one_warning_and_no_call() {
 async fn a_collector_that_never_answers_costs_one_warning_and_no_call() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hangs = ["--telemetry-otlp-timeout=200ms", "--telemetry-otlp-queue-size=512"];
-    let mut echo = traced(silent.local_addr().unwrap(), &hangs);
+    let mut echo = exporting(silent.local_addr().unwrap(), "50ms", &hangs);
+    let started = Instant::now();
     for _ in 0..3 {
         assert_eq!(say(&echo, "hello", None).await, "hello");
     }
     tokio::task::block_in_place(|| echo.wait_for("spans cannot be exported"));
+    // Pings would end the connection after 15 s; the timeout of the export comes first.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     for _ in 0..3 {
         assert_eq!(say(&echo, "hello", None).await, "hello");
     }

@@ -68,26 +68,17 @@ impl Telemetry {
             Some(endpoint) => Some(provider(endpoint, &config.otlp, binary, metrics)?),
             None => None,
         };
-        // Spans of requests are for the collector only. Without one, no layer wants their target,
-        // so the macros that make them find their callsite switched off and do nothing.
-        let spans = traces.as_ref().map(|provider| {
-            tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer("strata"))
-                // Parents are given, or found among the entered spans; these are attributes and
-                // thread-local switches nobody asked for, paid for on each span.
-                .with_context_activation(false)
-                .with_location(false)
-                .with_threads(false)
-                .with_target(false)
-                .with_tracked_inactivity(false)
-                .with_filter(filter_fn(is_trace))
-        });
-        let lines = lines(&config.log).with_filter(filter_fn(is_log).and(filter));
-        tracing_subscriber::registry()
-            .with(spans)
-            .with(lines)
-            .try_init()
-            .map_err(TelemetryError::Twice)?;
+        let registry = tracing_subscriber::registry();
+        // Two subscribers, not one with an optional layer: an absent layer would keep the spans of
+        // requests half alive ("sometimes" to `tracing`). Without a collector no layer wants their
+        // target, and the macros that make them find their callsite switched off.
+        let started = match &traces {
+            Some(traces) => {
+                registry.with(spans(traces)).with(lines(&config.log, filter)).try_init()
+            }
+            None => registry.with(lines(&config.log, filter)).try_init(),
+        };
+        started.map_err(TelemetryError::Twice)?;
         log_panics();
         Ok(Self { traces })
     }
@@ -113,9 +104,27 @@ fn is_log(metadata: &Metadata<'_>) -> bool {
     !is_trace(metadata)
 }
 
-fn lines<S>(config: &LogConfig) -> Box<dyn Layer<S> + Send + Sync>
+/// Spans of requests, and nothing else, for the collector.
+fn spans<S>(traces: &SdkTracerProvider) -> impl Layer<S>
 where
-    S: Subscriber + for<'span> LookupSpan<'span>,
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer("strata"))
+        // Parents are given, or found among the entered spans; these are attributes and
+        // thread-local switches nobody asked for, paid for on each span.
+        .with_context_activation(false)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(is_trace))
+}
+
+/// Everything but spans of requests, as `filter` allows, for standard error.
+fn lines<S>(config: &LogConfig, filter: EnvFilter) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
     let terminal = std::io::stderr().is_terminal();
     let layer = fmt::layer().with_writer(std::io::stderr);
@@ -124,13 +133,14 @@ where
         LogFormat::Human => false,
         LogFormat::Auto => !terminal,
     };
-    if json {
+    let layer = if json {
         // Fields stand beside "level" and "message", where log stores index them.
         let json = layer.json().flatten_event(true).with_span_list(false).with_current_span(false);
         json.boxed()
     } else {
         layer.with_ansi(terminal).boxed()
-    }
+    };
+    layer.with_filter(filter_fn(is_log).and(filter))
 }
 
 fn provider(
