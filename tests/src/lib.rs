@@ -12,6 +12,7 @@ mod ports;
 mod process;
 mod programs;
 pub mod requests;
+mod status;
 
 pub use cluster::{Cluster, Shared};
 pub use http::{Answer, get};
@@ -20,3 +21,4 @@ pub use patience::{eventually, eventually_async};
 pub use ports::free_ports;
 pub use process::{Process, Spec};
 pub use programs::{program, root};
+pub use status::violated_fields;

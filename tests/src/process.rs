@@ -71,13 +71,14 @@ impl Spec {
     }
 }
 
-/// A command of a program that knows nothing of the settings of whoever runs the tests.
+/// A command of a program that knows nothing of the settings of whoever runs the tests, but for where ONNX Runtime and the models are.
 pub(crate) fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     command.current_dir(root());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("STRATA_") && text != "STRATA_ORT_LIB" {
+        let kept = text == "STRATA_ORT_LIB" || text.ends_with("_MODELS_DIR");
+        if text.starts_with("STRATA_") && !kept {
             command.env_remove(&name);
         }
     }
