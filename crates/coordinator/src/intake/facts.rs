@@ -45,11 +45,11 @@ impl Load {
     /// Reads a workload; notes every field that is wrong.
     pub(crate) fn read(workload: Option<&pb::Workload>, violations: &mut Violations) -> Self {
         const ANY: f64 = f64::MAX;
-        let missing = pb::Workload::default();
-        let workload = workload.unwrap_or_else(|| {
+        if workload.is_none() {
             violations.add("workload", "must be given");
-            &missing
-        });
+        }
+        let (given, empty) = (workload.is_some(), pb::Workload::default());
+        let workload = workload.unwrap_or(&empty);
         let mut number = |name: &str, value: Option<f64>, max: f64| {
             violations.optional_number(format_args!("workload.{name}"), value, 0.0..=max)
         };
@@ -83,7 +83,7 @@ impl Load {
         let memory_mb = positive("memory_mb", workload.memory_mb, largest);
         let latest = positive("duration_ms", workload.duration_ms, MAX_DURATION_MS);
         let mean = positive("avg_duration_ms", workload.avg_duration_ms, MAX_DURATION_MS);
-        if latest.is_none() && mean.is_none() {
+        if given && latest.is_none() && mean.is_none() {
             violations.add("workload.duration_ms", "must be given, or avg_duration_ms");
         }
         let home = match workload.home_region {
