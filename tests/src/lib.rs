@@ -11,6 +11,7 @@ mod patience;
 mod ports;
 mod process;
 mod programs;
+mod raw;
 pub mod requests;
 mod status;
 
@@ -21,4 +22,5 @@ pub use patience::{eventually, eventually_async};
 pub use ports::free_ports;
 pub use process::{Process, Spec};
 pub use programs::{program, root};
+pub use raw::{PlainClient, decide_bytes, timed, untimed};
 pub use status::violated_fields;
