@@ -34,8 +34,9 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(2),
             keepalive_interval: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(5),
-            stream_window_bytes: 4 << 20,
-            connection_window_bytes: 16 << 20,
+            // As on the server's side.
+            stream_window_bytes: 1 << 20,
+            connection_window_bytes: 4 << 20,
             adaptive_window: false,
         }
     }

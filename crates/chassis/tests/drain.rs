@@ -5,8 +5,8 @@ mod fixture;
 
 use std::time::{Duration, Instant};
 
-use fixture::{grpc_config, start};
-use strata_chassis::ServerError;
+use fixture::{grpc_config, start, start_with};
+use strata_chassis::{Drain, ServerError};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -18,10 +18,10 @@ const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_call_in_progress_is_answered_and_readiness_is_gone_at_once() {
-    let server = start(grpc_config(), LONG).await;
+    let server = start_with(grpc_config(), Drain::new(LONG, Duration::from_secs(2))).await;
     server.health.serving().await;
     let client = server.client();
-    let call = tokio::spawn(async move { client.say("sleep:700").await });
+    let call = tokio::spawn(async move { client.say("sleep:2500").await });
     while server.drain.in_flight() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -51,7 +51,7 @@ fn option(binary: &Binary, leaf: &Leaf, help: &Help) -> Arg {
     };
     match leaf.section() {
         "" => arg,
-        section => arg.help_heading(format!("Settings: {section}")),
+        section => arg.help_heading(format!("Settings of {section}")),
     }
 }
 

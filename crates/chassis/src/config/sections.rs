@@ -54,9 +54,10 @@ impl GrpcConfig {
             // What gRPC implementations take by default.
             max_message_bytes: 4 << 20,
             max_header_bytes: 16 << 10,
-            // One full message fits: a frame of rows never waits for a window update.
-            stream_window_bytes: 4 << 20,
-            connection_window_bytes: 16 << 20,
+            // Frames of rows are tens of kilobytes: many fit before a window update is needed, and
+            // what a hostile peer can make a connection buffer stays small.
+            stream_window_bytes: 1 << 20,
+            connection_window_bytes: 4 << 20,
             adaptive_window: false,
             keepalive_interval: Some(Duration::from_secs(30)),
             keepalive_timeout: Duration::from_secs(10),

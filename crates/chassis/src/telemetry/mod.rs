@@ -2,6 +2,7 @@
 
 mod exporter;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -194,6 +195,10 @@ fn log_panics() {
             None => payload.downcast_ref::<String>().map_or("", String::as_str),
         };
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(panic = message, location, "panicked");
+        // Taken only if the environment asks for it: `RUST_BACKTRACE=1`.
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+        let backtrace = backtrace.as_ref().map(tracing::field::display);
+        tracing::error!(panic = message, location, backtrace, "panicked");
     }));
 }
