@@ -1,5 +1,6 @@
 //! One service as a real process.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,13 +18,13 @@ use crate::{eventually, free_ports, get, program, root};
 pub struct Spec {
     name: &'static str,
     ports: [u16; 2],
-    env: Vec<(String, String)>,
+    env: BTreeMap<String, String>,
 }
 
 impl Spec {
     /// A service on free ports, with logs as JSON.
     pub fn new(name: &'static str) -> Self {
-        let spec = Self { name, ports: free_ports(), env: Vec::new() };
+        let spec = Self { name, ports: free_ports(), env: BTreeMap::new() };
         let [grpc, admin] = spec.ports;
         spec.set("GRPC_LISTEN", format!("127.0.0.1:{grpc}"))
             .set("ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
@@ -31,12 +32,28 @@ impl Spec {
             .set("SHUTDOWN_SETTLE", "100ms")
     }
 
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// With a setting: the part of its environment variable behind `STRATA_<NAME>_`.
     #[must_use]
     pub fn set(mut self, setting: &str, value: impl Into<String>) -> Self {
-        let name = format!("STRATA_{}_{setting}", self.name.to_uppercase());
-        self.env.push((name, value.into()));
+        self.env.insert(self.variable(setting), value.into());
         self
+    }
+
+    /// A setting that was made.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn setting(&self, setting: &str) -> &str {
+        &self.env[&self.variable(setting)]
+    }
+
+    fn variable(&self, setting: &str) -> String {
+        format!("STRATA_{}_{setting}", self.name.to_uppercase())
     }
 
     /// Its URL.
@@ -51,7 +68,7 @@ impl Spec {
     pub fn spawn(&self) -> Process {
         let log = NamedTempFile::new().expect("a file for the log");
         let child = command(self.name)
-            .envs(self.env.iter().cloned())
+            .envs(&self.env)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.reopen().expect("the log, to be written to"))
