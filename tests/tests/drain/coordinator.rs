@@ -1,0 +1,153 @@
+//! The coordinator. Its requests are kept in flight by a layer that is stopped and continued.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use strata_tests::{Cluster, requests};
+use strata_wire::pb;
+use strata_wire::pb::decide_stream_response::Result as Answer;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+
+use super::{draining, taken};
+
+const UNARY: usize = 40;
+const STREAMED: usize = 200;
+
+/// A cluster whose requests may wait for a minute.
+fn patient() -> Cluster {
+    Cluster::start_with(|spec| match spec.name() {
+        "coordinator" => {
+            spec.set("REQUESTS_DEFAULT_TIMEOUT", "60s").set("REQUESTS_MAX_TIMEOUT", "60s")
+        }
+        _ => spec,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_accepted_is_answered() {
+    let mut cluster = patient();
+    cluster.client().decide(requests::decide(0)).await.unwrap();
+    cluster.operational.signal(Signal::STOP);
+
+    let unary: Vec<_> = (0..UNARY)
+        .map(|number| {
+            let mut client = cluster.client();
+            tokio::spawn(async move { client.decide(requests::decide(number)).await })
+        })
+        .collect();
+    let (sender, receiver) = mpsc::channel(STREAMED);
+    let mut answers =
+        cluster.client().decide_stream(ReceiverStream::new(receiver)).await.unwrap().into_inner();
+    for number in 0..STREAMED {
+        sender.send(requests::decide(number)).await.unwrap();
+    }
+    taken(&cluster.coordinator, "Decide", UNARY as f64 + 1.0);
+    // Both hops before the one that hangs are over: the requests were read.
+    let hops = || {
+        let labels = [("layer", "tactical")];
+        strata_tests::metric(
+            &cluster.coordinator.metrics(),
+            "strata_coordinator_hop_seconds_count",
+            &labels,
+        )
+    };
+    strata_tests::eventually("the requests to be read", || {
+        (hops() >= (1 + UNARY + STREAMED) as f64).then_some(())
+    });
+
+    cluster.coordinator.signal(Signal::TERM);
+    draining(&cluster.coordinator);
+    cluster.operational.signal(Signal::CONT);
+
+    for call in unary {
+        call.await.unwrap().unwrap();
+    }
+    let mut decided = 0;
+    let end = loop {
+        match answers.message().await {
+            Ok(Some(answer)) => {
+                assert!(matches!(answer.result, Some(Answer::Decision(_))), "{answer:?}");
+                decided += 1;
+            }
+            Ok(None) => panic!("a stream cut by a drain must say so"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(decided, STREAMED);
+    assert_eq!(end.code(), Code::Unavailable, "{end:?}");
+    assert_eq!(cluster.coordinator.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_streams_and_watchers_do_not_hold_it() {
+    let mut cluster = patient();
+    let (_sender, receiver) = mpsc::channel(1);
+    let mut answers =
+        cluster.client().decide_stream(ReceiverStream::new(receiver)).await.unwrap().into_inner();
+    let mut health =
+        tonic_health::pb::health_client::HealthClient::new(cluster.coordinator.channel());
+    let mut watch =
+        health.watch(tonic_health::pb::HealthCheckRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    cluster.coordinator.signal(Signal::INT);
+    assert_eq!(cluster.coordinator.wait().code(), Some(0));
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_never_answered_is_cut_when_the_grace_budget_is_over() {
+    let mut cluster = Cluster::start_with(|spec| match spec.name() {
+        "coordinator" => spec.set("SHUTDOWN_GRACE", "1s").set("REQUESTS_DEFAULT_TIMEOUT", "30s"),
+        _ => spec,
+    });
+    cluster.tactical.signal(Signal::STOP);
+    let mut client = cluster.client();
+    let call = tokio::spawn(async move { client.decide(requests::decide(0)).await });
+    taken(&cluster.coordinator, "Decide", 1.0);
+    cluster.coordinator.signal(Signal::TERM);
+    assert_eq!(cluster.coordinator.wait().code(), Some(1));
+    call.await.unwrap().unwrap_err();
+    cluster.tactical.signal(Signal::CONT);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut cluster = patient();
+        cluster.tactical.signal(Signal::STOP);
+        let mut client = cluster.client();
+        let call = tokio::spawn(async move { client.decide(requests::decide(0)).await });
+        taken(&cluster.coordinator, "Decide", 1.0);
+        cluster.coordinator.signal(Signal::TERM);
+        draining(&cluster.coordinator);
+        cluster.coordinator.signal(signal);
+        assert_eq!(cluster.coordinator.wait().code(), Some(code));
+        call.await.unwrap().unwrap_err();
+        cluster.tactical.signal(Signal::CONT);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_calls_are_refused_while_the_old_ones_are_answered() {
+    let mut cluster = patient();
+    cluster.tactical.signal(Signal::STOP);
+    let mut client = cluster.client();
+    let call = tokio::spawn(async move { client.decide(requests::decide(0)).await });
+    taken(&cluster.coordinator, "Decide", 1.0);
+    cluster.coordinator.signal(Signal::TERM);
+    draining(&cluster.coordinator);
+    // For a while they are taken, though they cannot be answered here; then nobody listens.
+    let status = strata_tests::eventually_async("a refusal", async || {
+        let mut newcomer = cluster.client();
+        let call = newcomer.decide(requests::decide(1));
+        tokio::time::timeout(Duration::from_millis(50), call).await.ok()?.err()
+    })
+    .await;
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    cluster.tactical.signal(Signal::CONT);
+    let answer: pb::DecideResponse = call.await.unwrap().unwrap().into_inner();
+    assert!(answer.placement.is_some());
+    assert_eq!(cluster.coordinator.wait().code(), Some(0));
+}
