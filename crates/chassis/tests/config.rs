@@ -387,7 +387,7 @@ fn the_help_shows_every_setting_with_its_variable_and_default() {
     let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
         "--grpc-listen <VALUE> Address and port of the gRPC listener; port 0 picks a free one \
-         [env: STRATA_PROBE_GRPC_LISTEN] [default: 0.0.0.0:50051]",
+         [env: STRATA_PROBE_GRPC_LISTEN] [default: 127.0.0.1:50051]",
         "[env: STRATA_PROBE_MODEL_DIRECTORY] [default: unset]",
         "--config <FILE>",
         "[env: STRATA_PROBE_CONFIG]",

@@ -43,11 +43,11 @@ pub struct GrpcConfig {
 }
 
 impl GrpcConfig {
-    /// The defaults with this port on all interfaces.
+    /// The defaults with this port on the loopback interface: without credentials nothing is offered to the network unless asked for.
     #[must_use]
     pub fn on_port(port: u16) -> Self {
         Self {
-            listen: any_interface(port),
+            listen: loopback(port),
             max_connections: 4096,
             max_concurrent_calls: 8192,
             max_concurrent_streams: 1024,
@@ -116,10 +116,10 @@ pub struct AdminConfig {
 }
 
 impl AdminConfig {
-    /// The defaults with this port on all interfaces.
+    /// The defaults with this port on the loopback interface: without credentials nothing is offered to the network unless asked for.
     #[must_use]
     pub fn on_port(port: u16) -> Self {
-        Self { listen: any_interface(port) }
+        Self { listen: loopback(port) }
     }
 }
 
@@ -132,8 +132,8 @@ impl Documented for AdminConfig {
     }
 }
 
-fn any_interface(port: u16) -> SocketAddr {
-    (Ipv4Addr::UNSPECIFIED, port).into()
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// Traces and logs.
