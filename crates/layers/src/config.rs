@@ -7,7 +7,7 @@ use strata_chassis::{
 };
 use strata_runtime::{ExecutionProvider, ModelOptions};
 
-use crate::process::Layer;
+use crate::{frame::MAX_ROWS, process::Layer};
 
 /// Every setting of a layer process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -126,13 +126,14 @@ impl<A: Layer> Documented for LayerConfig<A> {
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
         self.runtime.check().map_err(|invalid| invalid.within("runtime"))?;
-        for (name, value, max) in [
-            ("inference.sessions", self.inference.sessions, 64),
-            ("inference.max_batch", self.inference.max_batch, 4096),
-            ("inference.queue_rows", self.inference.queue_rows, 1 << 20),
+        for (name, value, min, max) in [
+            ("inference.sessions", self.inference.sessions, 1, 64),
+            ("inference.max_batch", self.inference.max_batch, 1, 4096),
+            // A frame of the most rows the contract allows must fit.
+            ("inference.queue_rows", self.inference.queue_rows, MAX_ROWS, 1 << 20),
         ] {
-            if !(1..=max).contains(&value) {
-                return Err(Invalid::new(name, format!("must be from 1 to {max}")));
+            if !(min..=max).contains(&value) {
+                return Err(Invalid::new(name, format!("must be from {min} to {max}")));
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ mod metrics;
 mod models;
 mod operational;
 mod process;
+mod served;
 mod strategic;
 mod stream;
 mod tactical;

@@ -5,15 +5,11 @@ use strata_domain::{FaultKind, UtcTime};
 use strata_policy::operational::{self, Decoder, Encoder, STEP_SECONDS, Step, WINDOW_STEPS};
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Violations, memory_from_pb, pb, placement_from_pb, time_from_pb};
-use tonic::{Request, Response, Status, Streaming};
 use tracing::Span;
 
 use crate::{
     adapter::{self, Adapter, ModelMismatch},
-    engine::Service,
-    frame::framed,
-    process::Layer,
-    stream::ResultStream,
+    served::served,
 };
 
 /// The operational layer.
@@ -130,36 +126,10 @@ fn window_from_pb(
     Some(window)
 }
 
-framed!(Operational, ForecastFrame, ForecastFrameResult, ForecastRowResult, forecast_row_result);
-
-#[tonic::async_trait]
-impl pb::operational_server::Operational for Service<Operational> {
-    type ForecastStreamStream = ResultStream<pb::ForecastFrameResult>;
-
-    async fn forecast(
-        &self,
-        request: Request<pb::ForecastRequest>,
-    ) -> Result<Response<pb::ForecastResponse>, Status> {
-        self.unary(request).await
-    }
-
-    async fn forecast_stream(
-        &self,
-        request: Request<Streaming<pb::ForecastFrame>>,
-    ) -> Result<Response<Self::ForecastStreamStream>, Status> {
-        self.stream(request)
-    }
-}
-
-impl Layer for Operational {
-    type Server = pb::operational_server::OperationalServer<Service<Self>>;
-    const PORTS: (u16, u16) = (50053, 9053);
-    const ABOUT: &'static str =
-        "The operational layer of Strata: what will the function need next?";
-
-    fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server {
-        pb::operational_server::OperationalServer::new(service)
-            .max_decoding_message_size(max_message_bytes)
-            .max_encoding_message_size(max_message_bytes)
-    }
+served! {
+    Operational: "The operational layer of Strata: what will the function need next?", env "STRATA_OPERATIONAL", ports 50053 and 9053;
+    service operational_server::{Operational, OperationalServer};
+    unary forecast(ForecastRequest) -> ForecastResponse;
+    stream forecast_stream(ForecastFrame) -> ForecastFrameResult as ForecastStreamStream;
+    rows ForecastRowResult in forecast_row_result;
 }

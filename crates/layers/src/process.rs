@@ -32,6 +32,8 @@ pub(crate) trait Layer: Adapter + std::fmt::Debug {
     const PORTS: (u16, u16);
     /// One line for `--help`.
     const ABOUT: &'static str;
+    /// What the names of its environment variables begin with.
+    const ENV_PREFIX: &'static str;
 
     /// The server of a service.
     fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server;
@@ -39,13 +41,12 @@ pub(crate) trait Layer: Adapter + std::fmt::Debug {
 
 /// Runs a layer's process.
 pub(crate) fn run<A: Layer>() -> ExitCode {
-    let env_prefix = match A::NAME {
-        "strategic" => "STRATA_STRATEGIC",
-        "tactical" => "STRATA_TACTICAL",
-        _ => "STRATA_OPERATIONAL",
+    let binary = Binary {
+        name: A::NAME,
+        about: A::ABOUT,
+        env_prefix: A::ENV_PREFIX,
+        version: env!("CARGO_PKG_VERSION"),
     };
-    let version = env!("CARGO_PKG_VERSION");
-    let binary = Binary { name: A::NAME, about: A::ABOUT, env_prefix, version };
     strata_chassis::run(binary, serve::<A>)
 }
 

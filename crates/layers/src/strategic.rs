@@ -5,16 +5,12 @@ use strata_domain::FaultKind;
 use strata_policy::strategic::{self, Encoder, ProviderMask};
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Violations, pb, provider_to_pb};
-use tonic::{Request, Response, Status, Streaming};
 use tracing::Span;
 
 use crate::{
     adapter::{self, Adapter, ModelMismatch},
-    engine::Service,
     facts::facts_from_pb,
-    frame::framed,
-    process::Layer,
-    stream::ResultStream,
+    served::served,
 };
 
 /// The strategic layer.
@@ -86,35 +82,10 @@ impl Adapter for Strategic {
     }
 }
 
-framed!(Strategic, SelectFrame, SelectFrameResult, SelectRowResult, select_row_result);
-
-#[tonic::async_trait]
-impl pb::strategic_server::Strategic for Service<Strategic> {
-    type SelectStreamStream = ResultStream<pb::SelectFrameResult>;
-
-    async fn select(
-        &self,
-        request: Request<pb::SelectRequest>,
-    ) -> Result<Response<pb::SelectResponse>, Status> {
-        self.unary(request).await
-    }
-
-    async fn select_stream(
-        &self,
-        request: Request<Streaming<pb::SelectFrame>>,
-    ) -> Result<Response<Self::SelectStreamStream>, Status> {
-        self.stream(request)
-    }
-}
-
-impl Layer for Strategic {
-    type Server = pb::strategic_server::StrategicServer<Service<Self>>;
-    const PORTS: (u16, u16) = (50051, 9051);
-    const ABOUT: &'static str = "The strategic layer of Strata: which cloud?";
-
-    fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server {
-        pb::strategic_server::StrategicServer::new(service)
-            .max_decoding_message_size(max_message_bytes)
-            .max_encoding_message_size(max_message_bytes)
-    }
+served! {
+    Strategic: "The strategic layer of Strata: which cloud?", env "STRATA_STRATEGIC", ports 50051 and 9051;
+    service strategic_server::{Strategic, StrategicServer};
+    unary select(SelectRequest) -> SelectResponse;
+    stream select_stream(SelectFrame) -> SelectFrameResult as SelectStreamStream;
+    rows SelectRowResult in select_row_result;
 }

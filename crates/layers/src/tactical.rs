@@ -5,16 +5,12 @@ use strata_domain::{FaultKind, Placement, Provider};
 use strata_policy::tactical::{self, ActionMask, Encoder};
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Violations, pb, placement_to_pb, provider_from_pb};
-use tonic::{Request, Response, Status, Streaming};
 use tracing::Span;
 
 use crate::{
     adapter::{self, Adapter, ModelMismatch},
-    engine::Service,
     facts::facts_from_pb,
-    frame::framed,
-    process::Layer,
-    stream::ResultStream,
+    served::served,
 };
 
 /// The tactical layer.
@@ -99,35 +95,10 @@ impl Adapter for Tactical {
     }
 }
 
-framed!(Tactical, PlaceFrame, PlaceFrameResult, PlaceRowResult, place_row_result);
-
-#[tonic::async_trait]
-impl pb::tactical_server::Tactical for Service<Tactical> {
-    type PlaceStreamStream = ResultStream<pb::PlaceFrameResult>;
-
-    async fn place(
-        &self,
-        request: Request<pb::PlaceRequest>,
-    ) -> Result<Response<pb::PlaceResponse>, Status> {
-        self.unary(request).await
-    }
-
-    async fn place_stream(
-        &self,
-        request: Request<Streaming<pb::PlaceFrame>>,
-    ) -> Result<Response<Self::PlaceStreamStream>, Status> {
-        self.stream(request)
-    }
-}
-
-impl Layer for Tactical {
-    type Server = pb::tactical_server::TacticalServer<Service<Self>>;
-    const PORTS: (u16, u16) = (50052, 9052);
-    const ABOUT: &'static str = "The tactical layer of Strata: which region, and how much memory?";
-
-    fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server {
-        pb::tactical_server::TacticalServer::new(service)
-            .max_decoding_message_size(max_message_bytes)
-            .max_encoding_message_size(max_message_bytes)
-    }
+served! {
+    Tactical: "The tactical layer of Strata: which region, and how much memory?", env "STRATA_TACTICAL", ports 50052 and 9052;
+    service tactical_server::{Tactical, TacticalServer};
+    unary place(PlaceRequest) -> PlaceResponse;
+    stream place_stream(PlaceFrame) -> PlaceFrameResult as PlaceStreamStream;
+    rows PlaceRowResult in place_row_result;
 }
