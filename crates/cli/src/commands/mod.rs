@@ -3,6 +3,7 @@
 mod bench;
 mod decide;
 mod echo_server;
+mod health;
 mod replay;
 mod requests;
 mod up;
@@ -27,6 +28,8 @@ enum Command {
     Up(up::Up),
     /// Ask for one decision
     Decide(Box<decide::Decide>),
+    /// Ask a server whether it is ready
+    Health(health::Health),
     /// Replay the bundled trace and show what was decided
     Replay(replay::Replay),
     /// Measure throughput, latency and memory on this machine
@@ -51,6 +54,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         match arguments.command {
             Command::Up(command) => command.run().await,
             Command::Decide(command) => command.run().await,
+            Command::Health(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::Requests(command) => command.run(),
