@@ -25,7 +25,7 @@ use crate::{memory, output};
 /// the same requests and answers with nothing. The callers run on the same machine.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Time each way of calling is measured, after a second of warm-up
+    /// Time each way of calling is measured, after as much warm-up, at most a second
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Measure this running coordinator instead of starting one; memory is not measured then
@@ -44,7 +44,7 @@ const STREAM: &str = "DecideStream";
 const CALLERS: [usize; 3] = [1, 8, 64];
 const STREAM_IN_FLIGHT: usize = 256;
 const REQUESTS: usize = 4096;
-const WARM_UP: Duration = Duration::from_secs(1);
+const MAX_WARM_UP: Duration = Duration::from_secs(1);
 
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
@@ -82,19 +82,20 @@ struct Measuring {
 
 impl Measuring {
     async fn all(&self, running: Running) -> anyhow::Result<Report> {
+        let warm_up = self.duration.min(MAX_WARM_UP);
         let echo = EchoProcess::start().await?;
         let mut report = Report::default();
         for (name, endpoint) in [(ECHO, echo.endpoint()), (DECIDE, &running.endpoint)] {
             for callers in CALLERS {
                 self.bar.set_message(format!("{name}, {callers} callers"));
-                self.unary(endpoint, callers, WARM_UP).await?;
+                self.unary(endpoint, callers, warm_up).await?;
                 let measured = self.unary(endpoint, callers, self.duration).await?;
                 report.cases.push(Case::new(name, callers, measured));
                 self.bar.inc(1);
             }
         }
         self.bar.set_message(format!("{STREAM}, {STREAM_IN_FLIGHT} in flight"));
-        self.stream(&running.endpoint, WARM_UP).await?;
+        self.stream(&running.endpoint, warm_up).await?;
         let measured = self.stream(&running.endpoint, self.duration).await?;
         report.cases.push(Case::new(STREAM, STREAM_IN_FLIGHT, measured));
         for (service, pid) in running.pids {
