@@ -89,7 +89,10 @@ impl Spec {
 }
 
 /// A command of a program that knows nothing of the settings of whoever runs the tests, but for where ONNX Runtime and the models are.
-pub(crate) fn command(name: &str) -> Command {
+///
+/// # Panics
+/// When it was not built.
+pub fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     command.current_dir(root());
     for (name, _) in std::env::vars_os() {
