@@ -48,8 +48,10 @@ def check_pod(spec: dict, where: str) -> None:
         require(security.get("allowPrivilegeEscalation") is False, where, "privilege escalation must be off")
         require(security.get("readOnlyRootFilesystem") is True, where, "root file system must be read-only")
         require(security.get("capabilities", {}).get("drop") == ["ALL"], where, "all capabilities must be dropped")
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            require(probe in container, where, f"no {probe}")
+        # A process that is not ready, or waits for another, must not be killed for it: that is for readiness alone.
+        require("startupProbe" in container, where, "no startupProbe")
+        require("grpc" in container.get("readinessProbe", {}), where, "readinessProbe must be native gRPC")
+        require(container.get("livenessProbe", {}).get("httpGet", {}).get("path") == "/livez", where, "livenessProbe must be /livez")
         for part in ("requests", "limits"):
             require("memory" in container.get("resources", {}).get(part, {}), where, f"no memory in resources.{part}")
 
