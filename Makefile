@@ -65,7 +65,8 @@ unit: ort venv tools
 bench: build ## measure throughput and latency on this machine
 	$(TARGET)/release/strata bench
 
-load: tools ## load a running coordinator with ghz (FORMAT=html OUT=report.html)
+load: build tools ## load a running coordinator with ghz (FORMAT=html OUT=report.html)
+	$(TARGET)/release/strata requests --limit 2000 --out tests/load/data.json
 	bin/ghz --config tests/load/decide.json --format $(FORMAT) $(if $(OUT),--output $(OUT))
 
 train: ort ## train the three models again into models
