@@ -5,7 +5,8 @@ use std::fmt;
 use strata_wire::Fault;
 use tonic::{Code, Status};
 
-/// A gRPC status as a person wants to read it: the code, the message, and every field that is wrong.
+/// A gRPC status as a person wants to read it: the code, the message, and every field that is
+/// wrong.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     code: Code,

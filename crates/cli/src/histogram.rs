@@ -43,7 +43,8 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The time in milliseconds that a share `quantile` of them did not exceed; 0 when there are none.
+    /// The time in milliseconds that a share `quantile` of them did not exceed; 0 when there are
+    /// none.
     pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1000.0
     }

@@ -1,5 +1,6 @@
-//! The JSON form of protobuf messages: camelCase names, enums by name, timestamps as RFC 3339, 64-bit integers as
-//! strings. Derived from the descriptors, so that it is complete whatever the contract becomes.
+//! The JSON form of protobuf messages: camelCase names, enums by name, timestamps as RFC 3339,
+//! 64-bit integers as strings. Derived from the descriptors, so that it is complete whatever the
+//! contract becomes.
 
 use std::sync::LazyLock;
 
@@ -40,7 +41,8 @@ pub(crate) fn to_value<M: Named>(message: &M) -> anyhow::Result<serde_json::Valu
 /// The message in `json`.
 ///
 /// # Errors
-/// With line and column: text that is no JSON, an unknown field, a value of the wrong type, something after the end.
+/// With line and column: text that is no JSON, an unknown field, a value of the wrong type,
+/// something after the end.
 pub(crate) fn from_str<M: Named>(json: &str) -> anyhow::Result<M> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let dynamic = descriptor::<M>()?.deserialize(&mut reader)?;

@@ -29,7 +29,8 @@ impl Part {
     }
 }
 
-/// The first `limit` requests of a part, in the order of time: one for every function and every 25 minutes in which it is called.
+/// The first `limit` requests of a part, in the order of time: one for every function and every 25
+/// minutes in which it is called.
 ///
 /// # Errors
 /// When there are none.

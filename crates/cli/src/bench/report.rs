@@ -30,7 +30,8 @@ pub(crate) struct Case {
     pub(crate) p99_ms: f64,
     /// Errors by code.
     pub(crate) errors: BTreeMap<&'static str, u64>,
-    /// The rate over that of the echo in the same run: with as many callers, for a stream with the most callers.
+    /// The rate over that of the echo in the same run: with as many callers, for a stream with the
+    /// most callers.
     pub(crate) of_echo: Option<f64>,
 }
 

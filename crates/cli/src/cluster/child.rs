@@ -33,8 +33,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts the program in a process group of its own: Ctrl-C on the terminal reaches only its parent, which drains the
-    /// services in the right order.
+    /// Starts the program in a process group of its own: Ctrl-C on the terminal reaches only its
+    /// parent, which drains the services in the right order.
     pub(super) fn spawn(
         service: Service,
         bin_dir: &Path,

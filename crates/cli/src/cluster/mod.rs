@@ -1,4 +1,5 @@
-//! The four services as child processes: started together, ready together, stopped from the caller's side.
+//! The four services as child processes: started together, ready together, stopped from the
+//! caller's side.
 
 mod child;
 mod plan;
@@ -52,8 +53,8 @@ impl Cluster {
     /// Starts the four and waits until each says that it is ready.
     ///
     /// # Errors
-    /// A program that is missing, an address that is taken, one that ended early (with what it last logged) or was not ready in time. Those that were
-    /// started are stopped again.
+    /// A program that is missing, an address that is taken, one that ended early (with what it last
+    /// logged) or was not ready in time. Those that were started are stopped again.
     pub(crate) async fn start(options: Options) -> anyhow::Result<Self> {
         let bin_dir = match options.bin_dir {
             Some(dir) => dir,
@@ -106,7 +107,8 @@ impl Cluster {
         }
     }
 
-    /// Drains the coordinator, then the layers: everything accepted is answered. Those that have ended stay ended.
+    /// Drains the coordinator, then the layers: everything accepted is answered. Those that have
+    /// ended stay ended.
     ///
     /// # Errors
     /// One that did not end by itself, or not well.
@@ -176,8 +178,8 @@ async fn drain(child: &mut Child) -> anyhow::Result<()> {
     }
 }
 
-/// What their logs look like, where the environment does not say: text for a person at a terminal, who sees the lines through
-/// a pipe.
+/// What their logs look like, where the environment does not say: text for a person at a terminal,
+/// who sees the lines through a pipe.
 fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
     let terminal = std::io::stderr().is_terminal();
     let wishes = [

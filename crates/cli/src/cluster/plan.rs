@@ -96,7 +96,8 @@ impl Plan {
         Ok(Self { listeners })
     }
 
-    /// Makes sure that nobody else listens there: an older server on the same port would answer for the one to be started.
+    /// Makes sure that nobody else listens there: an older server on the same port would answer for
+    /// the one to be started.
     ///
     /// # Errors
     /// The first address that cannot be had, and the variable that moves it.
@@ -126,7 +127,8 @@ impl Plan {
         format!("http://{}", self.grpc(service))
     }
 
-    /// The variables that tell a service where to listen and, the coordinator, where the layers are.
+    /// The variables that tell a service where to listen and, the coordinator, where the layers
+    /// are.
     pub(super) fn env(&self, service: Service) -> Vec<(String, String)> {
         let listeners = self.listeners[service as usize];
         let mut env = vec![

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::bail;
 
-/// Below the range from which Linux and macOS take the ports of outgoing connections (from 32768 and 49152): a port that is free
-/// now is not gone the next moment because some client connected.
+/// Below the range from which Linux and macOS take the ports of outgoing connections (from 32768
+/// and 49152): a port that is free now is not gone the next moment because some client connected.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// `count` different free ports on loopback. They are not reserved; two programs that look at the same moment start
-/// at different places.
+/// `count` different free ports on loopback. They are not reserved; two programs that look at the
+/// same moment start at different places.
 ///
 /// # Errors
 /// When there are not so many.

@@ -21,8 +21,8 @@ pub(crate) enum Ended<T> {
     Interrupted(ExitCode),
 }
 
-/// Starts the four services, does the work, and drains them whatever became of it. A signal ends the work, and a second one
-/// ends everything at once.
+/// Starts the four services, does the work, and drains them whatever became of it. A signal ends
+/// the work, and a second one ends everything at once.
 ///
 /// # Errors
 /// Those of the work, of a service that ended during it, and of one that did not stop well.

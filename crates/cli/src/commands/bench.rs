@@ -21,12 +21,14 @@ use crate::{memory, output};
 
 /// Measure throughput, latency and memory on this machine.
 ///
-/// Starts the four services on free ports and calls them with requests made from the bundled trace, next to a bare tonic server that takes
-/// the same requests and answers with nothing. The callers run on the same machine.
+/// Starts the four services on free ports and calls them with requests made from the bundled trace,
+/// next to a bare tonic server that takes the same requests and answers with nothing. The callers
+/// run on the same machine.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Time each way of calling is measured, after as much warm-up, at most a second
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    #[arg(value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Measure this running coordinator instead of starting one; memory is not measured then
     #[arg(long, value_name = "URL")]

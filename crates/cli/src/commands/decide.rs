@@ -25,10 +25,12 @@ pub(crate) struct Decide {
     #[arg(long)]
     json: bool,
     /// The coordinator
-    #[arg(long, value_name = "URL", default_value = connection::DEFAULT_ENDPOINT, env = "STRATA_ENDPOINT")]
+    #[arg(long, value_name = "URL", env = "STRATA_ENDPOINT")]
+    #[arg(default_value = connection::DEFAULT_ENDPOINT)]
     endpoint: String,
     /// Time the decision may take
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    #[arg(value_parser = humantime::parse_duration)]
     timeout: Duration,
     #[command(flatten)]
     request: RequestFlags,

@@ -14,8 +14,8 @@ use tonic::{Request, Response, Status};
 
 use crate::output;
 
-/// Answers decision requests with nothing but their correlation ids, over plain tonic: what a call costs at least. Prints its
-/// address, and ends when standard input does.
+/// Answers decision requests with nothing but their correlation ids, over plain tonic: what a call
+/// costs at least. Prints its address, and ends when standard input does.
 #[derive(Debug, Args)]
 pub(crate) struct EchoServer {
     /// Where to listen; port 0 picks a free one

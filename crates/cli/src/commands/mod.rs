@@ -14,7 +14,8 @@ use clap::{Parser, Subcommand};
 
 use crate::output;
 
-/// Starts Strata's services, asks them for decisions, replays a real trace through them, and measures them.
+/// Starts Strata's services, asks them for decisions, replays a real trace through them, and
+/// measures them.
 #[derive(Debug, Parser)]
 #[command(name = "strata", version, about)]
 pub(crate) struct Arguments {
@@ -41,7 +42,8 @@ enum Command {
     EchoServer(echo_server::EchoServer),
 }
 
-/// Runs the command. Exit codes: 0 well, 1 not, 2 not understood, 130 and 143 ended by SIGINT and SIGTERM.
+/// Runs the command. Exit codes: 0 well, 1 not, 2 not understood, 130 and 143 ended by SIGINT and
+/// SIGTERM.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -16,12 +16,13 @@ use crate::{connection, output};
 
 /// Replay the bundled trace through DecideStream and show what was decided.
 ///
-/// One request for every function and every 25 minutes in which it is called, in the order of time. Exits with 1 if any request
-/// was not decided.
+/// One request for every function and every 25 minutes in which it is called, in the order of time.
+/// Exits with 1 if any request was not decided.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     /// The coordinator
-    #[arg(long, value_name = "URL", default_value = connection::DEFAULT_ENDPOINT, env = "STRATA_ENDPOINT")]
+    #[arg(long, value_name = "URL", env = "STRATA_ENDPOINT")]
+    #[arg(default_value = connection::DEFAULT_ENDPOINT)]
     endpoint: String,
     /// At most this many requests
     #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
@@ -30,7 +31,8 @@ pub(crate) struct Replay {
     #[arg(long, value_enum, default_value_t = Part::All)]
     part: Part,
     /// Requests sent and not answered yet
-    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=8192))]
     in_flight: u32,
     /// Start the four services on free ports first, and stop them at the end
     #[arg(long)]

@@ -13,8 +13,9 @@ use crate::signals::Signals;
 
 /// Start the four services and keep them running until Ctrl-C, which drains them.
 ///
-/// They listen on loopback, gRPC on 50050 (coordinator) to 50053 and admin HTTP on 9050 to 9053. Every setting of a service can be given by
-/// its environment variable, listeners as well: STRATA_STRATEGIC_GRPC_LISTEN, STRATA_COORDINATOR_ADMIN_LISTEN and so on.
+/// They listen on loopback, gRPC on 50050 (coordinator) to 50053 and admin HTTP on 9050 to 9053.
+/// Every setting of a service can be given by its environment variable, listeners as well:
+/// STRATA_STRATEGIC_GRPC_LISTEN, STRATA_COORDINATOR_ADMIN_LISTEN and so on.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     #[command(flatten)]
@@ -27,16 +28,19 @@ pub(crate) struct Up {
 /// How services are started, for every command that starts them.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
-    /// Directory of the programs strategic, tactical, operational and coordinator [default: that of strata]
+    /// Directory of the programs strategic, tactical, operational and coordinator [default: that of
+    /// strata]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
     /// Time in which all of them must be ready
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(value_parser = humantime::parse_duration)]
     ready_within: Duration,
 }
 
 impl Start {
-    /// The options of a cluster that logs everything to standard error, each line behind the name of its service.
+    /// The options of a cluster that logs everything to standard error, each line behind the name
+    /// of its service.
     pub(crate) fn options(&self, ports: Ports) -> Options {
         Options {
             bin_dir: self.bin_dir.clone(),

@@ -1,4 +1,5 @@
-//! Closed loops of decision requests: so many callers or so many in flight, each next one sent when an answer came.
+//! Closed loops of decision requests: so many callers or so many in flight, each next one sent when
+//! an answer came.
 
 mod stream;
 mod unary;

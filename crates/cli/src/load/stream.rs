@@ -18,8 +18,9 @@ pub(crate) struct Stream {
     pub(crate) in_flight: usize,
 }
 
-/// Sends what `requests` gives over `DecideStream` and hands every answer, with the number of its request and the time it took, to
-/// `answered`. Returns the time from the first request to the last answer.
+/// Sends what `requests` gives over `DecideStream` and hands every answer, with the number of its
+/// request and the time it took, to `answered`. Returns the time from the first request to the last
+/// answer.
 ///
 /// # Errors
 /// A server that cannot be reached or ends the stream, and an answer that belongs to no request.
@@ -28,7 +29,8 @@ pub(crate) async fn run_stream(
     requests: impl Iterator<Item = pb::DecideRequest>,
     mut answered: impl FnMut(usize, Duration, pb::decide_stream_response::Result),
 ) -> anyhow::Result<Duration> {
-    // A slot for each request in flight; the correlation id is its number. The channel never fills: it has as many places.
+    // A slot for each request in flight; the correlation id is its number. The channel never fills:
+    // it has as many places.
     let mut slots: Vec<Option<(usize, Instant)>> = vec![None; stream.in_flight.max(1)];
     let (sender, receiver) = mpsc::channel(slots.len());
     let mut source = Source { requests: requests.enumerate(), sender: Some(sender) };
@@ -60,7 +62,8 @@ pub(crate) async fn run_stream(
 /// Where requests come from and go to.
 struct Source<I> {
     requests: std::iter::Enumerate<I>,
-    /// Dropped with the last request: the server then ends the stream when it has answered everything.
+    /// Dropped with the last request: the server then ends the stream when it has answered
+    /// everything.
     sender: Option<mpsc::Sender<pb::DecideRequest>>,
 }
 

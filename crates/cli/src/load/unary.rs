@@ -14,7 +14,8 @@ use crate::connection;
 use crate::failure::code_name;
 use crate::histogram::Latencies;
 
-/// Callers that share a connection: as a client library would, neither one for all nor one for each.
+/// Callers that share a connection: as a client library would, neither one for all nor one for
+/// each.
 const CALLERS_PER_CONNECTION: usize = 16;
 
 /// So many callers for so long.
@@ -30,7 +31,8 @@ pub(crate) struct UnaryLoad {
 /// Calls `Decide` until the time is over.
 ///
 /// # Errors
-/// An endpoint that is no address. A server that refuses or is gone shows in the errors that are counted.
+/// An endpoint that is no address. A server that refuses or is gone shows in the errors that are
+/// counted.
 pub(crate) async fn run_unary(load: &UnaryLoad) -> anyhow::Result<Measured> {
     let started = Instant::now();
     let until = started + load.duration;

@@ -32,7 +32,8 @@ impl Tally {
         if compared > 0.0 {
             let _ = write!(
                 text,
-                "\nMeans over the {compared} decisions on the part of the trace that the models have not seen:\n{}",
+                "\nMeans over the {compared} decisions on the part of the trace that the models \
+                 have not seen:\n{}",
                 self.savings()
             );
         }

@@ -28,7 +28,8 @@ pub(crate) struct Tally {
     pub(super) stale: u64,
     /// How often, and what the first of them said.
     pub(super) faults: BTreeMap<&'static str, (u64, String)>,
-    /// Estimates of the chosen placements and of staying put, by calls and by decision, over the requests the models have not seen.
+    /// Estimates of the chosen placements and of staying put, by calls and by decision, over the
+    /// requests the models have not seen.
     pub(super) by_call: Comparison,
     pub(super) by_decision: Comparison,
 }
@@ -79,7 +80,8 @@ impl Comparison {
         self.weight
     }
 
-    /// The weighted means of an invocation on the chosen placements, and where the functions run now.
+    /// The weighted means of an invocation on the chosen placements, and where the functions run
+    /// now.
     pub(super) fn means(&self) -> (Sums, Sums) {
         (self.chosen.over(self.weight), self.staying.over(self.weight))
     }
@@ -207,7 +209,8 @@ mod tests {
         let mut tally = Tally::new().unwrap();
         tally.count(&asked(30.0, aws.clone(), true), MS, decided(aws.clone(), 2.0));
         tally.count(&asked(10.0, aws.clone(), true), MS, decided(gcp.clone(), 1.0));
-        // Seen in training: it counts as a decision and says nothing about what the models are worth.
+        // Seen in training: it counts as a decision and says nothing about what the models are
+        // worth.
         tally.count(&asked(10.0, aws, false), MS, decided(gcp, 0.1));
         assert_eq!((tally.decisions(), tally.moves, tally.providers["gcp"]), (3, 2, 2));
         let (chosen, staying) = tally.by_call.means();

@@ -16,8 +16,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Telemetry")]
 pub(super) struct TelemetryFlags {
-    /// File with the last 12 steps of 15 s, oldest first: CSV with the columns request_rate, memory_util, cpu_util and
-    /// queue_depth, or a JSON array of objects with these names
+    /// File with the last 12 steps of 15 s, oldest first: CSV with the columns request_rate,
+    /// memory_util, cpu_util and queue_depth, or a JSON array of objects with these names
     #[arg(long, value_name = "FILE", conflicts_with = "steady")]
     telemetry: Option<PathBuf>,
     /// Make 12 equal steps of --request-rate, --memory-util, --cpu-util and --queue-depth
