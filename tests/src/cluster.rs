@@ -73,8 +73,8 @@ impl Cluster {
     }
 }
 
-/// A cluster that the tests of a file share: `static SHARED: Shared = Shared::new();`. It lives while a test holds it, so that the
-/// last one to end stops it, which a static would not.
+/// A cluster that the tests of a file share: `static SHARED: Shared = Shared::new();`. It lives
+/// while a test holds it, so that the last one to end stops it, which a static would not.
 #[derive(Debug)]
 pub struct Shared(Mutex<Weak<Cluster>>);
 

@@ -1,7 +1,7 @@
 //! End to end: real processes on free ports, and what tests of them need.
 //!
-//! The programs come from the target directory of the profile that the tests are built with; `make test` builds them first. Everything
-//! here panics when it fails: it is part of tests.
+//! The programs come from the target directory of the profile that the tests are built with; `make
+//! test` builds them first. Everything here panics when it fails: it is part of tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cluster;

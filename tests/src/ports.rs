@@ -3,13 +3,15 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below the range of outgoing connections (from 32768 on Linux): a port that is free now is not gone when some client connects.
+/// Below the range of outgoing connections (from 32768 on Linux): a port that is free now is not
+/// gone when some client connects.
 const FIRST: u32 = 12_000;
 const COUNT: u32 = 8_000;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// `count` free ports on loopback, never the same twice in one process; processes start at different places.
+/// `count` free ports on loopback, never the same twice in one process; processes start at
+/// different places.
 ///
 /// # Panics
 /// When there are not so many.

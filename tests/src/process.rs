@@ -88,7 +88,8 @@ impl Spec {
     }
 }
 
-/// A command of a program that knows nothing of the settings of whoever runs the tests, but for where ONNX Runtime and the models are.
+/// A command of a program that knows nothing of the settings of whoever runs the tests, but for
+/// where ONNX Runtime and the models are.
 ///
 /// # Panics
 /// When it was not built.

@@ -21,8 +21,8 @@ fn plain() -> PlainClient {
     Client::builder(TokioExecutor::new()).http2_only(true).build_http()
 }
 
-/// A client of the coordinator that sends `grpc-timeout` like any header. tonic's own channel would also start a timer, which hides
-/// what the server says.
+/// A client of the coordinator that sends `grpc-timeout` like any header. tonic's own channel would
+/// also start a timer, which hides what the server says.
 ///
 /// # Panics
 /// Not with an address like this.

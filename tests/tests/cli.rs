@@ -155,7 +155,8 @@ fn decide_shows_every_field_that_is_wrong_and_fails() {
     let cluster = SHARED.get();
     let endpoint = cluster.coordinator.spec().endpoint();
     let output = run(&format!(
-        "decide --endpoint {endpoint} --application shop --function pay --avg-duration-ms -1 --rate nan"
+        "decide --endpoint {endpoint} --application shop --function pay --avg-duration-ms -1 \
+         --rate nan"
     ));
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();

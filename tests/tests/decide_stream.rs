@@ -11,7 +11,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 static SHARED: Shared = Shared::new();
 
-/// Sends the requests with at most `in_flight` unanswered, and returns the answers by correlation id.
+/// Sends the requests with at most `in_flight` unanswered, and returns the answers by correlation
+/// id.
 async fn exchange(
     requests: Vec<pb::DecideRequest>,
     in_flight: usize,

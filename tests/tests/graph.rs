@@ -45,7 +45,8 @@ fn crates_depend_on_each_other_as_the_golden_file_says() {
     let gone: Vec<_> = golden.difference(&found).collect();
     assert!(
         new.is_empty() && gone.is_empty(),
-        "the graph of crates has changed; if that is meant, say so in tests/data/edges.txt and ARCHITECTURE.md\n\
+        "the graph of crates has changed; if that is meant, say so in tests/data/edges.txt and \
+         ARCHITECTURE.md\n\
          new: {new:?}\ngone: {gone:?}"
     );
 }

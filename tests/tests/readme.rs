@@ -1,4 +1,5 @@
-//! The commands of the README work as pasted. Only the ports differ: the documented ones may be taken while tests run.
+//! The commands of the README work as pasted. Only the ports differ: the documented ones may be
+//! taken while tests run.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::process::Command;
@@ -17,7 +18,8 @@ fn blocks() -> Vec<String> {
     blocks.filter(|block| block.contains("grpcurl")).collect()
 }
 
-/// Runs a block as a shell does that is in the root of the repository; the output of all its commands.
+/// Runs a block as a shell does that is in the root of the repository; the output of all its
+/// commands.
 fn run(block: &str) -> String {
     let grpcurl = root().join("bin/grpcurl");
     assert!(grpcurl.is_file(), "bin/grpcurl is missing; run `make tools`");

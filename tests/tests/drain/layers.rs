@@ -1,4 +1,5 @@
-//! The layers. Their models run one row at a time here, so that a few thousand rows keep them busy for a while.
+//! The layers. Their models run one row at a time here, so that a few thousand rows keep them busy
+//! for a while.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The end of each service: everything accepted is answered, then exit 0; a second signal means now.
+//! The end of each service: everything accepted is answered, then exit 0; a second signal means
+//! now.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod coordinator;

@@ -64,7 +64,8 @@ fn request(number: usize, sampled: bool) -> Request<pb::DecideRequest> {
     request
 }
 
-/// A trace must be the decision under `parent`, a hop to each layer under the decision, and the layer's own span under the hop.
+/// A trace must be the decision under `parent`, a hop to each layer under the decision, and the
+/// layer's own span under the hop.
 fn assert_whole(spans: &[Span], parent: &str) {
     assert_eq!(spans.len(), 7, "{spans:#?}");
     let named = |name: &str| spans.iter().filter(|span| span.name == name).collect::<Vec<_>>();
