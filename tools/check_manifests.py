@@ -92,6 +92,7 @@ def check_kubernetes(directory: Path, version: str) -> None:
 
 def check_service(service: dict, pod: dict, where: str) -> None:
     labels = pod["metadata"]["labels"]
+    require(service.get("clusterIP") == "None", where, "must be headless: a name is as many replicas as it has addresses")
     require(service["selector"].items() <= labels.items(), where, f"selects {service['selector']}, pods have {labels}")
     ports = {port["name"]: port["containerPort"] for c in pod["spec"]["containers"] for port in c.get("ports", [])}
     for port in service["ports"]:
