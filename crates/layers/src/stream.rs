@@ -20,8 +20,8 @@ pub(crate) type ResultStream<R> = ReceiverStream<Result<R, Status>>;
 const MAX_FRAMES: usize = 64;
 /// Answers that may wait to be sent.
 const ANSWERS: usize = 16;
-/// How long a caller has, after the notice of a drain, to stop sending.
-const LINGER: Duration = Duration::from_secs(1);
+/// Silence after which a caller that was told of a drain is not waited for any longer.
+const SILENCE: Duration = Duration::from_secs(1);
 
 impl<A: Framed> Service<A> {
     /// Answers the frames of a call until its caller ends it or the process drains.
@@ -49,7 +49,9 @@ async fn serve<A: Framed>(
     let mut in_work = FuturesUnordered::new();
     let mut reading = true;
     let mut outcome = Ok(());
-    let mut drained = std::pin::pin!(drained(service.drain().clone(), answers.clone(), A::notice));
+    let mut linger: Option<Linger> = None;
+    let drain = service.drain().clone();
+    let mut started = std::pin::pin!(drain.started());
     while reading || !in_work.is_empty() {
         tokio::select! {
             Some(result) = in_work.next() => {
@@ -66,8 +68,15 @@ async fn serve<A: Framed>(
                 Some(Err(status)) => (reading, outcome) = (false, Err(status)),
                 None => reading = false,
             },
-            () = &mut drained, if reading => reading = false,
+            () = &mut started, if reading && linger.is_none() => {
+                if answers.send(Ok(A::notice())).await.is_err() {
+                    return;
+                }
+                linger = Some(Linger::new(&drain));
+            }
+            () = Linger::over(linger.as_ref()), if reading => reading = false,
         }
+        linger.iter_mut().for_each(Linger::prolong);
     }
     if let Err(status) = outcome {
         // The caller may be gone, which is all the same then.
@@ -75,15 +84,33 @@ async fn serve<A: Framed>(
     }
 }
 
-/// Completes when nothing more is to be read: some time after the caller was told that the process drains.
-async fn drained<R>(
-    drain: Drain,
-    answers: mpsc::Sender<Result<R, Status>>,
-    notice: impl FnOnce() -> R,
-) {
-    drain.started().await;
-    if answers.send(Ok(notice())).await.is_ok() {
-        tokio::time::sleep(LINGER).await;
+/// How long a caller that was told of the drain is still read: until it ends its side, as a good one does, is silent for a while, or half of the
+/// grace budget is gone. Frames that were on their way are so answered, too.
+struct Linger {
+    silent_since: Instant,
+    end: Instant,
+}
+
+impl Linger {
+    fn new(drain: &Drain) -> Self {
+        let now = Instant::now();
+        Self { silent_since: now, end: now + drain.remaining() / 2 }
+    }
+
+    /// Something came or went.
+    fn prolong(&mut self) {
+        self.silent_since = Instant::now();
+    }
+
+    /// Completes when nothing more is to be read; never while nothing is drained.
+    async fn over(linger: Option<&Self>) {
+        match linger {
+            Some(linger) => {
+                let until = linger.end.min(linger.silent_since + SILENCE);
+                tokio::time::sleep_until(until.into()).await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 
