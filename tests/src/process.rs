@@ -5,9 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::NamedTempFile;
 use tonic::transport::{Channel, Endpoint};
 
@@ -178,8 +177,28 @@ impl Process {
     /// # Panics
     /// When it has ended.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
-        rustix::process::kill_process(pid, signal).expect("a process to signal");
+        rustix::process::kill_process(self.pid(), signal).expect("a process to signal");
+    }
+
+    /// Stops it where it is, as a process that hangs, and waits until all its threads have stopped.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).expect("a process that stops");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn pid(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid")
     }
 
     /// Waits for its end.
@@ -198,21 +217,6 @@ impl Process {
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.wait();
-    }
-
-    /// Whether it has ended within `limit`.
-    ///
-    /// # Panics
-    /// When its state is not known.
-    pub fn ends_within(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let started = std::time::Instant::now();
-        while started.elapsed() < limit {
-            if let Some(status) = self.child.try_wait().expect("its state") {
-                return Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        None
     }
 }
 

@@ -29,7 +29,7 @@ fn patient() -> Cluster {
 async fn everything_accepted_is_answered() {
     let mut cluster = patient();
     cluster.client().decide(requests::decide(0)).await.unwrap();
-    cluster.operational.signal(Signal::STOP);
+    cluster.operational.pause();
 
     let unary: Vec<_> = (0..UNARY)
         .map(|number| {
@@ -59,7 +59,7 @@ async fn everything_accepted_is_answered() {
 
     cluster.coordinator.signal(Signal::TERM);
     draining(&cluster.coordinator);
-    cluster.operational.signal(Signal::CONT);
+    cluster.operational.resume();
 
     for call in unary {
         call.await.unwrap().unwrap();
@@ -102,21 +102,21 @@ async fn a_request_that_is_never_answered_is_cut_when_the_grace_budget_is_over()
         "coordinator" => spec.set("SHUTDOWN_GRACE", "1s").set("REQUESTS_DEFAULT_TIMEOUT", "30s"),
         _ => spec,
     });
-    cluster.tactical.signal(Signal::STOP);
+    cluster.tactical.pause();
     let mut client = cluster.client();
     let call = tokio::spawn(async move { client.decide(requests::decide(0)).await });
     taken(&cluster.coordinator, "Decide", 1.0);
     cluster.coordinator.signal(Signal::TERM);
     assert_eq!(cluster.coordinator.wait().code(), Some(1));
     call.await.unwrap().unwrap_err();
-    cluster.tactical.signal(Signal::CONT);
+    cluster.tactical.resume();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_it_at_once() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let mut cluster = patient();
-        cluster.tactical.signal(Signal::STOP);
+        cluster.tactical.pause();
         let mut client = cluster.client();
         let call = tokio::spawn(async move { client.decide(requests::decide(0)).await });
         taken(&cluster.coordinator, "Decide", 1.0);
@@ -125,14 +125,14 @@ async fn a_second_signal_ends_it_at_once() {
         cluster.coordinator.signal(signal);
         assert_eq!(cluster.coordinator.wait().code(), Some(code));
         call.await.unwrap().unwrap_err();
-        cluster.tactical.signal(Signal::CONT);
+        cluster.tactical.resume();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_calls_are_refused_while_the_old_ones_are_answered() {
     let mut cluster = patient();
-    cluster.tactical.signal(Signal::STOP);
+    cluster.tactical.pause();
     let mut client = cluster.client();
     let call = tokio::spawn(async move { client.decide(requests::decide(0)).await });
     taken(&cluster.coordinator, "Decide", 1.0);
@@ -146,7 +146,7 @@ async fn new_calls_are_refused_while_the_old_ones_are_answered() {
     })
     .await;
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    cluster.tactical.signal(Signal::CONT);
+    cluster.tactical.resume();
     let answer: pb::DecideResponse = call.await.unwrap().unwrap().into_inner();
     assert!(answer.placement.is_some());
     assert_eq!(cluster.coordinator.wait().code(), Some(0));
