@@ -1,7 +1,7 @@
 //! One service as a child process.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,11 +41,7 @@ impl Child {
         env: Vec<(String, String)>,
         log: LogSink,
     ) -> anyhow::Result<Self> {
-        let program = bin_dir.join(service.name());
-        if !program.is_file() {
-            let (name, dir) = (service.name(), bin_dir.display());
-            bail!("there is no program {name} in {dir}; run `make build`, or name --bin-dir");
-        }
+        let program = program(service, bin_dir)?;
         let mut process = Command::new(&program)
             .envs(env)
             .stdin(Stdio::null())
@@ -105,6 +101,19 @@ impl Child {
         let indented: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
         indented.join("\n")
     }
+}
+
+/// The program of a service.
+///
+/// # Errors
+/// When it is not there, with what to do.
+pub(super) fn program(service: Service, bin_dir: &Path) -> anyhow::Result<PathBuf> {
+    let program = bin_dir.join(service.name());
+    if !program.is_file() {
+        let (name, dir) = (service.name(), bin_dir.display());
+        bail!("there is no program {name} in {dir}; run `make build`, or name --bin-dir");
+    }
+    Ok(program)
 }
 
 async fn read(

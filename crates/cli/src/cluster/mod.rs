@@ -10,8 +10,8 @@ mod session;
 mod tests;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use futures_util::future::{join_all, select_all};
@@ -56,20 +56,17 @@ impl Cluster {
     /// A program that is missing, an address that is taken, one that ended early (with what it last
     /// logged) or was not ready in time. Those that were started are stopped again.
     pub(crate) async fn start(options: Options) -> anyhow::Result<Self> {
-        let bin_dir = match options.bin_dir {
+        let bin_dir = match options.bin_dir.clone() {
             Some(dir) => dir,
             None => own_dir()?,
         };
+        for service in Service::ALL {
+            child::program(service, &bin_dir)?;
+        }
         let plan = Plan::new(options.ports, |name| std::env::var(name).ok())?;
         plan.check_free()?;
         let mut cluster = Self { plan, children: Vec::new() };
-        for service in Service::ALL {
-            let mut env = cluster.plan.env(service);
-            env.extend(log_env(service, options.quiet));
-            let child = Child::spawn(service, &bin_dir, env, options.log.clone())?;
-            cluster.children.push(child);
-        }
-        match cluster.ready(options.ready_within).await {
+        match cluster.start_in_order(&bin_dir, &options).await {
             Ok(()) => Ok(cluster),
             Err(error) => {
                 // The first error is the one to show; the others only have to be gone.
@@ -77,6 +74,26 @@ impl Cluster {
                 Err(error)
             }
         }
+    }
+
+    /// The layers first, all at once; the coordinator then finds them there.
+    async fn start_in_order(&mut self, bin_dir: &Path, options: &Options) -> anyhow::Result<()> {
+        let until = Instant::now() + options.ready_within;
+        for group in [&Service::LAYERS[..], &[Service::Coordinator]] {
+            for &service in group {
+                let mut env = self.plan.env(service);
+                env.extend(log_env(service, options.quiet));
+                self.children.push(Child::spawn(service, bin_dir, env, options.log.clone())?);
+            }
+            if let Err(late) = self.ready(group, until).await? {
+                let said = self.children.iter().find(|child| child.service() == late);
+                let said = said.map(Child::said).unwrap_or_default();
+                let (name, within) =
+                    (late.name(), humantime::format_duration(options.ready_within));
+                bail!("{name} is not ready after {within}; it said last:\n{said}");
+            }
+        }
+        Ok(())
     }
 
     /// Where the four listen.
@@ -124,34 +141,26 @@ impl Cluster {
         outcome
     }
 
-    async fn ready(&mut self, within: Duration) -> anyhow::Result<()> {
-        let mut checks = Vec::new();
-        for service in Service::ALL {
-            checks.push((service, connection::channel(&self.plan.endpoint(service))?));
-        }
-        let mut waiting = Service::ALL[0];
-        let all_ready = async {
-            for (service, channel) in checks {
-                waiting = service;
+    /// Waits until each of `services` says that it is ready; gives the first that does not in time.
+    async fn ready(
+        &mut self,
+        services: &[Service],
+        until: Instant,
+    ) -> anyhow::Result<Result<(), Service>> {
+        for &service in services {
+            let channel = connection::channel(&self.plan.endpoint(service))?;
+            let ready = async {
                 while !connection::is_serving(&channel).await {
                     tokio::time::sleep(POLL).await;
                 }
-            }
-        };
-        let late = tokio::select! {
-            () = all_ready => false,
-            error = self.failure() => return Err(error),
-            () = tokio::time::sleep(within) => true,
-        };
-        if late {
-            let said = match self.children.iter_mut().find(|child| child.service() == waiting) {
-                Some(child) => child.said(),
-                None => String::new(),
             };
-            let (name, within) = (waiting.name(), humantime::format_duration(within));
-            bail!("{name} is not ready after {within}; it said last:\n{said}");
+            tokio::select! {
+                () = ready => {}
+                error = self.failure() => return Err(error),
+                () = tokio::time::sleep_until(until.into()) => return Ok(Err(service)),
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 }
 

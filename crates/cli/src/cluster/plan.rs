@@ -20,6 +20,9 @@ impl Service {
     pub(crate) const ALL: [Self; 4] =
         [Self::Strategic, Self::Tactical, Self::Operational, Self::Coordinator];
 
+    /// The three layers.
+    pub(crate) const LAYERS: [Self; 3] = [Self::Strategic, Self::Tactical, Self::Operational];
+
     /// The name of the program.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -136,7 +139,7 @@ impl Plan {
             (service.variable(ADMIN_LISTEN), listeners.admin.to_string()),
         ];
         if service == Service::Coordinator {
-            for layer in [Service::Strategic, Service::Tactical, Service::Operational] {
+            for layer in Service::LAYERS {
                 let setting = format!("LAYERS_{}", layer.name().to_ascii_uppercase());
                 env.push((service.variable(&setting), self.endpoint(layer)));
             }

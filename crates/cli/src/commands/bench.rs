@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use strata_wire::pb;
 
 use super::up::Start;
@@ -53,7 +53,7 @@ impl Bench {
         let requests = workload::requests(Part::Test, REQUESTS)?;
         let requests =
             Arc::new(requests.into_iter().map(|traced| traced.request).collect::<Vec<_>>());
-        let bar = ProgressBar::new(2 * CALLERS.len() as u64 + 1)
+        let bar = ProgressBar::hidden()
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
         let measuring = Measuring { duration: self.duration, requests, bar };
         let report = match self.endpoint {
@@ -84,6 +84,8 @@ struct Measuring {
 
 impl Measuring {
     async fn all(&self, running: Running) -> anyhow::Result<Report> {
+        self.bar.set_length(2 * CALLERS.len() as u64 + 1);
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
         let warm_up = self.duration.min(MAX_WARM_UP);
         let echo = EchoProcess::start().await?;
         let mut report = Report::default();

@@ -1,11 +1,12 @@
 //! `strata replay`
 
+use std::fmt::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::up::{self, Start};
 use crate::cluster::{self, Ended, Options, Ports};
@@ -44,8 +45,8 @@ pub(crate) struct Replay {
 impl Replay {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let requests = workload::requests(self.part, self.limit)?;
-        let bar = ProgressBar::new(requests.len() as u64)
-            .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")?);
+        // Drawn when the first request is sent.
+        let bar = ProgressBar::hidden();
         let stream = Stream { endpoint: self.endpoint, in_flight: self.in_flight as usize };
         if !self.up {
             return replay(stream, &requests, &bar).await;
@@ -73,6 +74,14 @@ async fn replay(
     bar: &ProgressBar,
 ) -> anyhow::Result<ExitCode> {
     let mut tally = Tally::new()?;
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {rate} {eta}")?;
+    bar.set_style(style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+        // A bar that cannot be drawn is no reason to stop.
+        let _ = write!(text, "{:.0}/s", state.per_sec());
+    }));
+    bar.set_length(requests.len() as u64);
+    bar.reset();
+    bar.set_draw_target(ProgressDrawTarget::stderr());
     let replayed = run_stream(
         &stream,
         requests.iter().map(|traced| traced.request.clone()),
