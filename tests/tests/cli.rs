@@ -27,21 +27,23 @@ struct Up {
     child: Child,
     _stdout: BufReader<ChildStdout>,
     ready: String,
+    log: tempfile::NamedTempFile,
 }
 
 impl Up {
     fn start() -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
         let mut child = command("strata")
             .args(["up", "--free-ports"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log.reopen().unwrap())
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
         assert!(ready.contains("ready"), "{ready}");
-        Self { child, _stdout: stdout, ready }
+        Self { child, _stdout: stdout, ready, log }
     }
 
     fn address(&self, service: &str) -> String {
@@ -84,6 +86,18 @@ fn up_says_ready_serves_and_drains_on_ctrl_c() {
         for service in ["coordinator", "strategic", "tactical", "operational"] {
             std::net::TcpStream::connect(up.address(service)).unwrap_err();
         }
+        // Everybody's log is shown, and nobody lost the layers before the coordinator was done.
+        let log = std::fs::read_to_string(up.log.path()).unwrap();
+        let line = |service: &str, message: &str| {
+            let message = format!("\"message\":\"{message}\"");
+            let found = |line: &str| line.starts_with(service) && line.contains(&message);
+            log.lines().position(found).unwrap_or_else(|| panic!("{service} {message}:\n{log}"))
+        };
+        let stopped = line("coordinator", "stopped");
+        for layer in ["strategic", "tactical", "operational"] {
+            assert!(stopped < line(layer, "draining"), "{log}");
+        }
+        assert!(!log.contains("\"ERROR\""), "{log}");
     }
 }
 
