@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fixture::{Client, echo, grpc_config, raw, start};
 use strata_chassis::{AdminConfig, Drain, GrpcConfig, Metrics, Server, ServerError, Services};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -215,12 +215,50 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_speaks_is_closed() {
-    let config = GrpcConfig { first_byte_timeout: Duration::from_millis(100), ..grpc_config() };
+async fn a_connection_that_never_finishes_the_preface_is_closed() {
+    let config = GrpcConfig { handshake_timeout: Duration::from_millis(100), ..grpc_config() };
     let server = start(config, GRACE).await;
-    let mut silent = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
-    let read = tokio::time::timeout(Duration::from_secs(5), silent.read(&mut [0; 8])).await;
-    assert_eq!(read.expect("closed by the server").unwrap_or(0), 0);
+    for sent in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        let mut stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        assert_eq!(said_before_the_end(&mut stream).await, b"", "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_speaks_something_else_is_closed_at_once() {
+    let config = GrpcConfig { handshake_timeout: Duration::from_secs(3600), ..grpc_config() };
+    let server = start(config, GRACE).await;
+    for sent in ["GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/1.1", "\0"] {
+        let mut stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        assert_eq!(said_before_the_end(&mut stream).await, b"", "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_preface_may_come_in_pieces() {
+    let server = start(grpc_config(), GRACE).await;
+    let mut stream = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    for piece in ["P", "RI * HTTP/2.0\r\n\r\nS", "M\r\n\r\n"] {
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // An empty SETTINGS frame: RFC 9113, 6.5.
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3..5], [4, 0], "the server's own SETTINGS");
+}
+
+/// What the server sends until it closes the connection, which it has to do soon.
+async fn said_before_the_end(stream: &mut tokio::net::TcpStream) -> Vec<u8> {
+    let mut said = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut said)).await;
+    // A reset is an end as well: what was sent may be unread.
+    let _ = read.expect("closed by the server");
+    said
 }
 
 #[tokio::test]

@@ -37,9 +37,9 @@ pub struct GrpcConfig {
     /// Time a ping may stay unanswered before the connection is closed.
     #[serde(with = "humantime_serde")]
     pub keepalive_timeout: Duration,
-    /// Time a new connection has to send its first byte.
+    /// Time a new connection has to send the whole HTTP/2 preface.
     #[serde(with = "humantime_serde")]
-    pub first_byte_timeout: Duration,
+    pub handshake_timeout: Duration,
 }
 
 impl GrpcConfig {
@@ -61,7 +61,7 @@ impl GrpcConfig {
             adaptive_window: false,
             keepalive_interval: Some(Duration::from_secs(30)),
             keepalive_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -83,7 +83,7 @@ impl Documented for GrpcConfig {
             ("adaptive_window", "Let the windows follow the measured bandwidth and delay"),
             ("keepalive_interval", "Silence after which a connection is pinged; unset is never"),
             ("keepalive_timeout", "Time a ping may stay unanswered"),
-            ("first_byte_timeout", "Time a new connection has to send its first byte"),
+            ("handshake_timeout", "Time a new connection has to send the HTTP/2 preface"),
         ])
     }
 

@@ -1,5 +1,6 @@
 //! HTTP/2 connections of the gRPC listener.
 
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -39,7 +42,7 @@ pub(super) fn http2(config: &GrpcConfig) -> http2::Builder<TokioExecutor> {
 /// What all connections share.
 pub(super) struct Connections {
     pub(super) http: http2::Builder<TokioExecutor>,
-    pub(super) first_byte_timeout: Duration,
+    pub(super) handshake_timeout: Duration,
     pub(super) open: Gauge,
     pub(super) tasks: TaskTracker,
     /// No new connections and calls.
@@ -81,9 +84,9 @@ impl Connections {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Self { http, first_byte_timeout, open, stop, cut, .. } = self;
+        let Self { http, handshake_timeout, open, stop, cut, .. } = self;
         let (http, timeout, stop, cut) =
-            (http.clone(), *first_byte_timeout, stop.clone(), cut.clone());
+            (http.clone(), *handshake_timeout, stop.clone(), cut.clone());
         let open = Open::new(open.clone());
         async move {
             let Accepted { stream, local, remote, place } = accepted;
@@ -95,16 +98,22 @@ impl Connections {
                 request.extensions_mut().insert(connect.clone());
                 request
             });
-            let mut first_byte = [0];
-            let spoke = tokio::select! {
+            let greeted = tokio::select! {
                 () = cut.cancelled() => return,
                 () = stop.cancelled() => return,
-                spoke = tokio::time::timeout(timeout, stream.peek(&mut first_byte)) => spoke,
+                greeted = tokio::time::timeout(timeout, greeted(stream)) => greeted,
             };
-            if !matches!(spoke, Ok(Ok(1))) {
-                tracing::debug!(%remote, "connection closed, it never sent anything");
-                return;
-            }
+            let stream = match greeted {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::debug!(%remote, %error, "connection closed before it was HTTP/2");
+                    return;
+                }
+                Err(_) => {
+                    tracing::debug!(%remote, "connection closed, its HTTP/2 preface never came");
+                    return;
+                }
+            };
             let service = TowerToHyperService::new(service);
             let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
             let outcome = tokio::select! {
@@ -123,6 +132,30 @@ impl Connections {
             }
         }
     }
+}
+
+/// What a client says first: RFC 9113, 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The stream, from its start, once the client has sent its whole preface. Pings, which find a
+/// client that is gone, start only then.
+async fn greeted(
+    mut stream: TcpStream,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+    let mut preface = [0; PREFACE.len()];
+    let mut read = 0;
+    while read < preface.len() {
+        let more = stream.read(&mut preface[read..]).await?;
+        if more == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        read += more;
+        if preface[..read] != PREFACE[..read] {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not an HTTP/2 preface"));
+        }
+    }
+    let (rest, answers) = stream.into_split();
+    Ok(join(PREFACE.chain(rest), answers))
 }
 
 /// Counts a connection as long as it lives.

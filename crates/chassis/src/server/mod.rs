@@ -151,7 +151,7 @@ impl Server {
         );
         let connections = Connections {
             http: connection::http2(&self.config),
-            first_byte_timeout: self.config.first_byte_timeout,
+            handshake_timeout: self.config.handshake_timeout,
             open: self.metrics.connections.clone(),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
