@@ -103,6 +103,8 @@ fn a_value_that_cannot_be_is_refused_with_where_it_came_from() {
         assert!(said.contains("grpc.listen") && said.contains(&variable), "{said}");
         let said = refusal(program, &["--grpc-max-message-bytes", "0"], &[]);
         assert!(said.contains("grpc.max_message_bytes"), "{said}");
+        let said = refusal(program, &["--shutdown-settle", "1h"], &[]);
+        assert!(said.contains("shutdown.settle: must be at most grace"), "{said}");
         let said = refusal(program, &["--config", "/nowhere/at/all.yaml"], &[]);
         assert!(said.contains("/nowhere/at/all.yaml"), "{said}");
         let file = file("a: [");

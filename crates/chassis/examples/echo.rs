@@ -54,6 +54,7 @@ impl Documented for Config {
     fn check(&self) -> Result<(), Invalid> {
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
+        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
         self.runtime.check().map_err(|invalid| invalid.within("runtime"))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::config::{Documented, Help, Invalid};
+use crate::config::{Documented, Help, Invalid, check_time};
 
 /// How connections to another server are made and kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,9 @@ impl Documented for ClientConfig {
                 return Err(Invalid::new(name, format!("must be from 1 to {MAX_WINDOW}")));
             }
         }
-        Ok(())
+        check_time("connect_timeout", self.connect_timeout)?;
+        check_time("keepalive_interval", self.keepalive_interval)?;
+        check_time("keepalive_timeout", self.keepalive_timeout)
     }
 }
 

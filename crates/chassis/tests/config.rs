@@ -89,7 +89,9 @@ impl Documented for Probe {
             return Err(Invalid::new("model.threshold", "must be from 0 to 1"));
         }
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))
+        self.client.check().map_err(|invalid| invalid.within("client"))?;
+        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
+        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))
     }
 }
 
@@ -311,6 +313,35 @@ fn a_value_out_of_range_is_refused_by_where_it_came_from() {
         assert!(args(&[zero, "0"]).refusal().contains("must be from 1"), "{zero}");
     }
     assert!(args(&["--grpc-stream-window-bytes", "2147483648"]).refusal().contains("2147483647"));
+}
+
+#[test]
+fn a_time_in_which_nothing_can_happen_or_everything_is_refused() {
+    for setting in [
+        "grpc.keepalive_interval",
+        "grpc.keepalive_timeout",
+        "grpc.handshake_timeout",
+        "client.connect_timeout",
+        "client.keepalive_interval",
+        "client.keepalive_timeout",
+        "telemetry.otlp.timeout",
+        "telemetry.otlp.delay",
+    ] {
+        let flag = format!("--{}", setting.replace(['.', '_'], "-"));
+        for time in ["0s", "100000000000y"] {
+            let refusal = args(&[&flag, time]).refusal();
+            assert!(refusal.starts_with(&format!("{setting}: must be above zero")), "{refusal}");
+        }
+        args(&[&flag, "24h"]).config();
+    }
+}
+
+#[test]
+fn to_settle_takes_no_longer_than_the_grace() {
+    let refusal = args(&["--shutdown-grace", "5s", "--shutdown-settle", "6s"]).refusal();
+    let expected = "shutdown.settle: must be at most grace, 5s (from flag --shutdown-settle)";
+    assert_eq!(refusal, expected);
+    args(&["--shutdown-grace", "0s", "--shutdown-settle", "0s"]).config();
 }
 
 #[test]

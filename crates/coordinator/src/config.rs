@@ -178,6 +178,7 @@ impl Documented for CoordinatorConfig {
         self.requests.check().map_err(|invalid| invalid.within("requests"))?;
         self.client.check().map_err(|invalid| invalid.within("client"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
+        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
         self.runtime.check().map_err(|invalid| invalid.within("runtime"))
     }
 }

@@ -125,6 +125,7 @@ impl<A: Layer> Documented for LayerConfig<A> {
     fn check(&self) -> Result<(), Invalid> {
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
+        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
         self.runtime.check().map_err(|invalid| invalid.within("runtime"))?;
         for (name, value, min, max) in [
             ("inference.sessions", self.inference.sessions, 1, 64),

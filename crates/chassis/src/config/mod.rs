@@ -7,12 +7,14 @@
 mod command;
 mod documented;
 mod error;
+mod limits;
 mod load;
 mod sections;
 mod tree;
 
 pub use documented::{Documented, Help, assert_documented};
 pub use error::{ConfigError, Invalid};
+pub(crate) use limits::check_time;
 pub use load::{Invocation, load};
 pub use sections::{
     AdminConfig, GrpcConfig, LogConfig, LogFormat, OtlpConfig, RuntimeConfig, Sampler,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::documented::{Documented, Help};
 use super::error::Invalid;
+use super::limits::check_time;
 
 /// The gRPC listener: where it listens, and how much it takes on at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +104,11 @@ impl Documented for GrpcConfig {
                 return Err(Invalid::new(name, format!("must be from 1 to {max}")));
             }
         }
-        Ok(())
+        if let Some(interval) = self.keepalive_interval {
+            check_time("keepalive_interval", interval)?;
+        }
+        check_time("keepalive_timeout", self.keepalive_timeout)?;
+        check_time("handshake_timeout", self.handshake_timeout)
     }
 }
 
@@ -224,7 +229,8 @@ impl Documented for OtlpConfig {
         if !(1..=self.queue_size).contains(&self.batch_size) {
             return Err(Invalid::new("batch_size", "must be from 1 to queue_size"));
         }
-        Ok(())
+        check_time("timeout", self.timeout)?;
+        check_time("delay", self.delay)
     }
 }
 
@@ -321,6 +327,14 @@ impl Documented for ShutdownConfig {
             ("grace", "Time from the first signal to the exit, all of the drain included"),
             ("settle", "Time after the signal in which new calls are still taken"),
         ])
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        if self.settle > self.grace {
+            let reason = format!("must be at most grace, {:?}", self.grace);
+            return Err(Invalid::new("settle", reason));
+        }
+        Ok(())
     }
 }
 
