@@ -92,6 +92,17 @@ pub enum ClientError {
         /// Its scheme.
         scheme: String,
     },
+    /// A path or a query follows the port.
+    #[error(
+        "{endpoint:?} has {path:?} behind the port, which gRPC has no use for; \
+         write host:port or http://host:port"
+    )]
+    Path {
+        /// The text.
+        endpoint: String,
+        /// What follows the port.
+        path: String,
+    },
 }
 
 /// A channel to `endpoint` (`host:port` or `http://host:port`) that connects when it is first used
@@ -121,6 +132,10 @@ pub(crate) fn target(endpoint: &str, config: &ClientConfig) -> Result<Endpoint, 
             return Err(ClientError::Scheme { endpoint: endpoint.to_owned(), scheme });
         }
     }
+    if let Some(path) = target.uri().path_and_query().filter(|path| path.as_str() != "/") {
+        let path = path.to_string();
+        return Err(ClientError::Path { endpoint: endpoint.to_owned(), path });
+    }
     Ok(target
         .connect_timeout(config.connect_timeout)
         .tcp_nodelay(true)
@@ -140,7 +155,12 @@ mod tests {
 
     #[tokio::test]
     async fn hosts_with_ports_are_endpoints() {
-        for endpoint in ["127.0.0.1:50051", "http://strategic:50051", " [::1]:50051 "] {
+        for endpoint in [
+            "127.0.0.1:50051",
+            "http://strategic:50051",
+            "http://strategic:50051/",
+            " [::1]:50051 ",
+        ] {
             channel(endpoint, &ClientConfig::default()).unwrap();
         }
     }
@@ -153,6 +173,15 @@ mod tests {
         }
         let error = channel("https://strategic:50051", &ClientConfig::default()).unwrap_err();
         assert!(error.to_string().contains("https"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_port_is_refused_by_its_name() {
+        for path in ["/path", "/?query", "?query", "/a/b?c=d", "//"] {
+            let endpoint = format!("http://strategic:50051{path}");
+            let error = channel(&endpoint, &ClientConfig::default()).unwrap_err().to_string();
+            assert!(error.contains("behind the port"), "{endpoint}: {error}");
+        }
     }
 
     #[test]
