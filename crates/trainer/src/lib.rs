@@ -5,11 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod columns;
 pub mod fit;
 pub mod nets;
 pub mod onnx;
 pub mod parity;
 pub mod placement;
 pub mod publish;
+pub mod report;
 pub mod scaling;
+pub mod train;
 pub mod worlds;

@@ -1,2 +1,59 @@
-//! stub
-fn main() {}
+//! `trainer`: fits, proves and publishes the three models.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+mod args;
+mod single_thread;
+
+use args::{Args, Command};
+use strata_runtime::OnnxRuntime;
+use strata_trainer::{publish, train};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    single_thread::run(|| match execute(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is there to be told when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "trainer: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn execute(args: Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match args.command {
+        Command::All { run, tactical, strategic, operational } => {
+            let run = train::Run::new(run.into())?;
+            writeln!(out, "{}", train::tactical(&run, &tactical)?)?;
+            for table in train::strategic(&run, &strategic)? {
+                writeln!(out, "{table}")?;
+            }
+            writeln!(out, "{}", train::operational(&run, &operational)?)?;
+        }
+        Command::Tactical { run, tactical } => {
+            writeln!(out, "{}", train::tactical(&train::Run::new(run.into())?, &tactical)?)?;
+        }
+        Command::Strategic { run, strategic } => {
+            for table in train::strategic(&train::Run::new(run.into())?, &strategic)? {
+                writeln!(out, "{table}")?;
+            }
+        }
+        Command::Operational { run, operational } => {
+            writeln!(out, "{}", train::operational(&train::Run::new(run.into())?, &operational)?)?;
+        }
+        Command::Verify { models } => {
+            for (name, version, parity) in publish::verify(&models, &OnnxRuntime::load(None)?)? {
+                writeln!(out, "{name} {version}: greatest relative error {:.1e}", parity.worst())?;
+            }
+        }
+    }
+    Ok(())
+}

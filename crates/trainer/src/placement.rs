@@ -88,10 +88,13 @@ fn row_tensor(row: Vec<f32>) -> Result<Tensor> {
     Ok(Tensor::from_vec(row, (1, width), &Device::Cpu)?)
 }
 
+/// Where a function of some facts shall run.
+type Decide<'a> = Box<dyn Fn(&FunctionFacts) -> Result<Placement> + 'a>;
+
 /// A policy for the simulator's evaluation. What goes wrong is kept, because the simulator takes a placement and nothing else.
 pub struct Evaluated<'a> {
     name: &'static str,
-    decide: Box<dyn Fn(&FunctionFacts) -> Result<Placement> + 'a>,
+    decide: Decide<'a>,
     failure: Option<anyhow::Error>,
 }
 

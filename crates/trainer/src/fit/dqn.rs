@@ -16,7 +16,7 @@ const MAX_GRADIENT_NORM: f64 = 10.0;
 /// Added to the Q-value of an action that may not be taken: far below any reward.
 const FORBIDDEN: f32 = -1e4;
 /// Where the Huber loss turns from square to straight.
-const HUBER_DELTA: f64 = 1.0;
+const HUBER_DELTA: f64 = 5.0;
 
 /// How to fit.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,16 +1,16 @@
 //! One LSTM layer with PyTorch's tensor names and gate order (input, forget, cell, output).
 
 use anyhow::Result;
-use candle_core::{D, Device, Tensor};
-use candle_nn::ops::sigmoid;
+use candle_core::Tensor;
 
 use super::parameters::{Initialiser, Parameters};
+use super::recurrence;
 use crate::onnx::{
     GraphBuilder, Initializers, Value, biases_to_onnx, biases_to_torch, gates_to_onnx,
     gates_to_torch,
 };
 
-/// A forward LSTM that starts from a zero state: [batch, time, inputs] to [batch, time, hidden].
+/// A forward LSTM that starts from a zero state: [time, batch, inputs] to [time, batch, hidden].
 #[derive(Debug, Clone)]
 pub(super) struct Lstm {
     prefix: &'static str,
@@ -50,27 +50,16 @@ impl Lstm {
         Ok(())
     }
 
-    /// The hidden states of all steps, oldest first, each [batch, hidden].
-    pub(super) fn forward(&self, parameters: &Parameters, steps: &[Tensor]) -> Result<Vec<Tensor>> {
-        let input_weight = parameters.get(&self.name("weight_ih"))?.t()?;
-        let hidden_weight = parameters.get(&self.name("weight_hh"))?.t()?;
+    /// The hidden states [time, batch, hidden] that follow from `x` [time, batch, inputs].
+    pub(super) fn forward(&self, parameters: &Parameters, x: &Tensor) -> Result<Tensor> {
+        let (steps, rows, inputs) = x.dims3()?;
+        let weight = parameters.get(&self.name("weight_ih"))?;
         let bias =
             (parameters.get(&self.name("bias_ih"))? + parameters.get(&self.name("bias_hh"))?)?;
-        let batch = steps.first().map_or(Ok(0), |x| x.dim(0))?;
-        let mut hidden =
-            Tensor::zeros((batch, self.hidden), candle_core::DType::F32, &Device::Cpu)?;
-        let mut cell = hidden.clone();
-        let mut states = Vec::with_capacity(steps.len());
-        for x in steps {
-            let gates = (x.matmul(&input_weight)? + hidden.matmul(&hidden_weight)?)?;
-            let gates = gates.broadcast_add(&bias)?;
-            let gate = |index: usize| gates.narrow(D::Minus1, index * self.hidden, self.hidden);
-            let written = (sigmoid(&gate(0)?)? * gate(2)?.tanh()?)?;
-            cell = ((sigmoid(&gate(1)?)? * cell)? + written)?;
-            hidden = (sigmoid(&gate(3)?)? * cell.tanh()?)?;
-            states.push(hidden.clone());
-        }
-        Ok(states)
+        let gates =
+            x.reshape((steps * rows, inputs))?.matmul(&weight.t()?)?.broadcast_add(&bias)?;
+        let gates = gates.reshape((steps, rows, 4 * self.hidden))?;
+        Ok(recurrence::run(&gates, parameters.get(&self.name("weight_hh"))?)?)
     }
 
     /// Writes the layer as an LSTM node over `x` [time, batch, inputs]. Returns the states of all steps
@@ -115,5 +104,73 @@ impl Lstm {
             parameters.insert(&name, &shape, values)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+    use candle_nn::rnn::{LSTMConfig, RNN};
+    use candle_nn::{VarBuilder, rnn};
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use std::collections::HashMap;
+
+    const SIZES: [usize; 4] = [6, 3, 4, 5];
+
+    /// A layer, its parameters and an input [time, batch, inputs].
+    fn setting() -> (Lstm, Parameters, Tensor) {
+        let [steps, rows, inputs, hidden] = SIZES;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+        let layer = Lstm::new("lstm", inputs, hidden);
+        let mut parameters = Parameters::new();
+        layer.init(&mut parameters, &mut Initialiser::new(&mut rng)).unwrap();
+        let values: Vec<f32> =
+            (0..steps * rows * inputs).map(|_| rng.random_range(-2.0..2.0)).collect();
+        let x = Tensor::from_vec(values, (steps, rows, inputs), &Device::Cpu).unwrap();
+        (layer, parameters, x)
+    }
+
+    /// The same by candle's own LSTM, which wants [batch, time, inputs].
+    fn by_candle(parameters: &Parameters, x: &Tensor) -> Tensor {
+        let tensors: HashMap<String, Tensor> = parameters
+            .names()
+            .map(|name| (name.to_owned(), parameters.get(name).unwrap().clone()))
+            .collect();
+        let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu).pp("lstm");
+        let [_, _, inputs, hidden] = SIZES;
+        let lstm = rnn::lstm(inputs, hidden, LSTMConfig::default(), builder).unwrap();
+        let states = lstm.seq(&x.transpose(0, 1).unwrap()).unwrap();
+        let hidden: Vec<Tensor> = states.iter().map(|state| state.h().clone()).collect();
+        Tensor::stack(&hidden, 0).unwrap()
+    }
+
+    fn furthest(a: &Tensor, b: &Tensor) -> f32 {
+        let apart = (a - b).unwrap().abs().unwrap().flatten_all().unwrap();
+        apart.max(0).unwrap().to_scalar().unwrap()
+    }
+
+    #[test]
+    fn states_and_gradients_are_those_of_candle() {
+        let (layer, parameters, x) = setting();
+        let ours = layer.forward(&parameters, &x).unwrap();
+        let theirs = by_candle(&parameters, &x);
+        assert!(furthest(&ours, &theirs) < 1e-6);
+
+        // Every state counts, each with another weight.
+        let count = ours.elem_count();
+        let weights: Vec<f32> = (0..count).map(|i| (i as f32).sin()).collect();
+        let weights = Tensor::from_vec(weights, ours.shape(), &Device::Cpu).unwrap();
+        let gradients =
+            |states: &Tensor| (states * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let (ours, theirs) = (gradients(&ours), gradients(&theirs));
+        for name in parameters.names() {
+            let of = |store: &candle_core::backprop::GradStore| {
+                store.get(parameters.get(name).unwrap()).unwrap().clone()
+            };
+            assert!(furthest(&of(&ours), &of(&theirs)) < 1e-5, "gradient of {name}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod lstm;
 mod operational;
 mod parameters;
+mod recurrence;
 mod stack;
 mod strategic;
 mod tactical;

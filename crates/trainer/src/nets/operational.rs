@@ -1,6 +1,6 @@
 //! The operational network: what will the function need in the next interval?
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -136,13 +136,11 @@ impl OperationalNet {
     /// When the window has another shape.
     pub fn normalised(&self, window: &Tensor) -> Result<Tensor> {
         let x = self.scaling.forward(window)?;
-        let steps = (0..self.steps)
-            .map(|step| x.narrow(1, step, 1)?.squeeze(1)?.contiguous())
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        let wide = self.layers.first.forward(&self.parameters, &steps)?;
+        let x = x.transpose(0, 1)?.contiguous()?;
+        let wide = self.layers.first.forward(&self.parameters, &x)?;
         let narrow = self.layers.second.forward(&self.parameters, &wide)?;
-        let last = narrow.last().context("a window has at least one step")?;
-        self.layers.head.forward(&self.parameters, last)
+        let last = narrow.get(self.steps - 1)?;
+        self.layers.head.forward(&self.parameters, &last)
     }
 
     /// What [`Self::normalised`] should give for `outcome` (one value per output, raw units).

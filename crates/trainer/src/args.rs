@@ -1,0 +1,75 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use strata_trainer::train::{OperationalOptions, RunOptions, StrategicOptions, TacticalOptions};
+
+/// Fits the models on the simulator over the bundled trace, proves them and publishes them.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// All three layers: tactical, then strategic on top of it, then operational.
+    All {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        tactical: TacticalOptions,
+        #[command(flatten)]
+        strategic: StrategicOptions,
+        #[command(flatten)]
+        operational: OperationalOptions,
+    },
+    /// The strategic layer, on top of the published tactical one.
+    Strategic {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        strategic: StrategicOptions,
+    },
+    /// The tactical layer.
+    Tactical {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        tactical: TacticalOptions,
+    },
+    /// The operational layer.
+    Operational {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        operational: OperationalOptions,
+    },
+    /// Checks published models: hash, manifest against graph, parity with candle.
+    Verify {
+        /// Directory of the models.
+        #[arg(default_value = "models")]
+        models: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Directory that models are published in.
+    #[arg(long, default_value = "models")]
+    out: PathBuf,
+    /// Seed of weights, exploration and order of learning.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Use only the first functions of the trace, for trying things out.
+    #[arg(long)]
+    functions: Option<usize>,
+}
+
+impl From<RunArgs> for RunOptions {
+    fn from(args: RunArgs) -> Self {
+        Self { models: args.out, seed: args.seed, functions: args.functions }
+    }
+}

@@ -1,0 +1,143 @@
+//! Held-out figures as tables and as manifest metrics.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, ensure};
+use strata_domain::Objective;
+use strata_simulator::{
+    BestEstimate, Constant, ForecastScore, Oracle, PlacementPolicy, RandomPlacement, Report, Split,
+    StayPut, World, evaluate,
+};
+
+/// Seed of the random baseline.
+const RANDOM_SEED: u64 = 1;
+
+/// Policies on the same decisions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacementTable {
+    split: Split,
+    objective: Objective,
+    reports: Vec<Report>,
+}
+
+impl PlacementTable {
+    /// Stay put, random, the best constant of the training split, the best by the formulas of the domain, and the oracle.
+    pub fn baselines(world: &World, split: Split, objective: Objective) -> Self {
+        let mut table = Self { split, objective, reports: Vec::new() };
+        table.add(world, &mut StayPut);
+        table.add(world, &mut RandomPlacement::new(RANDOM_SEED));
+        table.add(world, &mut Constant::best(world, Split::Train, objective));
+        table.add(world, &mut BestEstimate(objective));
+        table.add(world, &mut Oracle::of(world, split, objective));
+        table
+    }
+
+    /// Evaluates another policy.
+    pub fn add(&mut self, world: &World, policy: &mut dyn PlacementPolicy) {
+        self.reports.push(evaluate(world, policy, self.split, self.objective));
+    }
+
+    fn report(&self, policy: &str) -> Result<&Report> {
+        self.reports
+            .iter()
+            .find(|report| report.policy == policy)
+            .with_context(|| format!("no policy `{policy}` was evaluated"))
+    }
+
+    /// The figures of `policy`, the rewards of all others, and what it changes against staying put (-0.4: 40 % less).
+    ///
+    /// # Errors
+    /// When the policy was not evaluated.
+    pub fn metrics(&self, policy: &str) -> Result<BTreeMap<String, f64>> {
+        let (own, stay) = (self.report(policy)?, self.report("stay put")?);
+        let mut metrics = BTreeMap::from([
+            ("decisions".to_owned(), own.decisions as f64),
+            ("reward".to_owned(), own.mean_reward),
+            ("cost_usd".to_owned(), own.mean_cost_usd),
+            ("latency_ms".to_owned(), own.mean_latency_ms),
+            ("carbon_g".to_owned(), own.mean_carbon_g),
+            ("sla_violation_rate".to_owned(), own.sla_violation_rate),
+            ("move_rate".to_owned(), own.move_rate),
+            ("cost_change".to_owned(), own.mean_cost_usd / stay.mean_cost_usd - 1.0),
+            ("latency_change".to_owned(), own.mean_latency_ms / stay.mean_latency_ms - 1.0),
+            ("carbon_change".to_owned(), own.mean_carbon_g / stay.mean_carbon_g - 1.0),
+        ]);
+        for report in self.reports.iter().filter(|report| report.policy != policy) {
+            let name = report.policy.replace(' ', "_");
+            metrics.insert(format!("{name}_reward"), report.mean_reward);
+        }
+        Ok(metrics)
+    }
+}
+
+impl fmt::Display for PlacementTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<16} {:>8} {:>12} {:>11} {:>12} {:>8} {:>7}",
+            "policy", "reward", "USD/call", "latency ms", "gCO2e/call", "late", "moves"
+        )?;
+        for r in &self.reports {
+            writeln!(
+                f,
+                "{:<16} {:>8.4} {:>12.3e} {:>11.0} {:>12.3e} {:>7.1}% {:>6.1}%",
+                r.policy,
+                r.mean_reward,
+                r.mean_cost_usd,
+                r.mean_latency_ms,
+                r.mean_carbon_g,
+                100.0 * r.sla_violation_rate,
+                100.0 * r.move_rate
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Forecasters on the same windows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastTable {
+    /// Name and score.
+    pub rows: Vec<(&'static str, ForecastScore)>,
+}
+
+impl ForecastTable {
+    fn rate_r2(&self, name: &str) -> Result<f64> {
+        let found = self.rows.iter().find(|(row, _)| *row == name);
+        Ok(found.with_context(|| format!("no forecast `{name}` was scored"))?.1.r2[0])
+    }
+
+    /// Refuses a network that forecasts the request rate no better than `baseline`: such a model must never be served as the default.
+    ///
+    /// # Errors
+    /// When it does not, or one of the two was not scored.
+    pub fn ensure_beats(&self, baseline: &str) -> Result<()> {
+        let (own, other) = (self.rate_r2("strata")?, self.rate_r2(baseline)?);
+        ensure!(
+            own > other,
+            "R2 of the request rate is {own:.3} on held-out time, that of the {baseline} {other:.3}: not published; train \
+             longer or on more windows"
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for ForecastTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "forecast", "R2 rate", "R2 mem", "R2 CPU", "MAE rate", "MAE mem", "MAE CPU"
+        )?;
+        for (name, score) in &self.rows {
+            let ([rate, memory, cpu], mae) = (score.r2, score.mae);
+            writeln!(
+                f,
+                "{name:<16} {rate:>9.3} {memory:>9.3} {cpu:>9.3} {:>9.4} {:>9.4} {:>9.4}",
+                mae[0], mae[1], mae[2]
+            )?;
+        }
+        Ok(())
+    }
+}

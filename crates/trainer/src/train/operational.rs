@@ -1,0 +1,160 @@
+//! Trains the operational layer.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use anyhow::{Context, Result};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_policy::operational::{DEFAULT_FEATURES, Encoder, LABELS, WINDOW_STEPS};
+use strata_simulator::{
+    ForecastScore, Scorer, Split, Window, WindowOptions, last_value, moving_average,
+};
+
+use super::progress;
+use super::run::{Run, named};
+use crate::fit::lstm;
+use crate::nets::{OperationalNet, OutputRange};
+use crate::publish::{Description, publish};
+use crate::report::ForecastTable;
+use crate::scaling::{Column, Scaling, Transform};
+
+/// Windows of the validation and held-out splits that are looked at: every such one.
+const STRIDE: usize = 4;
+/// One of so many training windows is drawn from all there are, idle ones included, because those are served too; the others are busy.
+const ANY_WINDOW: usize = 4;
+/// Steps between the windows from which those are drawn.
+const IDLE_STRIDE: usize = 20;
+
+/// Budgets and settings.
+#[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
+pub struct OperationalOptions {
+    /// Training windows, drawn from the training split, three quarters of them from those in which something happens.
+    #[arg(long, default_value_t = 80_000)]
+    pub lstm_windows: usize,
+    /// Most passes over them.
+    #[arg(long, default_value_t = 6)]
+    pub lstm_epochs: usize,
+    /// Passes without a better validation loss before training stops.
+    #[arg(long, default_value_t = 3)]
+    pub lstm_patience: usize,
+    /// Windows per step.
+    #[arg(long, default_value = "128")]
+    pub lstm_batch: NonZeroUsize,
+    /// Learning rate of the first step.
+    #[arg(long, default_value_t = 2e-3)]
+    pub lstm_learning_rate: f64,
+    /// Weight of a squared error below the truth; above it counts 1.
+    #[arg(long, default_value_t = 5.0)]
+    pub lstm_below: f64,
+}
+
+/// Trains and publishes; returns the held-out scores.
+///
+/// # Errors
+/// When training diverges, parity fails or the model cannot be published.
+pub fn train(run: &Run, options: &OperationalOptions) -> Result<ForecastTable> {
+    let seed = run.options.seed;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut train = windows(run, Split::Train, 1, true);
+    // The greatest rate and queue are those of the whole training split, not of the draw.
+    let (scaling, rate) = scaling(&train)?;
+    train.shuffle(&mut rng);
+    train.truncate(options.lstm_windows - options.lstm_windows / ANY_WINDOW);
+    let mut any: Vec<Window> = windows(run, Split::Train, IDLE_STRIDE, false);
+    any.shuffle(&mut rng);
+    train.extend(any.into_iter().take(options.lstm_windows / ANY_WINDOW));
+    let validation = windows(run, Split::Validation, STRIDE * 2, true);
+    let outputs = vec![rate, OutputRange::Fraction, OutputRange::Fraction];
+    let net = OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng)?;
+    let settings = lstm::Options {
+        seed,
+        epochs: options.lstm_epochs,
+        patience: options.lstm_patience,
+        batch: options.lstm_batch,
+        learning_rate: options.lstm_learning_rate,
+        below: options.lstm_below,
+    };
+    let fitted = lstm::fit(&net, [&train, &validation], &settings, &progress::bar("operational")?)?;
+
+    let table = score(&net, &windows(run, Split::Test, STRIDE, true))?;
+    table.ensure_beats("moving average")?;
+    let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
+    let labels = LABELS.map(str::to_owned).to_vec();
+    let description = Description {
+        version: super::VERSION,
+        features: named(encoder.features()),
+        labels: vec![labels],
+        data: run.data(),
+        training: BTreeMap::from([
+            ("windows".to_owned(), (train.len() as i64).into()),
+            ("epochs".to_owned(), (fitted.validation.len() as i64).into()),
+            ("best_epoch".to_owned(), (fitted.best as i64 + 1).into()),
+            ("batch".to_owned(), (settings.batch.get() as i64).into()),
+            ("learning_rate".to_owned(), settings.learning_rate.into()),
+            ("optimiser".to_owned(), "Adam, cosine decay to a twentieth".into()),
+            ("loss".to_owned(), "squared error, weighted below and above the truth".into()),
+            ("loss_weight_below".to_owned(), settings.below.into()),
+            ("loss_weight_above".to_owned(), 1.0.into()),
+        ]),
+        metrics: metrics(&table),
+    };
+    publish(&run.options.models, &net, &description, &run.runtime)?;
+    Ok(table)
+}
+
+fn windows(run: &Run, split: Split, stride: usize, skip_idle: bool) -> Vec<Window> {
+    let options = WindowOptions { stride, skip_idle, ..WindowOptions::default() };
+    run.world.windows(split, options).collect()
+}
+
+/// Every column between 0 and 1, the sine between -1 and 1; rates and queues on a logarithmic scale up to the greatest of `windows`.
+fn scaling(windows: &[Window]) -> Result<(Scaling, OutputRange)> {
+    let steps = || windows.iter().flat_map(|w| &w.x);
+    let rate = steps().map(|x| x[0]).chain(windows.iter().map(|w| w.y[0])).fold(0.0, f32::max);
+    let queue = steps().map(|x| x[3]).fold(1.0, f32::max);
+    let logarithm = Transform::Log1p { gain: 1.0 };
+    let share = Column::between(Transform::Linear, 0.0, 1.0);
+    let columns = vec![
+        Column::between(logarithm, 0.0, rate),
+        share,
+        share,
+        Column::between(logarithm, 0.0, queue),
+        Column { lower: -1.0, ..Column::between(Transform::Linear, 0.0, 1.0) },
+    ];
+    Ok((Scaling::new(columns)?, OutputRange::Log1p { log_span: rate.ln_1p() }))
+}
+
+/// The network, the moving average and the last value on the same windows.
+fn score(net: &OperationalNet, windows: &[Window]) -> Result<ForecastTable> {
+    let forecasts = lstm::forecasts(net, windows)?;
+    let (mut model, mut average, mut last) = (Scorer::new(), Scorer::new(), Scorer::new());
+    for (window, forecast) in windows.iter().zip(&forecasts) {
+        let forecast = forecast.as_slice().try_into().context("three values are forecast")?;
+        model.add(window, forecast);
+        average.add(window, moving_average(window));
+        last.add(window, last_value(window));
+    }
+    let all = [("strata", model), ("moving average", average), ("last value", last)];
+    let rows = all.map(|(name, scorer)| scorer.score().map(|score| (name, score)));
+    Ok(ForecastTable { rows: rows.into_iter().flatten().collect() })
+}
+
+fn metrics(table: &ForecastTable) -> BTreeMap<String, f64> {
+    let mut metrics = BTreeMap::new();
+    for (name, score) in &table.rows {
+        let prefix = match *name {
+            "strata" => String::new(),
+            other => format!("{}_", other.replace(' ', "_")),
+        };
+        let ForecastScore { windows, r2, mae, asymmetric } = score;
+        metrics.insert("windows".to_owned(), *windows as f64);
+        for (index, label) in LABELS.iter().enumerate() {
+            metrics.insert(format!("{prefix}r2_{label}"), r2[index]);
+            metrics.insert(format!("{prefix}mae_{label}"), mae[index]);
+            metrics.insert(format!("{prefix}asymmetric_loss_{label}"), asymmetric[index]);
+        }
+    }
+    metrics
+}

@@ -1,0 +1,86 @@
+//! What the three runs share.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use strata_runtime::{Data, OnnxRuntime};
+use strata_simulator::{Split, Trace, World, WorldOptions};
+
+/// What a run is made with.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Where models are published.
+    pub models: PathBuf,
+    /// Seed of weights, exploration and order of learning.
+    pub seed: u64,
+    /// Use only this many functions of the trace, for trying things out.
+    pub functions: Option<usize>,
+}
+
+/// A world over the bundled trace, and where models go.
+#[derive(Debug)]
+pub struct Run {
+    pub(super) options: RunOptions,
+    pub(super) world: World,
+    pub(super) runtime: OnnxRuntime,
+    /// Functions about which there is something to decide in the training split.
+    pub(super) functions: Vec<usize>,
+}
+
+impl Run {
+    /// Loads ONNX Runtime first, so that a missing library is known before the training and not after it.
+    ///
+    /// # Errors
+    /// When ONNX Runtime or the bundled trace cannot be loaded.
+    pub fn new(options: RunOptions) -> Result<Self> {
+        let runtime = OnnxRuntime::load(None)?;
+        let trace = Trace::bundled()?;
+        let trace = match options.functions {
+            Some(count) => trace.with_only(0..count.min(trace.functions().len())),
+            None => trace,
+        };
+        // The world is the same whatever the seed of the training.
+        let world = World::new(trace, WorldOptions::default());
+        let functions = world.deciding(Split::Train);
+        Ok(Self { options, world, runtime, functions })
+    }
+
+    /// Minutes of the training split.
+    pub(super) fn training_minutes(&self) -> usize {
+        Split::Train.minutes(self.world.trace().minutes()).len()
+    }
+
+    /// What the manifests say about the data.
+    pub(super) fn data(&self) -> Data {
+        let minutes = self.world.trace().minutes();
+        let [train, validation, test] = Split::ALL.map(|split| split.minutes(minutes));
+        Data {
+            trace: format!(
+                "Azure Functions trace of July 2019, one day, {} functions (Shahrad et al., Serverless in the Wild, USENIX ATC \
+                 2020; CC-BY 4.0), replayed by strata-simulator",
+                self.world.functions()
+            ),
+            splits: format!(
+                "by time, in minutes of the day: training {}-{}, validation {}-{}, held out {}-{}",
+                train.start, train.end, validation.start, validation.end, test.start, test.end
+            ),
+            seed: Some(self.options.seed),
+        }
+    }
+
+    /// Reads back a published graph of another layer.
+    pub(super) fn published(&self, layer: &str) -> Result<Vec<u8>> {
+        let file =
+            self.options.models.join(layer).join(super::VERSION.to_string()).join("model.onnx");
+        std::fs::read(&file).with_context(|| {
+            format!("cannot read {}; train the {layer} layer first", file.display())
+        })
+    }
+}
+
+/// Features with their units as manifests list them.
+pub(super) fn named<'f>(
+    features: impl Iterator<Item = (&'f str, &'f str, f64, f64)>,
+) -> Vec<(String, String)> {
+    features.map(|(name, unit, ..)| (name.to_owned(), unit.to_owned())).collect()
+}

@@ -1,0 +1,128 @@
+//! Trains the strategic layer.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_domain::{Objective, Provider};
+use strata_policy::{strategic, tactical};
+use strata_simulator::Split;
+
+use super::progress;
+use super::run::{Run, named};
+use super::tactical::random_states;
+use crate::columns;
+use crate::fit::dqn;
+use crate::nets::{StrategicNet, TacticalNet};
+use crate::placement::{Evaluated, StrategicPolicy, TacticalPolicy};
+use crate::publish::{Description, publish};
+use crate::report::PlacementTable;
+use crate::scaling::Scaling;
+use crate::worlds::{StrategicParts, StrategicWorld};
+
+/// Features of the function; those after them describe its application.
+const WORKLOAD_FEATURES: usize = 10;
+/// Random decisions to which the scaling is fitted.
+const SCALING_ROWS: usize = 10_000;
+
+/// Budgets and settings.
+#[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
+pub struct StrategicOptions {
+    /// Decisions taken.
+    #[arg(long, default_value_t = 60_000)]
+    pub dqn_decisions: usize,
+    /// Decisions per gradient step.
+    #[arg(long, default_value_t = 4)]
+    pub dqn_train_every: usize,
+    /// Transitions per gradient step.
+    #[arg(long, default_value_t = 128)]
+    pub dqn_batch: usize,
+    /// Transitions remembered.
+    #[arg(long, default_value_t = 50_000)]
+    pub dqn_replay: usize,
+    /// Learning rate of the first step.
+    #[arg(long, default_value_t = 1e-3)]
+    pub dqn_learning_rate: f64,
+    /// How much the next decision counts. Little is carried over: a provider costs what it costs in its own interval, and only the one cold start of a
+    /// move makes the next decision depend on this one.
+    #[arg(long, default_value_t = 0.1)]
+    pub dqn_gamma: f64,
+}
+
+/// Trains on top of the published tactical layer and publishes; returns the held-out figures of the whole chain under the
+/// strategic and the tactical objective.
+///
+/// # Errors
+/// When there is no tactical model, training diverges, parity fails or the model cannot be published.
+pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2]> {
+    let seed = run.options.seed;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let below = TacticalNet::from_onnx(&run.published("tactical")?)?;
+    let below_encoder = tactical::Encoder::of_names(&tactical::DEFAULT_FEATURES)?;
+    let encoder = strategic::Encoder::of_names(&strategic::DEFAULT_FEATURES)?;
+    let parts = StrategicParts {
+        world: &run.world,
+        functions: &run.functions,
+        encoder: &encoder,
+        tactical: TacticalPolicy::new(&below, &below_encoder),
+    };
+    let mut world = StrategicWorld::new(parts, Xoshiro256PlusPlus::seed_from_u64(seed));
+    let rows = random_states(&mut world, SCALING_ROWS, &mut rng)?;
+    let spreads: Vec<_> = encoder
+        .features()
+        .map(|(name, unit, ..)| columns::spread_of(name, unit, run.training_minutes()))
+        .collect();
+    let scaling = Scaling::fit(&spreads, &rows)?;
+    let mut fresh =
+        || StrategicNet::new(scaling.clone(), WORKLOAD_FEATURES, strategic::ACTIONS, &mut rng);
+    let (net, target) = (fresh()?, fresh()?);
+    let settings = dqn::Options {
+        seed,
+        decisions: options.dqn_decisions,
+        train_every: options.dqn_train_every,
+        batch: options.dqn_batch,
+        replay: options.dqn_replay,
+        learning_rate: options.dqn_learning_rate,
+        gamma: options.dqn_gamma,
+        target_every: 250,
+        explore: 0.5,
+        epsilon: 0.05,
+    };
+    dqn::fit([&net, &target], &mut world, &settings, &progress::bar("strategic")?)?;
+
+    let chain = |objective| -> Result<PlacementTable> {
+        let mut table = PlacementTable::baselines(&run.world, Split::Test, objective);
+        let below = TacticalPolicy::new(&below, &below_encoder);
+        let mut policy = Evaluated::chain(StrategicPolicy::new(&net, &encoder), below);
+        table.add(&run.world, &mut policy);
+        policy.finish()?;
+        Ok(table)
+    };
+    let tables = [chain(Objective::strategic())?, chain(Objective::tactical())?];
+    let description = Description {
+        version: super::VERSION,
+        features: named(encoder.features()),
+        labels: vec![Provider::ALL.map(|provider| provider.name().to_owned()).to_vec()],
+        data: run.data(),
+        training: training(&settings),
+        metrics: tables[0].metrics("strata")?,
+    };
+    publish(&run.options.models, &net, &description, &run.runtime)?;
+    Ok(tables)
+}
+
+fn training(settings: &dqn::Options) -> BTreeMap<String, strata_runtime::Scalar> {
+    BTreeMap::from([
+        ("algorithm".to_owned(), "double DQN".into()),
+        ("decisions".to_owned(), (settings.decisions as i64).into()),
+        ("train_every".to_owned(), (settings.train_every as i64).into()),
+        ("batch".to_owned(), (settings.batch as i64).into()),
+        ("replay".to_owned(), (settings.replay as i64).into()),
+        ("learning_rate".to_owned(), settings.learning_rate.into()),
+        ("gamma".to_owned(), settings.gamma.into()),
+        ("target_every".to_owned(), (settings.target_every as i64).into()),
+        ("exploration".to_owned(), "from 1 to 0.05 over the first half".into()),
+        ("region_and_memory".to_owned(), "chosen by the tactical model".into()),
+    ])
+}

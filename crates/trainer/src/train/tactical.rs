@@ -1,0 +1,154 @@
+//! Trains the tactical layer.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_domain::{Objective, Provider};
+use strata_policy::tactical::{ACTIONS, Action, DEFAULT_FEATURES, Encoder};
+use strata_simulator::Split;
+
+use super::progress;
+use super::run::{Run, named};
+use crate::columns;
+use crate::fit::{Environment, Observation, ppo};
+use crate::nets::TacticalNet;
+use crate::placement::{Evaluated, TacticalPolicy};
+use crate::publish::{Description, publish};
+use crate::report::PlacementTable;
+use crate::scaling::Scaling;
+use crate::worlds::TacticalWorld;
+
+/// Environments side by side.
+const ACTORS: u64 = 32;
+/// Random decisions to which the scaling is fitted.
+const SCALING_ROWS: usize = 20_000;
+
+/// Budgets and settings.
+#[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
+pub struct TacticalOptions {
+    /// Decisions taken.
+    #[arg(long, default_value_t = 400_000)]
+    pub ppo_decisions: usize,
+    /// Decisions of each of 32 environments per round.
+    #[arg(long, default_value_t = 64)]
+    pub ppo_horizon: usize,
+    /// Times each round is learnt from.
+    #[arg(long, default_value_t = 4)]
+    pub ppo_epochs: usize,
+    /// Decisions per step.
+    #[arg(long, default_value_t = 256)]
+    pub ppo_batch: usize,
+    /// Learning rate of the first step.
+    #[arg(long, default_value_t = 1e-3)]
+    pub ppo_learning_rate: f64,
+    /// How much the next decision counts. Little is carried over: a placement costs what it costs in its own interval, and only the one cold start
+    /// of a move makes the next decision depend on this one.
+    #[arg(long, default_value_t = 0.1)]
+    pub ppo_gamma: f64,
+    /// Weight of the entropy at the beginning.
+    #[arg(long, default_value_t = 0.01)]
+    pub ppo_entropy: f64,
+}
+
+/// Trains and publishes; returns the held-out figures of the layer alone, each function on the provider it has.
+///
+/// # Errors
+/// When training diverges, parity fails or the model cannot be published.
+pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
+    let seed = run.options.seed;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
+    let world = |number: u64| {
+        let rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(number));
+        TacticalWorld::new(&run.world, &run.functions, &encoder, rng)
+    };
+    let rows = random_states(&mut world(0), SCALING_ROWS, &mut rng)?;
+    let spreads: Vec<_> = encoder
+        .features()
+        .map(|(name, unit, ..)| columns::spread_of(name, unit, run.training_minutes()))
+        .collect();
+    let net = TacticalNet::new(Scaling::fit(&spreads, &rows)?, ACTIONS, &mut rng)?;
+    let mut worlds: Vec<Box<dyn Environment + '_>> =
+        (1..=ACTORS).map(|number| Box::new(world(number)) as Box<dyn Environment>).collect();
+    let settings = ppo::Options {
+        seed,
+        decisions: options.ppo_decisions,
+        horizon: options.ppo_horizon,
+        epochs: options.ppo_epochs,
+        batch: options.ppo_batch,
+        learning_rate: options.ppo_learning_rate,
+        gamma: options.ppo_gamma,
+        lambda: 0.9,
+        clip: 0.2,
+        value: 0.5,
+        entropy: options.ppo_entropy,
+    };
+    ppo::fit(&net, &mut worlds, &settings, &progress::bar("tactical")?)?;
+
+    let mut table = PlacementTable::baselines(&run.world, Split::Test, Objective::tactical());
+    let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
+    table.add(&run.world, &mut policy);
+    policy.finish()?;
+    let description = Description {
+        version: super::VERSION,
+        features: named(encoder.features()),
+        labels: vec![action_labels(), vec!["value".to_owned()]],
+        data: run.data(),
+        training: training(&settings),
+        metrics: table.metrics("tactical alone")?,
+    };
+    publish(&run.options.models, &net, &description, &run.runtime)?;
+    Ok(table)
+}
+
+/// States met under random decisions.
+pub(super) fn random_states(
+    world: &mut dyn Environment,
+    count: usize,
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<Vec<Vec<f32>>> {
+    let mut rows = Vec::with_capacity(count);
+    let mut observation: Observation = world.reset()?;
+    while rows.len() < count {
+        let allowed: Vec<usize> = (0..32).filter(|&action| observation.allows(action)).collect();
+        let action = *allowed.choose(rng).context("an observation allows no action")?;
+        let next = world.step(action)?.next;
+        rows.push(observation.state);
+        observation = match next {
+            Some(next) => next,
+            None => world.reset()?,
+        };
+    }
+    Ok(rows)
+}
+
+/// `us-east-1/128` and so on, by index.
+fn action_labels() -> Vec<String> {
+    let actions = (0..ACTIONS).filter_map(Action::from_index);
+    actions
+        .map(|Action { region, memory }| {
+            format!("{}/{}", region.name_at(Provider::Aws), memory.megabytes())
+        })
+        .collect()
+}
+
+fn training(settings: &ppo::Options) -> BTreeMap<String, strata_runtime::Scalar> {
+    BTreeMap::from([
+        ("algorithm".to_owned(), "PPO, clipped, with generalised advantages".into()),
+        ("decisions".to_owned(), (settings.decisions as i64).into()),
+        ("environments".to_owned(), (ACTORS as i64).into()),
+        ("horizon".to_owned(), (settings.horizon as i64).into()),
+        ("epochs".to_owned(), (settings.epochs as i64).into()),
+        ("batch".to_owned(), (settings.batch as i64).into()),
+        ("learning_rate".to_owned(), settings.learning_rate.into()),
+        ("gamma".to_owned(), settings.gamma.into()),
+        ("lambda".to_owned(), settings.lambda.into()),
+        ("clip".to_owned(), settings.clip.into()),
+        ("value_weight".to_owned(), settings.value.into()),
+        ("entropy_weight".to_owned(), settings.entropy.into()),
+        ("provider".to_owned(), "drawn for each episode".into()),
+    ])
+}
