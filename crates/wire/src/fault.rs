@@ -36,12 +36,21 @@ impl Fault {
 
     /// A request whose fields break the contract.
     pub fn invalid(violations: Vec<FieldViolation>) -> Self {
+        Self::invalid_and_more(violations, 0)
+    }
+
+    /// The same, when so many fields more than those listed break the contract.
+    pub(crate) fn invalid_and_more(violations: Vec<FieldViolation>, unlisted: usize) -> Self {
         let message = match violations.as_slice() {
             [] => "the request is invalid".to_owned(),
-            [one] => format!("{} {}", one.field, one.description),
-            [first, rest @ ..] => {
-                format!("{} {} (and {} more)", first.field, first.description, rest.len())
-            }
+            [first, rest @ ..] => match (rest.len() + unlisted, unlisted) {
+                (0, _) => format!("{} {}", first.field, first.description),
+                (more, 0) => format!("{} {} (and {more} more)", first.field, first.description),
+                (more, unlisted) => format!(
+                    "{} {} (and {more} more, {unlisted} of them not listed)",
+                    first.field, first.description
+                ),
+            },
         };
         Self { kind: FaultKind::InvalidArgument, message, violations, retry_after: None }
     }

@@ -1,4 +1,7 @@
-use std::{fmt, ops::RangeInclusive};
+use std::{
+    fmt::{self, Write},
+    ops::RangeInclusive,
+};
 
 use crate::{Fault, FieldViolation};
 
@@ -6,10 +9,26 @@ use crate::{Fault, FieldViolation};
 ///
 /// Nothing is allocated while all is well.
 #[derive(Debug, Default)]
-pub struct Violations(Vec<FieldViolation>);
+pub struct Violations {
+    listed: Vec<FieldViolation>,
+    /// Bytes of text in `listed`.
+    bytes: usize,
+    /// Violations that found no room in `listed`.
+    unlisted: usize,
+}
 
 /// A message may hold thousands of bad numbers; the first few say enough.
-const MAX_REPORTED: usize = 32;
+const MAX_LISTED: usize = 32;
+
+/// Most text of all violations. They travel in a trailer, in base64 and next to a message, and
+/// gRPC's C core by default takes no more than 8 KiB of those for certain.
+const MAX_BYTES: usize = 4 << 10;
+
+/// Longest path of a field, in bytes.
+const MAX_FIELD: usize = 128;
+
+/// Longest description, in bytes.
+const MAX_DESCRIPTION: usize = 160;
 
 impl Violations {
     /// Nothing wrong so far.
@@ -19,10 +38,18 @@ impl Violations {
 
     /// Notes that `field` is wrong.
     pub fn add(&mut self, field: impl fmt::Display, description: impl fmt::Display) {
-        if self.0.len() < MAX_REPORTED {
-            let (field, description) = (field.to_string(), description.to_string());
-            self.0.push(FieldViolation { field, description });
+        // Once one was left out all are: those listed are the first.
+        if self.unlisted == 0 && self.listed.len() < MAX_LISTED {
+            let field = shortened(field, MAX_FIELD);
+            let description = shortened(description, MAX_DESCRIPTION);
+            let bytes = self.bytes + field.len() + description.len();
+            if bytes <= MAX_BYTES {
+                self.bytes = bytes;
+                self.listed.push(FieldViolation { field, description });
+                return;
+            }
         }
+        self.unlisted += 1;
     }
 
     /// `value` if it is a number within `range`; otherwise notes why not and gives the start of the range.
@@ -35,15 +62,16 @@ impl Violations {
         if range.contains(&value) {
             return value;
         }
-        let (min, max) = (range.start(), range.end());
+        let (start, end) = (*range.start(), *range.end());
+        let (min, max, is) = (Number(start), Number(end), Number(value));
         if value.is_nan() {
             self.add(field, "must be a number, is NaN");
-        } else if *max == f64::MAX {
-            self.add(field, format_args!("must be finite and at least {min}, is {value}"));
+        } else if end == f64::MAX {
+            self.add(field, format_args!("must be finite and at least {min}, is {is}"));
         } else {
-            self.add(field, format_args!("must be from {min} to {max}, is {value}"));
+            self.add(field, format_args!("must be from {min} to {max}, is {is}"));
         }
-        *min
+        start
     }
 
     /// `value` if it is above 0 and at most `max`; otherwise notes why not and gives `max`.
@@ -51,7 +79,8 @@ impl Violations {
         if value > 0.0 && value <= max {
             return value;
         }
-        self.add(field, format_args!("must be above 0 and at most {max}, is {value}"));
+        let (most, is) = (Number(max), Number(value));
+        self.add(field, format_args!("must be above 0 and at most {most}, is {is}"));
         max
     }
 
@@ -67,7 +96,7 @@ impl Violations {
 
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
     }
 
     /// `value` if nothing is wrong.
@@ -75,11 +104,130 @@ impl Violations {
     /// # Errors
     /// An INVALID_ARGUMENT fault that names every field.
     pub fn finish<T>(self, value: T) -> Result<T, Fault> {
-        if self.0.is_empty() { Ok(value) } else { Err(Fault::invalid(self.0)) }
+        if self.is_empty() { Ok(value) } else { Err(self.into_fault()) }
     }
 
     /// The fault of what is wrong.
     pub fn into_fault(self) -> Fault {
-        Fault::invalid(self.0)
+        Fault::invalid_and_more(self.listed, self.unlisted)
+    }
+}
+
+/// A number in few characters: 1e308 instead of 309 digits.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.abs() {
+            0.0 | 1e-5..1e16 => write!(f, "{}", self.0),
+            _ => write!(f, "{:e}", self.0),
+        }
+    }
+}
+
+/// The text of `value`, cut with an ellipsis to at most `limit` bytes.
+fn shortened(value: impl fmt::Display, limit: usize) -> String {
+    const ELLIPSIS: char = '…';
+    let mut text = Bounded { text: String::new(), limit };
+    if write!(text, "{value}").is_err() {
+        let end = text.text.floor_char_boundary(limit - ELLIPSIS.len_utf8());
+        text.text.truncate(end);
+        text.text.push(ELLIPSIS);
+    }
+    text.text
+}
+
+/// Text that refuses to grow beyond a limit, so that nothing large is made only to be cut.
+struct Bounded {
+    text: String,
+    limit: usize,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = self.limit - self.text.len();
+        let fitting = &more[..more.floor_char_boundary(room)];
+        self.text.push_str(fitting);
+        if fitting.len() == more.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    /// The one description that a fault of `add` has.
+    fn description(add: impl FnOnce(&mut Violations)) -> String {
+        let mut violations = Violations::new();
+        add(&mut violations);
+        let [violation] = <[_; 1]>::try_from(violations.into_fault().violations).unwrap();
+        violation.description
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_short() {
+        for (value, expected) in [
+            (1e308, "must be from 0 to 1, is 1e308"),
+            (f64::MIN, "must be from 0 to 1, is -1.7976931348623157e308"),
+            (-5e-324, "must be from 0 to 1, is -5e-324"),
+            (f64::INFINITY, "must be from 0 to 1, is inf"),
+            (1500.25, "must be from 0 to 1, is 1500.25"),
+            (f64::NAN, "must be a number, is NaN"),
+        ] {
+            assert_eq!(description(|v| _ = v.number("at", value, 0.0..=1.0)), expected);
+        }
+        let positive = description(|v| _ = v.positive("at", -1e300, 1e20));
+        assert_eq!(positive, "must be above 0 and at most 1e20, is -1e300");
+        let finite = description(|v| _ = v.number("at", -1e-9, 1e300..=f64::MAX));
+        assert_eq!(finite, "must be finite and at least 1e300, is -1e-9");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let mut violations = Violations::new();
+        violations.add("é".repeat(1000), "ab€".repeat(1000));
+        violations.add("x".repeat(MAX_FIELD), "y".repeat(MAX_DESCRIPTION));
+        let [cut, whole] = <[_; 2]>::try_from(violations.into_fault().violations).unwrap();
+        assert_eq!(cut.field, format!("{}…", "é".repeat(62)));
+        assert_eq!(cut.description, format!("{}ab…", "ab€".repeat(31)));
+        assert_eq!(whole.field, "x".repeat(MAX_FIELD));
+        assert_eq!(whole.description, "y".repeat(MAX_DESCRIPTION));
+    }
+
+    #[test]
+    fn a_fault_fits_into_a_clients_headers_and_says_how_much_it_leaves_out() {
+        let mut violations = Violations::new();
+        for number in 0..1000 {
+            violations.add(
+                format_args!("telemetry[{number:04}].{}", "é".repeat(200)),
+                format_args!("must be short, is {}", "é".repeat(200)),
+            );
+        }
+        let fault = violations.into_fault();
+        // 286 bytes each, and three for one in the message.
+        assert_eq!(fault.violations.len(), 14);
+        assert!(fault.violations[13].field.starts_with("telemetry[0013]"));
+        let expected = "(and 999 more, 986 of them not listed)";
+        assert!(fault.message.ends_with(expected), "{}", fault.message);
+        let answer = Status::from(fault).into_http::<()>();
+        // RFC 9113, 6.5.2: each counts 32 more.
+        let bytes: usize = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum();
+        assert!(bytes < 8 << 10, "{bytes}");
+    }
+
+    #[test]
+    fn many_short_ones_are_listed_up_to_a_number() {
+        let mut violations = Violations::new();
+        (0..40).for_each(|number| violations.add(format_args!("at[{number}]"), "is wrong"));
+        let fault = violations.into_fault();
+        assert_eq!(fault.violations.len(), MAX_LISTED);
+        assert_eq!(fault.message, "at[0] is wrong (and 39 more, 8 of them not listed)");
     }
 }
