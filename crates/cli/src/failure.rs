@@ -15,7 +15,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn of(status: Status) -> Self {
-        Self { code: status.code(), fault: Fault::from(status) }
+        let code = match status.code() {
+            // tonic's own timer says so when the time of a call is up.
+            Code::Cancelled => Code::DeadlineExceeded,
+            code => code,
+        };
+        Self { code, fault: Fault::from(status) }
     }
 }
 
@@ -77,6 +82,12 @@ mod tests {
         let expected = "INVALID_ARGUMENT: function must be given (and 1 more)\n  \
                         function: must be given\n  workload: must be given";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_timer_of_the_client_is_a_deadline() {
+        let text = Refusal::of(Status::cancelled("Timeout expired")).to_string();
+        assert_eq!(text, "DEADLINE_EXCEEDED: Timeout expired");
     }
 
     #[test]

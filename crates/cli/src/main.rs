@@ -15,6 +15,7 @@ mod replay;
 mod request;
 mod signals;
 mod table;
+mod time_flag;
 mod workload;
 
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ use crate::cluster::{self, Ended, Options, Ports, Running};
 use crate::histogram::Latencies;
 use crate::load::{Measured, Stream, UnaryLoad, run_stream, run_unary};
 use crate::workload::{self, Part};
-use crate::{memory, output};
+use crate::{memory, output, time_flag};
 
 /// Measure throughput, latency and memory on this machine.
 ///
@@ -28,7 +28,7 @@ use crate::{memory, output};
 pub(crate) struct Bench {
     /// Time each way of calling is measured, after as much warm-up, at most a second
     #[arg(long, value_name = "TIME", default_value = "10s")]
-    #[arg(value_parser = humantime::parse_duration)]
+    #[arg(value_parser = time_flag::parse)]
     duration: Duration,
     /// Measure this running coordinator instead of starting one; memory is not measured then
     #[arg(long, value_name = "URL")]

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::failure::Refusal;
 use crate::request::{self, RequestFlags};
-use crate::{answer, connection, output, protojson};
+use crate::{answer, connection, output, protojson, time_flag};
 
 /// Ask for one decision.
 ///
@@ -30,7 +30,7 @@ pub(crate) struct Decide {
     endpoint: String,
     /// Time the decision may take
     #[arg(long, value_name = "TIME", default_value = "5s")]
-    #[arg(value_parser = humantime::parse_duration)]
+    #[arg(value_parser = time_flag::parse)]
     timeout: Duration,
     #[command(flatten)]
     request: RequestFlags,

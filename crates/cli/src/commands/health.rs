@@ -10,7 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::failure::Refusal;
-use crate::{connection, output};
+use crate::{connection, output, time_flag};
 
 /// Ask a server whether it is ready, by the gRPC health protocol.
 ///
@@ -24,7 +24,7 @@ pub(crate) struct Health {
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     service: String,
     /// Time the answer may take
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_flag::parse)]
     timeout: Duration,
 }
 

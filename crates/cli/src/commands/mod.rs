@@ -104,6 +104,20 @@ mod tests {
     }
 
     #[test]
+    fn times_are_bounded() {
+        for flag in ["decide --file - --timeout", "health --timeout", "up --ready-within"]
+            .into_iter()
+            .chain(["replay --up --ready-within", "bench --ready-within", "bench --duration"])
+        {
+            parse(&format!("strata {flag} 1h")).unwrap();
+            for time in ["0s", "61m", "100000000000y"] {
+                let error = parse(&format!("strata {flag} {time}")).unwrap_err().to_string();
+                assert!(error.contains("above 0 and at most 1h"), "{flag} {time}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn a_placement_is_given_whole() {
         let request = "strata decide --application a --function f --duration-ms 10";
         parse(&format!("{request} --provider gcp --region eu-west-1 --memory 512")).unwrap();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cluster::{Cluster, Options, Ports, Service};
-use crate::output;
 use crate::signals::Signals;
+use crate::{output, time_flag};
 
 /// Start the four services and keep them running until Ctrl-C, which drains them.
 ///
@@ -34,7 +34,7 @@ pub(crate) struct Start {
     bin_dir: Option<PathBuf>,
     /// Time in which all of them must be ready
     #[arg(long, value_name = "TIME", default_value = "60s")]
-    #[arg(value_parser = humantime::parse_duration)]
+    #[arg(value_parser = time_flag::parse)]
     ready_within: Duration,
 }
 
