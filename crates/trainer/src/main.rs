@@ -36,7 +36,9 @@ fn execute(args: Args) -> Result<()> {
             for table in train::strategic(&run, &strategic)? {
                 writeln!(out, "{table}")?;
             }
-            writeln!(out, "{}", train::operational(&run, &operational)?)?;
+            for table in train::operational(&run, &operational)? {
+                writeln!(out, "{table}")?;
+            }
         }
         Command::Tactical { run, tactical } => {
             writeln!(out, "{}", train::tactical(&train::Run::new(run.into())?, &tactical)?)?;
@@ -47,7 +49,9 @@ fn execute(args: Args) -> Result<()> {
             }
         }
         Command::Operational { run, operational } => {
-            writeln!(out, "{}", train::operational(&train::Run::new(run.into())?, &operational)?)?;
+            for table in train::operational(&train::Run::new(run.into())?, &operational)? {
+                writeln!(out, "{table}")?;
+            }
         }
         Command::Verify { models } => {
             for (name, version, parity) in publish::verify(&models, &OnnxRuntime::load(None)?)? {

@@ -98,6 +98,8 @@ impl fmt::Display for PlacementTable {
 /// Forecasters on the same windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForecastTable {
+    /// Which windows: `busy` or `all`.
+    pub windows: &'static str,
     /// Name and score.
     pub rows: Vec<(&'static str, ForecastScore)>,
 }
@@ -116,8 +118,9 @@ impl ForecastTable {
         let (own, other) = (self.rate_r2("strata")?, self.rate_r2(baseline)?);
         ensure!(
             own > other,
-            "R2 of the request rate is {own:.3} on held-out time, that of the {baseline} {other:.3}: not published; train \
-             longer or on more windows"
+            "R2 of the request rate over {} windows of held-out time is {own:.3}, that of the {baseline} {other:.3}: not \
+             published; train longer or on more windows",
+            self.windows
         );
         Ok(())
     }
@@ -128,7 +131,13 @@ impl fmt::Display for ForecastTable {
         writeln!(
             f,
             "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            "forecast", "R2 rate", "R2 mem", "R2 CPU", "MAE rate", "MAE mem", "MAE CPU"
+            format!("{} windows", self.windows),
+            "R2 rate",
+            "R2 mem",
+            "R2 CPU",
+            "MAE rate",
+            "MAE mem",
+            "MAE CPU"
         )?;
         for (name, score) in &self.rows {
             let ([rate, memory, cpu], mae) = (score.r2, score.mae);

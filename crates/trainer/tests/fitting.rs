@@ -1,0 +1,177 @@
+//! Fitting on small problems whose solution is known, and the same seed twice.
+
+use std::num::NonZeroUsize;
+
+use anyhow::{Result, ensure};
+use indicatif::ProgressBar;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_simulator::Window;
+use strata_trainer::fit::{Environment, Observation, Outcome, dqn, lstm, ppo};
+use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
+use strata_trainer::scaling::{Column, Scaling, Transform};
+
+/// The right action is the one that the first feature names; the second action may never be taken.
+struct Guess {
+    rng: Xoshiro256PlusPlus,
+    wanted: usize,
+    left: usize,
+}
+
+const EPISODE: usize = 8;
+const ALLOWED: u32 = 0b101;
+
+impl Guess {
+    fn new(seed: u64) -> Self {
+        Self { rng: Xoshiro256PlusPlus::seed_from_u64(seed), wanted: 0, left: 0 }
+    }
+
+    fn observe(&mut self) -> Observation {
+        self.wanted = if self.rng.random_bool(0.5) { 0 } else { 2 };
+        let state = vec![self.wanted as f32 / 2.0, self.rng.random_range(0.0..1.0)];
+        Observation { state, allowed: ALLOWED }
+    }
+}
+
+impl Environment for Guess {
+    fn reset(&mut self) -> Result<Observation> {
+        self.left = EPISODE;
+        Ok(self.observe())
+    }
+
+    fn step(&mut self, action: usize) -> Result<Outcome> {
+        ensure!(ALLOWED >> action & 1 == 1, "action {action} is not allowed");
+        let reward = if action == self.wanted { 1.0 } else { 0.0 };
+        self.left -= 1;
+        let next = (self.left > 0).then(|| self.observe());
+        Ok(Outcome { reward, next })
+    }
+}
+
+fn scaling(columns: usize) -> Scaling {
+    Scaling::new(vec![Column::between(Transform::Linear, 0.0, 1.0); columns]).unwrap()
+}
+
+fn weights(network: &dyn Network) -> Vec<f32> {
+    let parameters = network.parameters();
+    parameters.names().flat_map(|name| parameters.values(name).unwrap()).collect()
+}
+
+/// A tensor of states, one per wanted action.
+fn states() -> candle_core::Tensor {
+    candle_core::Tensor::new(&[[0f32, 0.3], [1.0, 0.3]], &candle_core::Device::Cpu).unwrap()
+}
+
+fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let options = dqn::Options {
+        seed,
+        decisions,
+        train_every: 2,
+        batch: 32,
+        replay: 500,
+        learning_rate: 1e-3,
+        gamma: 0.0,
+        target_every: 50,
+        explore: 0.5,
+        epsilon: 0.1,
+    };
+    dqn::fit([&net, &target], &mut Guess::new(seed), &options, &ProgressBar::hidden()).unwrap();
+    net
+}
+
+#[test]
+fn dqn_learns_what_each_action_is_worth() {
+    let q: Vec<Vec<f32>> = fitted_dqn(3, 800).q_values(&states()).unwrap().to_vec2().unwrap();
+    for (row, (right, wrong)) in q.iter().zip([(0, 2), (2, 0)]) {
+        assert!((row[right] - 1.0).abs() < 0.2 && row[wrong].abs() < 0.2, "{q:?}");
+    }
+}
+
+fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    let mut worlds: Vec<Box<dyn Environment>> =
+        (0..4).map(|number| Box::new(Guess::new(seed + number)) as Box<dyn Environment>).collect();
+    let options = ppo::Options {
+        seed,
+        decisions,
+        horizon: 16,
+        epochs: 4,
+        batch: 32,
+        learning_rate: 1e-3,
+        gamma: 0.1,
+        lambda: 0.9,
+        clip: 0.2,
+        value: 0.5,
+        entropy: 0.0,
+    };
+    ppo::fit(&net, &mut worlds, &options, &ProgressBar::hidden()).unwrap();
+    net
+}
+
+#[test]
+fn ppo_prefers_the_right_action() {
+    let logits: Vec<Vec<f32>> = fitted_ppo(3, 1600).act(&states()).unwrap().0.to_vec2().unwrap();
+    assert!(logits[0][0] > logits[0][2] + 1.0 && logits[1][2] > logits[1][0] + 1.0, "{logits:?}");
+}
+
+/// Windows in which the next rate is the last one, and memory use alternates between 0.2 and 0.6 without a sign.
+fn windows(count: usize, seed: u64) -> Vec<Window> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let window = |_| {
+        let rate: f32 = rng.random_range(0.0..10.0);
+        let memory = if rng.random_bool(0.5) { 0.2 } else { 0.6 };
+        Window {
+            function: 0,
+            target_step: 0,
+            x: [[rate, 0.4, 0.5, 0.0, 0.0]; 12],
+            y: [rate, memory, 0.5],
+        }
+    };
+    (0..count).map(window).collect()
+}
+
+fn fitted_lstm(seed: u64, count: usize) -> OperationalNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let outputs = vec![
+        OutputRange::Log1p { log_span: 10f32.ln_1p() },
+        OutputRange::Fraction,
+        OutputRange::Fraction,
+    ];
+    let columns = vec![Column::between(Transform::Log1p { gain: 1.0 }, 0.0, 10.0); 5];
+    let net = OperationalNet::new(Scaling::new(columns).unwrap(), 12, outputs, &mut rng).unwrap();
+    let options = lstm::Options {
+        seed,
+        epochs: 6,
+        patience: 6,
+        batch: NonZeroUsize::new(32).unwrap(),
+        learning_rate: 5e-3,
+        below: 5.0,
+    };
+    let (train, validation) = (windows(count, seed), windows(64, seed + 1));
+    lstm::fit(&net, [&train, &validation], &options, &ProgressBar::hidden()).unwrap();
+    net
+}
+
+#[test]
+fn the_lstm_follows_the_rate_and_leaves_room_where_it_cannot_know() {
+    let net = fitted_lstm(3, 2000);
+    let held_out = windows(200, 99);
+    let forecasts = lstm::forecasts(&net, &held_out).unwrap();
+    let error: f32 = held_out.iter().zip(&forecasts).map(|(w, f)| (w.y[0] - f[0]).abs()).sum();
+    assert!(error / 200.0 < 1.5, "mean error of the rate {}", error / 200.0);
+    // Half 0.2, half 0.6, five times as dear below: (0.2 + 5 x 0.6) / 6 = 0.533, not the mean of 0.4.
+    let memory: f32 = forecasts.iter().map(|f| f[1]).sum::<f32>() / 200.0;
+    assert!((memory - 0.533).abs() < 0.05, "mean forecast of the memory {memory}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
+    assert_eq!(weights(&fitted_dqn(5, 120)), weights(&fitted_dqn(5, 120)));
+    assert_eq!(weights(&fitted_ppo(5, 128)), weights(&fitted_ppo(5, 128)));
+    assert_eq!(weights(&fitted_lstm(5, 32)), weights(&fitted_lstm(5, 32)));
+    assert_ne!(weights(&fitted_dqn(5, 120)), weights(&fitted_dqn(6, 120)));
+}
