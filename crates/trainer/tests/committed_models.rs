@@ -1,5 +1,7 @@
 //! The models in the repository: sound by the checker of the onnx package, and the same in ONNX Runtime as in candle.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,5 +1,7 @@
 //! Fitting on small problems whose solution is known, and the same seed twice.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::num::NonZeroUsize;
 
 use anyhow::{Result, ensure};

@@ -1,5 +1,7 @@
 //! Fresh networks through both runtimes: every operator the writer knows, before anything is trained.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeMap;
 
 use rand::SeedableRng;
