@@ -32,7 +32,7 @@ const IDLE_STRIDE: usize = 21;
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct OperationalOptions {
     /// Training windows, drawn from the training split, three quarters of them from those in which something happens.
-    #[arg(long, default_value_t = 80_000)]
+    #[arg(long, default_value_t = 60_000)]
     pub lstm_windows: usize,
     /// Most passes over them.
     #[arg(long, default_value_t = 6)]
