@@ -7,8 +7,9 @@ const MINUTES_PER_WEEK: usize = 7 * MINUTES_PER_DAY;
 
 /// How a feature of the catalogue lies, by name and unit.
 ///
-/// A feature that repeats every day or week is ignored when the `training_minutes` do not hold a whole day or week: what a network
-/// makes of 18:00 when it only ever saw the hours up to 14:00 is chance, and the held-out time is later by construction.
+/// A feature that repeats every day or week is ignored when the `training_minutes` do not hold a
+/// whole day or week: what a network makes of 18:00 when it only ever saw the hours up to 14:00 is
+/// chance, and the held-out time is later by construction.
 pub fn spread_of(name: &str, unit: &str, training_minutes: usize) -> Spread {
     let period = match name {
         "hour" | "hour_sin" | "is_business_hours" => MINUTES_PER_DAY,

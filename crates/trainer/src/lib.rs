@@ -1,5 +1,5 @@
-//! Offline: fits the three networks on the simulator, writes them as ONNX, proves that ONNX Runtime computes the same, and publishes them
-//! with a manifest.
+//! Offline: fits the three networks on the simulator, writes them as ONNX, proves that ONNX Runtime
+//! computes the same, and publishes them with a manifest.
 //!
 //! Nothing here runs while decisions are served.
 

@@ -10,7 +10,8 @@ use crate::nets::Network;
 
 /// Random rows that go through both.
 pub const ROWS: usize = 1000;
-/// Batch sizes at which they do: alone, the least batch, an odd one, and the largest a service gathers by default.
+/// Batch sizes at which they do: alone, the least batch, an odd one, and the largest a service
+/// gathers by default.
 pub const BATCH_SIZES: [usize; 4] = [1, 2, 7, 64];
 /// The greatest error allowed, relative to max(|reference|, 1).
 pub const TOLERANCE: f64 = 1e-5;
@@ -47,8 +48,8 @@ pub fn check(network: &dyn Network, model: &Model, seed: u64) -> Result<Parity> 
         }
         ensure!(
             worst <= TOLERANCE,
-            "{} network: ONNX Runtime and candle differ by {worst:e} at batch size {size}, at most {TOLERANCE:e} is \
-             allowed",
+            "{} network: ONNX Runtime and candle differ by {worst:e} at batch size {size}, at \
+             most {TOLERANCE:e} is allowed",
             network.layer()
         );
         *slot = (size, worst);

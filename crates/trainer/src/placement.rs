@@ -91,7 +91,8 @@ fn row_tensor(row: Vec<f32>) -> Result<Tensor> {
 /// Where a function of some facts shall run.
 type Decide<'a> = Box<dyn Fn(&FunctionFacts) -> Result<Placement> + 'a>;
 
-/// A policy for the simulator's evaluation. What goes wrong is kept, because the simulator takes a placement and nothing else.
+/// A policy for the simulator's evaluation. What goes wrong is kept, because the simulator takes a
+/// placement and nothing else.
 pub struct Evaluated<'a> {
     name: &'static str,
     decide: Decide<'a>,

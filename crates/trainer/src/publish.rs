@@ -1,4 +1,5 @@
-//! Puts a trained network where services find it: `<models>/<layer>/<version>/{model.onnx, manifest.yaml}`.
+//! Puts a trained network where services find it: `<models>/<layer>/<version>/{model.onnx,
+//! manifest.yaml}`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,10 +38,11 @@ pub struct Description {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Writes `network` as ONNX with its manifest, after ONNX Runtime loaded the very bytes and agreed with candle.
+/// Writes `network` as ONNX with its manifest, after ONNX Runtime loaded the very bytes and agreed
+/// with candle.
 ///
-/// The version's directory appears at once and complete; one that was there before is replaced. Returns the
-/// directory and the measured parity, which is also put into the manifest's metrics.
+/// The version's directory appears at once and complete; one that was there before is replaced.
+/// Returns the directory and the measured parity, which is also put into the manifest's metrics.
 ///
 /// # Errors
 /// When the description does not fit the network, parity fails, or a file cannot be written.
@@ -60,8 +62,8 @@ pub fn publish(
     Ok((directory, parity))
 }
 
-/// Checks every published version of every model in `models`: hash, manifest against graph, and parity with the network
-/// rebuilt from the file. Returns name, version and measured parity.
+/// Checks every published version of every model in `models`: hash, manifest against graph, and
+/// parity with the network rebuilt from the file. Returns name, version and measured parity.
 ///
 /// # Errors
 /// With the first model that fails, or when there is none.

@@ -22,7 +22,8 @@ pub struct PlacementTable {
 }
 
 impl PlacementTable {
-    /// Stay put, random, the best constant of the training split, the best by the formulas of the domain, and the oracle.
+    /// Stay put, random, the best constant of the training split, the best by the formulas of the
+    /// domain, and the oracle.
     pub fn baselines(world: &World, split: Split, objective: Objective) -> Self {
         let mut table = Self { split, objective, reports: Vec::new() };
         table.add(world, &mut StayPut);
@@ -45,7 +46,8 @@ impl PlacementTable {
             .with_context(|| format!("no policy `{policy}` was evaluated"))
     }
 
-    /// The figures of `policy`, the rewards of all others, and what it changes against staying put (-0.4: 40 % less).
+    /// The figures of `policy`, the rewards of all others, and what it changes against staying put
+    /// (-0.4: 40 % less).
     ///
     /// # Errors
     /// When the policy was not evaluated.
@@ -110,7 +112,8 @@ impl ForecastTable {
         Ok(found.with_context(|| format!("no forecast `{name}` was scored"))?.1.r2[0])
     }
 
-    /// Refuses a network that forecasts the request rate no better than `baseline`: such a model must never be served as the default.
+    /// Refuses a network that forecasts the request rate no better than `baseline`: such a model
+    /// must never be served as the default.
     ///
     /// # Errors
     /// When it does not, or one of the two was not scored.
@@ -118,8 +121,8 @@ impl ForecastTable {
         let (own, other) = (self.rate_r2("strata")?, self.rate_r2(baseline)?);
         ensure!(
             own > other,
-            "R2 of the request rate over {} windows of held-out time is {own:.3}, that of the {baseline} {other:.3}: not \
-             published; train longer or on more windows",
+            "R2 of the request rate over {} windows of held-out time is {own:.3}, that of the \
+             {baseline} {other:.3}: not published; train longer or on more windows",
             self.windows
         );
         Ok(())

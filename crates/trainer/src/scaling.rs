@@ -1,4 +1,5 @@
-//! From raw units to what a network learns on, and back. It is part of the ONNX graph: services feed and read raw units.
+//! From raw units to what a network learns on, and back. It is part of the ONNX graph: services
+//! feed and read raw units.
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
@@ -89,7 +90,8 @@ impl Column {
         Self { transform, shift, scale, lower, upper }
     }
 
-    /// A raw value spread evenly over the range this column tells apart, and a little beyond its bounds.
+    /// A raw value spread evenly over the range this column tells apart, and a little beyond its
+    /// bounds.
     fn sample(&self, rng: &mut Xoshiro256PlusPlus) -> f32 {
         let width = self.upper - self.lower;
         let beyond = if width > 0.0 { width * SAMPLE_BEYOND } else { 1.0 };
@@ -127,8 +129,9 @@ impl Scaling {
         Ok(Self { columns })
     }
 
-    /// Mean and standard deviation of each column over `rows` (the training split, raw units), clipped to the range seen there: a
-    /// network is never asked to extrapolate, and a column that never varied is ignored.
+    /// Mean and standard deviation of each column over `rows` (the training split, raw units),
+    /// clipped to the range seen there: a network is never asked to extrapolate, and a column that
+    /// never varied is ignored.
     ///
     /// # Errors
     /// When there are no rows, or a row has another width than `spreads`.
@@ -160,7 +163,8 @@ impl Scaling {
         &self.columns
     }
 
-    /// A row of raw values as a service might feed them: spread over all that the columns tell apart, some clipped.
+    /// A row of raw values as a service might feed them: spread over all that the columns tell
+    /// apart, some clipped.
     pub fn sample(&self, rng: &mut Xoshiro256PlusPlus) -> Vec<f32> {
         self.columns.iter().map(|column| column.sample(rng)).collect()
     }
@@ -239,7 +243,8 @@ impl Scaling {
         self.columns.iter().map(part).collect()
     }
 
-    /// The gain of logarithmic columns and 0 of linear ones, whose logarithm of 1 + 0 then vanishes.
+    /// The gain of logarithmic columns and 0 of linear ones, whose logarithm of 1 + 0 then
+    /// vanishes.
     fn gains(&self) -> Vec<f32> {
         self.column(|c| match c.transform {
             Transform::Linear => 0.0,

@@ -2,12 +2,14 @@
 
 use std::process::{Command, ExitCode};
 
-/// The variable by which candle and its matrix products are told how many threads to use. Unset, candle reads `/proc/cpuinfo` before every
-/// single product, which costs networks this small half their time.
+/// The variable by which candle and its matrix products are told how many threads to use. Unset,
+/// candle reads `/proc/cpuinfo` before every single product, which costs networks this small half
+/// their time.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// Does `work` in this process when the number of threads is chosen already; else starts this program anew with one thread. With one thread
-/// every sum has one order, so that the same seed gives the same weights, and products this small gain nothing from more.
+/// Does `work` in this process when the number of threads is chosen already; else starts this
+/// program anew with one thread. With one thread every sum has one order, so that the same seed
+/// gives the same weights, and products this small gain nothing from more.
 pub(crate) fn run(work: impl FnOnce() -> ExitCode) -> ExitCode {
     if std::env::var_os(VARIABLE).is_some() {
         return work();

@@ -11,8 +11,9 @@ use strata_simulator::{Environment as Simulation, Split, World};
 use crate::fit::{Environment, Observation, Outcome};
 use crate::placement::{TacticalPolicy, possible_actions, possible_providers};
 
-/// Regions and memory tiers for functions on a provider that stays the same through an episode, as the provider is decided ten times less
-/// often. An episode is one function through the training split; function and provider are drawn.
+/// Regions and memory tiers for functions on a provider that stays the same through an episode, as
+/// the provider is decided ten times less often. An episode is one function through the training
+/// split; function and provider are drawn.
 pub struct TacticalWorld<'w> {
     simulation: Simulation<'w>,
     functions: &'w [usize],
@@ -22,7 +23,8 @@ pub struct TacticalWorld<'w> {
 }
 
 impl<'w> TacticalWorld<'w> {
-    /// Episodes over `functions` (those about which there is something to decide in the training split).
+    /// Episodes over `functions` (those about which there is something to decide in the training
+    /// split).
     pub fn new(
         world: &'w World,
         functions: &'w [usize],
@@ -63,8 +65,9 @@ impl Environment for TacticalWorld<'_> {
     }
 }
 
-/// Providers for functions. Region and memory below are chosen by a tactical policy, so that a provider is paid for what the
-/// chain makes of it. An episode is one function, drawn, through the training split.
+/// Providers for functions. Region and memory below are chosen by a tactical policy, so that a
+/// provider is paid for what the chain makes of it. An episode is one function, drawn, through the
+/// training split.
 pub struct StrategicWorld<'w> {
     simulation: Simulation<'w>,
     functions: &'w [usize],

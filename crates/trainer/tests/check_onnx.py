@@ -1,4 +1,4 @@
-"""Runs the checker of the onnx package, shape inference included, over ONNX files given as arguments."""
+"""Runs the checker of the onnx package, with shape inference, over the files given as arguments."""
 
 import sys
 

@@ -1,4 +1,5 @@
-//! The models in the repository: sound by the checker of the onnx package, and the same in ONNX Runtime as in candle.
+//! The models in the repository: sound by the checker of the onnx package, and the same in ONNX
+//! Runtime as in candle.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

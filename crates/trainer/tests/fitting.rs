@@ -120,7 +120,8 @@ fn ppo_prefers_the_right_action() {
     assert!(logits[0][0] > logits[0][2] + 1.0 && logits[1][2] > logits[1][0] + 1.0, "{logits:?}");
 }
 
-/// Windows in which the next rate is the last one, and memory use alternates between 0.2 and 0.6 without a sign.
+/// Windows in which the next rate is the last one, and memory use alternates between 0.2 and 0.6
+/// without a sign.
 fn windows(count: usize, seed: u64) -> Vec<Window> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let window = |_| {
@@ -165,7 +166,8 @@ fn the_lstm_follows_the_rate_and_leaves_room_where_it_cannot_know() {
     let forecasts = lstm::forecasts(&net, &held_out).unwrap();
     let error: f32 = held_out.iter().zip(&forecasts).map(|(w, f)| (w.y[0] - f[0]).abs()).sum();
     assert!(error / 200.0 < 1.5, "mean error of the rate {}", error / 200.0);
-    // Half 0.2, half 0.6, five times as dear below: (0.2 + 5 x 0.6) / 6 = 0.533, not the mean of 0.4.
+    // Half 0.2, half 0.6, five times as dear below: (0.2 + 5 x 0.6) / 6 = 0.533, not the mean of
+    // 0.4.
     let memory: f32 = forecasts.iter().map(|f| f[1]).sum::<f32>() / 200.0;
     assert!((memory - 0.533).abs() < 0.05, "mean forecast of the memory {memory}");
 }

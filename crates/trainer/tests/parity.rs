@@ -1,4 +1,5 @@
-//! Fresh networks through both runtimes: every operator the writer knows, before anything is trained.
+//! Fresh networks through both runtimes: every operator the writer knows, before anything is
+//! trained.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

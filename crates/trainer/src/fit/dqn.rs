@@ -1,5 +1,5 @@
-//! Fits the strategic network: double deep Q-learning (van Hasselt, Guez and Silver, "Deep Reinforcement Learning with Double
-//! Q-learning", AAAI 2016).
+//! Fits the strategic network: double deep Q-learning (van Hasselt, Guez and Silver, "Deep
+//! Reinforcement Learning with Double Q-learning", AAAI 2016).
 
 use anyhow::{Context, Result};
 use candle_core::{D, Device, Tensor};
@@ -43,8 +43,8 @@ pub struct Options {
     pub epsilon: f64,
 }
 
-/// Fits `net`; `target` must be a network of the same shape and is overwritten. Returns the mean loss over the last tenth of
-/// the gradient steps.
+/// Fits `net`; `target` must be a network of the same shape and is overwritten. Returns the mean
+/// loss over the last tenth of the gradient steps.
 ///
 /// # Errors
 /// When the environment fails or training diverges.
@@ -117,7 +117,8 @@ fn best_action(net: &StrategicNet, observation: &Observation) -> Result<usize> {
         .context("an observation allows no action")
 }
 
-/// Huber loss between the Q-value of the action taken and reward + gamma * (target's value of the net's next choice).
+/// Huber loss between the Q-value of the action taken and reward + gamma * (target's value of the
+/// net's next choice).
 fn loss([net, target]: [&StrategicNet; 2], batch: &[&Transition], gamma: f64) -> Result<Tensor> {
     let rows = batch.len();
     let current = net.q_values(&states(batch.iter().map(|t| t.state.as_slice()))?)?;

@@ -29,7 +29,8 @@ pub struct Options {
     pub patience: usize,
     /// Windows per step.
     pub batch: NonZeroUsize,
-    /// Learning rate of the first step; it falls to a twentieth along a half cosine over all epochs.
+    /// Learning rate of the first step; it falls to a twentieth along a half cosine over all
+    /// epochs.
     pub learning_rate: f64,
     /// Weight of a squared error below the truth; above it counts 1.
     pub below: f64,
@@ -46,8 +47,9 @@ pub struct Fitted {
 
 /// Fits `net` to `train` and leaves it with the weights that did best on `validation`.
 ///
-/// The loss of an output is its squared error, on the scale of the network and over the output's variance in `train` so that all
-/// outputs count alike, times [`Options::below`] where the forecast is too low.
+/// The loss of an output is its squared error, on the scale of the network and over the output's
+/// variance in `train` so that all outputs count alike, times [`Options::below`] where the forecast
+/// is too low.
 ///
 /// # Errors
 /// When there are no windows, or training diverges.

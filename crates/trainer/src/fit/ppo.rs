@@ -1,5 +1,6 @@
-//! Fits the tactical network: proximal policy optimisation with the clipped objective (Schulman et al., "Proximal Policy Optimization
-//! Algorithms", 2017) and generalised advantage estimation (Schulman et al., ICLR 2016).
+//! Fits the tactical network: proximal policy optimisation with the clipped objective (Schulman et
+//! al., "Proximal Policy Optimization Algorithms", 2017) and generalised advantage estimation
+//! (Schulman et al., ICLR 2016).
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device, Tensor};
@@ -57,7 +58,8 @@ struct Decision {
     advantage: f32,
 }
 
-/// Fits `net` on environments that are stepped side by side. Returns the mean reward over the last tenth of the rounds.
+/// Fits `net` on environments that are stepped side by side. Returns the mean reward over the last
+/// tenth of the rounds.
 ///
 /// # Errors
 /// When there is no environment, one fails, or training diverges.
@@ -169,7 +171,8 @@ fn draw(log_probabilities: &[f32], rng: &mut Xoshiro256PlusPlus) -> Option<usize
     last
 }
 
-/// Fills in the advantages of consecutive decisions of one environment; `beyond` is the value of what follows the last.
+/// Fills in the advantages of consecutive decisions of one environment; `beyond` is the value of
+/// what follows the last.
 fn estimate_advantages(trail: &mut [Decision], beyond: f32, options: &Options) {
     let (gamma, lambda) = (options.gamma as f32, options.lambda as f32);
     let (mut next_value, mut advantage) = (beyond, 0.0);
@@ -182,7 +185,8 @@ fn estimate_advantages(trail: &mut [Decision], beyond: f32, options: &Options) {
     }
 }
 
-/// Makes advantages comparable between rounds. What a decision is expected to return stays reward plus value: it is kept as the value.
+/// Makes advantages comparable between rounds. What a decision is expected to return stays reward
+/// plus value: it is kept as the value.
 fn normalise_advantages(decisions: &mut [Decision]) {
     let count = decisions.len() as f32;
     let mean = decisions.iter().map(|d| d.advantage).sum::<f32>() / count;

@@ -62,8 +62,8 @@ impl Lstm {
         Ok(recurrence::run(&gates, parameters.get(&self.name("weight_hh"))?)?)
     }
 
-    /// Writes the layer as an LSTM node over `x` [time, batch, inputs]. Returns the states of all steps
-    /// [time, 1, batch, hidden] and the last one [1, batch, hidden].
+    /// Writes the layer as an LSTM node over `x` [time, batch, inputs]. Returns the states of all
+    /// steps [time, 1, batch, hidden] and the last one [1, batch, hidden].
     pub(super) fn emit(
         &self,
         parameters: &Parameters,

@@ -36,7 +36,8 @@ impl Port {
 
 /// A network that can run here and be written as ONNX.
 pub trait Network {
-    /// The layer it serves: `strategic`, `tactical` or `operational`. Also the name of the ONNX graph.
+    /// The layer it serves: `strategic`, `tactical` or `operational`. Also the name of the ONNX
+    /// graph.
     fn layer(&self) -> &'static str;
 
     /// The trainable tensors.

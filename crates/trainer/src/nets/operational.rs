@@ -49,7 +49,8 @@ impl OutputRange {
     }
 }
 
-/// A forecaster: `window` [batch, steps, features] to `forecast` [batch, outputs], both in raw units.
+/// A forecaster: `window` [batch, steps, features] to `forecast` [batch, outputs], both in raw
+/// units.
 ///
 /// LSTM 128, LSTM 64, of which the last state goes through 32 to the outputs. Oldest step first.
 #[derive(Debug)]
@@ -129,8 +130,9 @@ impl OperationalNet {
         Ok(Self { parameters, scaling, steps, outputs, layers })
     }
 
-    /// The forecast [batch, outputs] before it is bounded to [0, 1] and turned into raw units: a loss on it still has a
-    /// gradient outside the bounds. `window` [batch, steps, features] is in raw units.
+    /// The forecast [batch, outputs] before it is bounded to [0, 1] and turned into raw units: a
+    /// loss on it still has a gradient outside the bounds. `window` [batch, steps, features] is in
+    /// raw units.
     ///
     /// # Errors
     /// When the window has another shape.
@@ -175,7 +177,8 @@ impl OperationalNet {
         Ok(graph.binary("Add", "output.join", [&linear, &raw]))
     }
 
-    /// ln(1 + most) where the output is a rate; 0 elsewhere, so that its exponential less one vanishes.
+    /// ln(1 + most) where the output is a rate; 0 elsewhere, so that its exponential less one
+    /// vanishes.
     fn log_spans(&self) -> Vec<f32> {
         self.outputs.iter().map(|range| range.log_span()).collect()
     }

@@ -1,7 +1,8 @@
 //! The recurrence of an LSTM as one operator with its own gradient.
 //!
-//! Built from candle's elementary operators, an LSTM over twelve steps allocates some thousand small tensors per batch, and learns three
-//! times more slowly. The arithmetic is that of PyTorch's LSTM; a test holds it against candle's.
+//! Built from candle's elementary operators, an LSTM over twelve steps allocates some thousand
+//! small tensors per batch, and learns three times more slowly. The arithmetic is that of PyTorch's
+//! LSTM; a test holds it against candle's.
 
 use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, WithDType,
@@ -38,15 +39,17 @@ struct Step {
     cell: Vec<f32>,
 }
 
-/// The operator: it holds what was computed before it was applied, because a product of matrices needs tensors.
+/// The operator: it holds what was computed before it was applied, because a product of matrices
+/// needs tensors.
 struct Recurrence {
     size: Size,
     steps: Vec<Step>,
     hidden: Vec<f32>,
 }
 
-/// The hidden states [steps, rows, hidden] that follow from `inputs` [steps, rows, 4 * hidden] (input weights and both biases applied; gates
-/// in the order input, forget, cell, output) and the recurrent `weight` [4 * hidden, hidden], from a zero state.
+/// The hidden states [steps, rows, hidden] that follow from `inputs` [steps, rows, 4 * hidden]
+/// (input weights and both biases applied; gates in the order input, forget, cell, output) and the
+/// recurrent `weight` [4 * hidden, hidden], from a zero state.
 pub(super) fn run(inputs: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let size = Size::of(inputs)?;
     let transposed = weight.detach().t()?;
@@ -103,8 +106,8 @@ impl Recurrence {
         hidden
     }
 
-    /// From the gradients of hidden and cell states after `step` to those of its gates before activation; `of_cell` becomes that of the cell
-    /// states before it. All [rows, .. * hidden].
+    /// From the gradients of hidden and cell states after `step` to those of its gates before
+    /// activation; `of_cell` becomes that of the cell states before it. All [rows, .. * hidden].
     fn retreat(&self, step: usize, of_hidden: &[f32], of_cell: &mut [f32]) -> Vec<f32> {
         let Size { hidden: width, .. } = self.size;
         let Step { gates, squashed, .. } = &self.steps[step];
@@ -194,10 +197,11 @@ fn sigmoid(x: f32) -> f32 {
     0.5 * tanh(0.5 * x) + 0.5
 }
 
-/// tanh to a few units in the last place, as the quotient of two polynomials on [-7.9, 7.9], beyond which it is 1 in f32.
+/// tanh to a few units in the last place, as the quotient of two polynomials on [-7.9, 7.9], beyond
+/// which it is 1 in f32.
 ///
-/// The coefficients are those of Eigen (`generic_fast_tanh_float`, MPL 2.0), which ONNX Runtime uses too; without branches, so that the
-/// compiler computes several at once.
+/// The coefficients are those of Eigen (`generic_fast_tanh_float`, MPL 2.0), which ONNX Runtime
+/// uses too; without branches, so that the compiler computes several at once.
 fn tanh(x: f32) -> f32 {
     const ODD: [f32; 7] = [
         -2.760_768_4e-16,

@@ -1,4 +1,5 @@
-//! A chain of layers that runs in candle and writes itself as ONNX nodes, so that the two cannot drift apart.
+//! A chain of layers that runs in candle and writes itself as ONNX nodes, so that the two cannot
+//! drift apart.
 
 use anyhow::Result;
 use candle_core::{D, Tensor};
@@ -9,7 +10,8 @@ use crate::onnx::{GraphBuilder, Initializers, Value};
 /// PyTorch's default for `LayerNorm`.
 const EPSILON: f32 = 1e-5;
 
-/// One layer of a [`Stack`], at its index in the PyTorch `Sequential` (activations and dropout count there too).
+/// One layer of a [`Stack`], at its index in the PyTorch `Sequential` (activations and dropout
+/// count there too).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layer {
     /// `weight` [outputs, inputs] and `bias` [outputs].
@@ -45,7 +47,8 @@ impl Stack {
         Self::new(prefix, encoder_layers(inputs, outputs))
     }
 
-    /// Linear-ReLU-LayerNorm-(dropout)-Linear-ReLU-Linear, with the linear layers at indices 0, 4 and 6.
+    /// Linear-ReLU-LayerNorm-(dropout)-Linear-ReLU-Linear, with the linear layers at indices 0, 4
+    /// and 6.
     pub(super) fn head(prefix: &'static str, widths: [usize; 4]) -> Self {
         let [inputs, wide, narrow, outputs] = widths;
         let mut layers = encoder_layers(inputs, wide);
@@ -173,7 +176,8 @@ fn encoder_layers(inputs: usize, outputs: usize) -> Vec<Layer> {
     ]
 }
 
-/// Zero mean and unit variance along the last axis. Written out because candle's fused operator has no gradient.
+/// Zero mean and unit variance along the last axis. Written out because candle's fused operator has
+/// no gradient.
 fn normalise(x: &Tensor) -> Result<Tensor> {
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;

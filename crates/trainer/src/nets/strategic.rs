@@ -14,9 +14,11 @@ const APPLICATION_WIDTH: usize = 32;
 const WORKLOAD_WEIGHT: &str = "strategic_encoder.0.weight";
 const OUTPUT_WEIGHT: &str = "fusion.6.weight";
 
-/// A Q-network without duelling heads: `state` [batch, workload + application] to `q_values` [batch, providers].
+/// A Q-network without duelling heads: `state` [batch, workload + application] to `q_values`
+/// [batch, providers].
 ///
-/// Workload and application features are encoded apart (64 and 32 wide), joined and fused through 128 and 64.
+/// Workload and application features are encoded apart (64 and 32 wide), joined and fused through
+/// 128 and 64.
 #[derive(Debug)]
 pub struct StrategicNet {
     parameters: Parameters,
@@ -48,8 +50,8 @@ impl Stacks {
 }
 
 impl StrategicNet {
-    /// A network with fresh weights. The first `workload` columns of `scaling` are workload features, the rest describe
-    /// the application.
+    /// A network with fresh weights. The first `workload` columns of `scaling` are workload
+    /// features, the rest describe the application.
     ///
     /// # Errors
     /// When one of the two groups is empty.

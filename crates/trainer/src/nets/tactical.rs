@@ -15,7 +15,8 @@ const OUTPUT_WEIGHT: &str = "actor.6.weight";
 
 /// An actor-critic: `state` [batch, features] to `logits` [batch, actions] and `value` [batch, 1].
 ///
-/// The trunk is 128 wide; the actor has 128 and 64, the critic 64. Action = region * memory tiers + memory tier.
+/// The trunk is 128 wide; the actor has 128 and 64, the critic 64. Action = region * memory tiers +
+/// memory tier.
 #[derive(Debug)]
 pub struct TacticalNet {
     parameters: Parameters,

@@ -132,7 +132,8 @@ impl GraphBuilder {
         self.single(Node { op, name, operands: &[x], attributes: &[] })
     }
 
-    /// `x [batch, in] * weight^T + bias` with the operands x, `weight` [out, in], as PyTorch stores it, and `bias` [out].
+    /// `x [batch, in] * weight^T + bias` with the operands x, `weight` [out, in], as PyTorch stores
+    /// it, and `bias` [out].
     pub fn linear(&mut self, name: &str, operands: [&Value; 3]) -> Value {
         let attributes = [("transB", Attribute::Int(1))];
         self.single(Node { op: "Gemm", name, operands: &operands, attributes: &attributes })
@@ -171,7 +172,8 @@ impl GraphBuilder {
     }
 
     /// A forward LSTM over x [time, batch, in] with the operands x, W, R and B in ONNX gate order.
-    /// Returns the hidden state of every step [time, 1, batch, hidden] and the last one [1, batch, hidden].
+    /// Returns the hidden state of every step [time, 1, batch, hidden] and the last one [1, batch,
+    /// hidden].
     pub fn lstm(&mut self, name: &str, operands: [&Value; 4], hidden: usize) -> [Value; 2] {
         let attributes = [("hidden_size", Attribute::Int(hidden as i64))];
         self.node(Node { op: "LSTM", name, operands: &operands, attributes: &attributes })

@@ -1,7 +1,8 @@
 //! LSTM weights between PyTorch's layout and ONNX's.
 //!
-//! PyTorch stacks the gates as input, forget, cell, output and keeps two bias vectors; ONNX stacks them as input,
-//! output, forget, cell and keeps both biases in one tensor, one after the other. Both layouts hold `4 * hidden` rows.
+//! PyTorch stacks the gates as input, forget, cell, output and keeps two bias vectors; ONNX stacks
+//! them as input, output, forget, cell and keeps both biases in one tensor, one after the other.
+//! Both layouts hold `4 * hidden` rows.
 
 use anyhow::{Result, ensure};
 

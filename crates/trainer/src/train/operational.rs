@@ -20,10 +20,12 @@ use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
 use crate::scaling::{Column, Scaling, Transform};
 
-/// Windows of the validation and held-out splits that are looked at: every such one. Odd, because a minute has four steps and many functions are
-/// called at its beginning: an even stride would look at some quarters of the minute only.
+/// Windows of the validation and held-out splits that are looked at: every such one. Odd, because a
+/// minute has four steps and many functions are called at its beginning: an even stride would look
+/// at some quarters of the minute only.
 const STRIDE: usize = 5;
-/// One of so many training windows is drawn from all there are, idle ones included, because those are served too; the others are busy.
+/// One of so many training windows is drawn from all there are, idle ones included, because those
+/// are served too; the others are busy.
 const ANY_WINDOW: usize = 4;
 /// Steps between the windows from which those are drawn.
 const IDLE_STRIDE: usize = 21;
@@ -31,7 +33,8 @@ const IDLE_STRIDE: usize = 21;
 /// Budgets and settings.
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct OperationalOptions {
-    /// Training windows, drawn from the training split, three quarters of them from those in which something happens.
+    /// Training windows, drawn from the training split, three quarters of them from those in which
+    /// something happens.
     #[arg(long, default_value_t = 60_000)]
     pub lstm_windows: usize,
     /// Most passes over them.
@@ -46,13 +49,15 @@ pub struct OperationalOptions {
     /// Learning rate of the first step.
     #[arg(long, default_value_t = 2e-3)]
     pub lstm_learning_rate: f64,
-    /// Weight of a squared error below the truth; above it counts 1. The research used 5, which raises every uncertain forecast so far that R2
-    /// falls from 0.46 to 0.32, below that of repeating the last value.
+    /// Weight of a squared error below the truth; above it counts 1. The research used 5, which
+    /// raises every uncertain forecast: with 40,000 windows and 5 epochs the R2 of the rate was 0.32
+    /// at 5 and 0.46 at 1, where repeating the last value has 0.37.
     #[arg(long, default_value_t = 2.0)]
     pub lstm_below: f64,
 }
 
-/// Trains and publishes; returns the held-out scores over busy windows (a call in it or in the next step) and over all windows.
+/// Trains and publishes; returns the held-out scores over busy windows (a call in it or in the next
+/// step) and over all windows.
 ///
 /// # Errors
 /// When training diverges, parity fails or the model cannot be published.
@@ -116,7 +121,8 @@ fn windows(run: &Run, split: Split, stride: usize, skip_idle: bool) -> Vec<Windo
     run.world.windows(split, options).collect()
 }
 
-/// Every column between 0 and 1, the sine between -1 and 1; rates and queues on a logarithmic scale up to the greatest of `windows`.
+/// Every column between 0 and 1, the sine between -1 and 1; rates and queues on a logarithmic scale
+/// up to the greatest of `windows`.
 fn scaling(windows: &[Window]) -> Result<(Scaling, OutputRange)> {
     let steps = || windows.iter().flat_map(|w| &w.x);
     let rate = steps().map(|x| x[0]).chain(windows.iter().map(|w| w.y[0])).fold(0.0, f32::max);

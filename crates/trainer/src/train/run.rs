@@ -28,7 +28,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Loads ONNX Runtime first, so that a missing library is known before the training and not after it.
+    /// Loads ONNX Runtime first, so that a missing library is known before the training and not
+    /// after it.
     ///
     /// # Errors
     /// When ONNX Runtime or the bundled trace cannot be loaded.
@@ -56,8 +57,8 @@ impl Run {
         let [train, validation, test] = Split::ALL.map(|split| split.minutes(minutes));
         Data {
             trace: format!(
-                "Azure Functions trace of July 2019, one day, {} functions (Shahrad et al., Serverless in the Wild, USENIX ATC \
-                 2020; CC-BY 4.0), replayed by strata-simulator",
+                "Azure Functions trace of July 2019, one day, {} functions (Shahrad et al., \
+                 Serverless in the Wild, USENIX ATC 2020; CC-BY 4.0), replayed by strata-simulator",
                 self.world.functions()
             ),
             splits: format!(

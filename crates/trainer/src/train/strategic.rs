@@ -44,17 +44,19 @@ pub struct StrategicOptions {
     /// Learning rate of the first step.
     #[arg(long, default_value_t = 1e-3)]
     pub dqn_learning_rate: f64,
-    /// How much the next decision counts. Little is carried over: a provider costs what it costs in its own interval, and only the one cold start of a
-    /// move makes the next decision depend on this one.
+    /// How much the next decision counts. Little is carried over: a provider costs what it costs in
+    /// its own interval, and only the one cold start of a move makes the next decision depend on
+    /// this one.
     #[arg(long, default_value_t = 0.1)]
     pub dqn_gamma: f64,
 }
 
-/// Trains on top of the published tactical layer and publishes; returns the held-out figures of the whole chain under the
-/// strategic and the tactical objective.
+/// Trains on top of the published tactical layer and publishes; returns the held-out figures of the
+/// whole chain under the strategic and the tactical objective.
 ///
 /// # Errors
-/// When there is no tactical model, training diverges, parity fails or the model cannot be published.
+/// When there is no tactical model, training diverges, parity fails or the model cannot be
+/// published.
 pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2]> {
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);

@@ -44,8 +44,9 @@ pub struct TacticalOptions {
     /// Learning rate of the first step.
     #[arg(long, default_value_t = 1e-3)]
     pub ppo_learning_rate: f64,
-    /// How much the next decision counts. Little is carried over: a placement costs what it costs in its own interval, and only the one cold start
-    /// of a move makes the next decision depend on this one.
+    /// How much the next decision counts. Little is carried over: a placement costs what it costs
+    /// in its own interval, and only the one cold start of a move makes the next decision depend on
+    /// this one.
     #[arg(long, default_value_t = 0.1)]
     pub ppo_gamma: f64,
     /// Weight of the entropy at the beginning.
@@ -53,7 +54,8 @@ pub struct TacticalOptions {
     pub ppo_entropy: f64,
 }
 
-/// Trains and publishes; returns the held-out figures of the layer alone, each function on the provider it has.
+/// Trains and publishes; returns the held-out figures of the layer alone, each function on the
+/// provider it has.
 ///
 /// # Errors
 /// When training diverges, parity fails or the model cannot be published.
