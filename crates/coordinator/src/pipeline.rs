@@ -18,7 +18,7 @@ use crate::{
     answer::answer,
     chain::{HopReport, Placed, Provisioned, Routed},
     intake::Question,
-    link::{Forecasting, Hop, Placing, Replicas, Selecting},
+    link::{Forecasting, Hop, Placing, Replicas, Selecting, TracePlace},
     metrics::CoordinatorMetrics,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Call<'a> {
 struct Leg<'a> {
     deadline: Instant,
     decision: &'a Span,
+    /// The caller's place in its trace.
+    parent: &'a RemoteContext,
 }
 
 impl Pipeline {
@@ -59,7 +61,7 @@ impl Pipeline {
     ) -> Result<pb::DecideResponse, Fault> {
         let own = match request.traceparent.as_str() {
             "" => RemoteContext::default(),
-            traceparent => RemoteContext::from_pair(traceparent, ""),
+            traceparent => RemoteContext::from_pair(traceparent, &request.tracestate),
         };
         let parent = if own.trace_id().is_some() { &own } else { call.parent };
         let span = match trace::enabled() {
@@ -69,7 +71,7 @@ impl Pipeline {
             false => Span::none(),
         };
         trace::set_parent(&span, parent);
-        let result = self.chain(request, &call, &span).await;
+        let result = self.chain(request, &Call { parent, ..call }, &span).await;
         let elapsed = call.arrived.elapsed();
         self.metrics.decided(elapsed, result.as_ref().err().map(|fault| fault.kind));
         let trace_id = || {
@@ -98,12 +100,10 @@ impl Pipeline {
         span: &Span,
     ) -> Result<pb::DecideResponse, Fault> {
         let question = Question::read(request)?;
-        let routed =
-            self.route(question, Leg { deadline: share(call.deadline, 3), decision: span }).await?;
-        let placed =
-            self.place(routed, Leg { deadline: share(call.deadline, 2), decision: span }).await?;
-        let provisioned =
-            self.provision(placed, Leg { deadline: call.deadline.at, decision: span }).await?;
+        let leg = |deadline| Leg { deadline, decision: span, parent: call.parent };
+        let routed = self.route(question, leg(share(call.deadline, 3))).await?;
+        let placed = self.place(routed, leg(share(call.deadline, 2))).await?;
+        let provisioned = self.provision(placed, leg(call.deadline.at)).await?;
         let decision = answer(provisioned, call.arrived.elapsed());
         if !span.is_disabled() {
             trace::record(span, "strata.decision.id", decision.decision_id.clone());
@@ -179,12 +179,18 @@ impl Pipeline {
                 strata.layer = H::LAYER
             ),
         };
-        let context = trace::context_of(&span);
-        let traceparent = match context.is_sampled() {
-            true => context.traceparent().unwrap_or_default(),
-            false => String::new(),
+        let here = trace::context_of(&span);
+        // Without a collector of its own this hop is not in the trace; the caller's place is passed on.
+        let context = if here.trace_id().is_some() { &here } else { leg.parent };
+        let place = match context.is_sampled() {
+            true => TracePlace {
+                traceparent: context.traceparent().unwrap_or_default(),
+                tracestate: context.tracestate().unwrap_or_default(),
+            },
+            false => TracePlace::default(),
         };
-        let result = replicas.ask(request, traceparent, leg.deadline).await;
+        let result = replicas.ask(request, place, leg.deadline).await;
+        let result = result.map_err(blame::<H>);
         let elapsed = started.elapsed();
         self.metrics.hop(H::LAYER, elapsed);
         result
@@ -197,6 +203,16 @@ impl Pipeline {
 /// leaves the others their time.
 fn share(deadline: Deadline, hops: u32) -> Instant {
     Instant::now() + deadline.remaining() / hops
+}
+
+/// A layer that refuses what the coordinator asked is no fault of the caller's.
+fn blame<H: Hop>(fault: Fault) -> Fault {
+    if fault.kind != FaultKind::InvalidArgument {
+        return fault;
+    }
+    tracing::error!(layer = H::LAYER, fault = fault.message, "the layer refused a question");
+    let message = format!("the {} layer refused the coordinator's question", H::LAYER);
+    Fault::new(FaultKind::Internal, message)
 }
 
 fn disallowed(layer: &str) -> Fault {

@@ -1,6 +1,6 @@
 //! The Coordinator service.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream};
 use strata_chassis::{Deadline, Drain, trace::RemoteContext};
@@ -21,6 +21,16 @@ pub(crate) struct Decider {
     pub(crate) drain: Drain,
 }
 
+/// The time a request allows itself, if it says.
+pub(crate) fn budget(request: &pb::DecideRequest, limits: &RequestsConfig) -> Option<Deadline> {
+    match request.options?.budget_ms {
+        0 => None,
+        budget => {
+            Some(Deadline::after(Duration::from_millis(budget.into()).min(limits.max_timeout)))
+        }
+    }
+}
+
 fn not_yet<T>(what: &str) -> Result<Response<T>, Status> {
     Err(Status::unimplemented(format!("{what} is not served by this version")))
 }
@@ -36,7 +46,8 @@ impl Coordinator for Decider {
     ) -> Result<Response<pb::DecideResponse>, Status> {
         let arrived = Instant::now();
         let RequestsConfig { default_timeout, max_timeout, .. } = self.limits;
-        let deadline = Deadline::of(&request, default_timeout, max_timeout)?;
+        let call = Deadline::of(&request, default_timeout, max_timeout)?;
+        let deadline = budget(request.get_ref(), &self.limits).map_or(call, |own| own.min(call));
         let parent = RemoteContext::from_metadata(request.metadata());
         let decided = self
             .pipeline

@@ -1,21 +1,27 @@
 //! DecideStream: many requests on one stream, answered as they are ready.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use strata_chassis::{Deadline, trace::RemoteContext};
+use strata_chassis::{Deadline, Drain, trace::RemoteContext};
 use strata_wire::pb::{self, decide_stream_response::Result as Answer};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use crate::{pipeline::Call, service::Decider};
+use crate::{
+    intake::MAX_CORRELATION_ID,
+    pipeline::Call,
+    service::{Decider, budget},
+};
 
 /// The answers of a stream.
 pub(crate) type DecisionStream = ReceiverStream<Result<pb::DecideStreamResponse, Status>>;
 
 /// Answers that may wait to be sent.
 const ANSWERS: usize = 64;
+/// How long a caller that takes no answers is waited for once the process drains.
+const UNREAD: Duration = Duration::from_secs(2);
 
 /// Decides what `inbound` asks until its caller ends it or the process drains.
 pub(crate) fn decide(
@@ -37,11 +43,12 @@ async fn serve(
     let mut in_work = FuturesUnordered::new();
     let mut end = None;
     let drain = decider.drain.clone();
+    let mut started = std::pin::pin!(drain.started());
     while end.is_none() || !in_work.is_empty() {
         tokio::select! {
             Some(answer) = in_work.next() => {
                 // The caller is gone: nobody is left to answer.
-                if answers.send(Ok(answer)).await.is_err() {
+                if !send(&answers, answer, &drain).await {
                     return;
                 }
             }
@@ -52,12 +59,29 @@ async fn serve(
                     None => end = Some(Ok(())),
                 }
             }
-            () = drain.started(), if end.is_none() => end = Some(Err(draining())),
+            () = &mut started, if end.is_none() => end = Some(Err(draining())),
         }
     }
     if let Some(Err(status)) = end {
         // The caller may be gone, which is all the same then.
-        let _ = answers.send(Err(status)).await;
+        let _ = tokio::time::timeout(UNREAD, answers.send(Err(status))).await;
+    }
+}
+
+/// Sends an answer; `false` when the caller is gone, or takes nothing for a while though the process drains.
+async fn send(
+    answers: &mpsc::Sender<Result<pb::DecideStreamResponse, Status>>,
+    answer: pb::DecideStreamResponse,
+    drain: &Drain,
+) -> bool {
+    let unread = async {
+        drain.started().await;
+        tokio::time::sleep(UNREAD).await;
+    };
+    tokio::select! {
+        biased;
+        sent = answers.send(Ok(answer)) => sent.is_ok(),
+        () = unread => false,
     }
 }
 
@@ -67,8 +91,13 @@ async fn one(
     parent: &RemoteContext,
 ) -> pb::DecideStreamResponse {
     let _accepted = decider.drain.guard();
-    let correlation_id = request.correlation_id.clone();
-    let deadline = Deadline::after(decider.limits.default_timeout);
+    let correlation_id = match request.correlation_id.len() {
+        0..=MAX_CORRELATION_ID => request.correlation_id.clone(),
+        // Refused below; echoed whole it could make an answer too large to send.
+        _ => beginning(&request.correlation_id),
+    };
+    let deadline = budget(&request, &decider.limits)
+        .unwrap_or_else(|| Deadline::after(decider.limits.default_timeout));
     let call = Call { arrived: Instant::now(), deadline, parent };
     let decided = decider.pipeline.decide(request, call).await;
     let answer = match decided {
@@ -78,9 +107,28 @@ async fn one(
     pb::DecideStreamResponse { correlation_id, result: Some(answer) }
 }
 
+/// The part of a text that fits where a correlation id may stand.
+fn beginning(text: &str) -> String {
+    let most = MAX_CORRELATION_ID.min(text.len());
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
+}
+
 /// What a stream says that the drain ends.
 pub(crate) fn draining() -> Status {
     Status::unavailable(
         "the coordinator is shutting down; everything read was answered, send the rest again",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlong_id_is_echoed_in_part_and_whole_characters() {
+        let id = format!("{}é tail", "x".repeat(MAX_CORRELATION_ID - 1));
+        assert_eq!(beginning(&id), "x".repeat(MAX_CORRELATION_ID - 1));
+        assert_eq!(beginning("short"), "short");
+    }
 }

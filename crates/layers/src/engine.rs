@@ -57,7 +57,11 @@ impl<Q> Asked<Q> {
         let span = match row.traceparent.as_str() {
             "" => Span::none(),
             _ if !trace::enabled() => Span::none(),
-            traceparent => span_under::<A>(&RemoteContext::from_pair(traceparent, "")),
+            traceparent => {
+                let place = RemoteContext::from_pair(traceparent, &row.tracestate);
+                // Malformed is not traced: a trace of its own would belong to nobody.
+                place.trace_id().map_or(Span::none(), |_| span_under::<A>(&place))
+            }
         };
         let deadline = match row.budget_us {
             0 => None,

@@ -4,7 +4,7 @@ use strata_domain::{GramsCo2e, Megabytes, Millis, Region, Usd};
 use strata_policy::{ApplicationFacts, FunctionFacts};
 use strata_wire::{Violations, pb, placement_from_pb, region_from_pb, time_from_pb};
 
-/// The facts in a message; `None` after noting every field that is missing or wrong.
+/// The facts in a message, after noting every field that is missing or wrong; `None` without a moment. They mean nothing when anything was noted.
 pub(crate) fn facts_from_pb(
     facts: Option<&pb::FunctionFacts>,
     violations: &mut Violations,
@@ -42,16 +42,16 @@ pub(crate) fn facts_from_pb(
         ),
         is_bursty: facts.app_is_bursty,
     };
-    let current = match &facts.current {
-        Some(current) => Some(placement_from_pb(current, "facts.current", violations)?),
-        None => None,
-    };
+    let current = facts
+        .current
+        .as_ref()
+        .and_then(|current| placement_from_pb(current, "facts.current", violations));
     let home = match facts.home_region {
-        0 => current.map_or(Region::UsEast, |placement| placement.region),
+        0 => None,
         value => region_from_pb(value).or_else(|| {
             violations.add("facts.home_region", format_args!("must be 0 to 4, is {value}"));
             None
-        })?,
+        }),
     };
     Some(FunctionFacts {
         at: at?,
@@ -66,7 +66,7 @@ pub(crate) fn facts_from_pb(
         cold_start_rate,
         application,
         current,
-        home,
+        home: home.or(current.map(|placement| placement.region)).unwrap_or(Region::UsEast),
     })
 }
 

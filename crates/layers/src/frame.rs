@@ -12,6 +12,7 @@ pub(crate) struct Row<Q> {
     /// Empty when the caller left it out.
     pub(crate) request: Option<Q>,
     pub(crate) traceparent: String,
+    pub(crate) tracestate: String,
     pub(crate) budget_us: u32,
 }
 

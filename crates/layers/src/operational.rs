@@ -2,7 +2,9 @@
 
 use strata_chassis::trace::TRACE_TARGET;
 use strata_domain::{FaultKind, UtcTime};
-use strata_policy::operational::{self, Decoder, Encoder, STEP_SECONDS, Step, WINDOW_STEPS};
+use strata_policy::operational::{
+    self, Decoder, Encoder, MAX_STEP_VALUE, STEP_SECONDS, Step, WINDOW_STEPS,
+};
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Violations, memory_from_pb, pb, placement_from_pb, time_from_pb};
 use tracing::Span;
@@ -116,10 +118,10 @@ fn window_from_pb(
         };
         let age = STEP_SECONDS * (WINDOW_STEPS - 1 - index) as i64;
         *step = Step {
-            request_rate: number("request_rate", from.request_rate, f64::MAX),
+            request_rate: number("request_rate", from.request_rate, MAX_STEP_VALUE),
             memory_util: number("memory_util", from.memory_util, 1.0),
             cpu_util: number("cpu_util", from.cpu_util, 1.0),
-            queue_depth: number("queue_depth", from.queue_depth, f64::MAX),
+            queue_depth: number("queue_depth", from.queue_depth, MAX_STEP_VALUE),
             hour_sin: at.map_or(0.0, |at| at.plus_seconds(-age).hour_sin()),
         };
     }

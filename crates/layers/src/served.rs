@@ -17,6 +17,7 @@ macro_rules! served {
                 let rows = frame.rows.into_iter().map(|row| $crate::frame::Row {
                     request: row.request,
                     traceparent: row.traceparent,
+                    tracestate: row.tracestate,
                     budget_us: row.budget_us,
                 });
                 (frame.frame_id, rows.collect())

@@ -12,6 +12,8 @@ pub const OUTPUT: &str = "forecast";
 pub const STEP_SECONDS: i64 = 15;
 /// Steps in a window, oldest first.
 pub const WINDOW_STEPS: usize = 12;
+/// The greatest request rate (per second) and queue depth that are told apart.
+pub const MAX_STEP_VALUE: f64 = 1e6;
 /// What the model's numbers stand for; a manifest lists them as labels, in its own order.
 pub const LABELS: [&str; 3] = ["request_rate", "memory_util", "cpu_util"];
 
@@ -66,7 +68,7 @@ const STEP_FEATURES: &[StepFeature] = &[
         name: "request_rate",
         unit: "1/s",
         min: 0.0,
-        max: 1e6,
+        max: MAX_STEP_VALUE,
         formula: "requests per second",
         value: |step| step.request_rate,
     },
@@ -90,7 +92,7 @@ const STEP_FEATURES: &[StepFeature] = &[
         name: "queue_depth",
         unit: "1",
         min: 0.0,
-        max: 1e6,
+        max: MAX_STEP_VALUE,
         formula: "requests waiting",
         value: |step| step.queue_depth,
     },

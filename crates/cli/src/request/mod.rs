@@ -202,8 +202,12 @@ impl WishFlags {
     }
 
     fn options(&self) -> Option<pb::Options> {
-        let options =
-            pb::Options { refresh: self.refresh, explain: self.explain, dry_run: self.dry_run };
+        let options = pb::Options {
+            refresh: self.refresh,
+            explain: self.explain,
+            dry_run: self.dry_run,
+            ..pb::Options::default()
+        };
         (options != pb::Options::default()).then_some(options)
     }
 }

@@ -189,15 +189,23 @@ impl Candidates {
 }
 
 fn nothing_left(profile: &InvocationProfile, limits: &Limits) -> String {
+    let names = |allowed: &[bool], name: &dyn Fn(usize) -> String| {
+        let names = (0..allowed.len()).filter(|index| allowed[*index]).map(name);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let (least, most) = limits.memory_mb;
     let mut message = format!(
-        "no placement holds {} MB and respects the constraints",
-        profile.memory_used_mb.ceil()
+        "no placement holds the {} MB the function uses and respects the constraints: {least} to {most} MB on {} in {}",
+        profile.memory_used_mb.ceil(),
+        names(&limits.providers, &|index| Provider::ALL[index].to_string()),
+        names(&limits.regions, &|index| Region::ALL[index].to_string()),
     );
-    if let Some(slo) = limits.latency_slo_ms {
-        message.push_str(&format!("; latency_slo_ms is {slo}"));
-    }
-    if let Some(ceiling) = limits.cost_ceiling_usd {
-        message.push_str(&format!("; cost_ceiling_usd is {ceiling}"));
+    for (name, limit) in
+        [("latency_slo_ms", limits.latency_slo_ms), ("cost_ceiling_usd", limits.cost_ceiling_usd)]
+    {
+        if let Some(limit) = limit {
+            message.push_str(&format!("; {name} is {limit:?}"));
+        }
     }
     message.push_str("; relax one of them");
     message

@@ -6,4 +6,4 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use request::Question;
+pub(crate) use request::{MAX_CORRELATION_ID, Question};

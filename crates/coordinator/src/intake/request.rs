@@ -1,7 +1,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use strata_domain::{FaultKind, FunctionId, Placement, UtcTime};
-use strata_policy::{FunctionFacts, operational::WINDOW_STEPS};
+use strata_policy::{
+    FunctionFacts,
+    operational::{MAX_STEP_VALUE, WINDOW_STEPS},
+};
 use strata_wire::{Fault, Violations, pb, placement_from_pb, time_from_pb};
 
 use super::{
@@ -10,7 +13,7 @@ use super::{
 };
 
 /// The longest correlation id, in bytes.
-const MAX_CORRELATION_ID: usize = 256;
+pub(crate) const MAX_CORRELATION_ID: usize = 256;
 
 /// A request that can be decided: checked and filled in.
 #[derive(Debug)]
@@ -93,10 +96,10 @@ fn check_telemetry(steps: &[pb::TelemetryStep], violations: &mut Violations) {
     }
     for (index, step) in steps.iter().enumerate() {
         for (name, value, max) in [
-            ("request_rate", step.request_rate, f64::MAX),
+            ("request_rate", step.request_rate, MAX_STEP_VALUE),
             ("memory_util", step.memory_util, 1.0),
             ("cpu_util", step.cpu_util, 1.0),
-            ("queue_depth", step.queue_depth, f64::MAX),
+            ("queue_depth", step.queue_depth, MAX_STEP_VALUE),
         ] {
             violations.number(format_args!("telemetry[{index}].{name}"), value, 0.0..=max);
         }

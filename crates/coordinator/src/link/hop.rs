@@ -9,9 +9,15 @@ use tonic::{Status, Streaming, transport::Channel};
 /// A question on its way to a layer.
 pub(crate) struct Row<Q> {
     pub(crate) request: Q,
-    /// Empty: not traced.
-    pub(crate) traceparent: String,
+    pub(crate) place: TracePlace,
     pub(crate) budget_us: u32,
+}
+
+/// The place of a question in its trace, as W3C's headers write it. Empty: not traced.
+#[derive(Debug, Default)]
+pub(crate) struct TracePlace {
+    pub(crate) traceparent: String,
+    pub(crate) tracestate: String,
 }
 
 /// A frame of answers, or the notice that the layer is shutting down.
@@ -65,7 +71,8 @@ macro_rules! hop {
             fn frame(frame_id: u64, rows: Vec<Row<pb::$request>>) -> pb::$frame {
                 let rows = rows.into_iter().map(|row| pb::$row {
                     request: Some(row.request),
-                    traceparent: row.traceparent,
+                    traceparent: row.place.traceparent,
+                    tracestate: row.place.tracestate,
                     budget_us: row.budget_us,
                 });
                 pb::$frame { frame_id, rows: rows.collect() }

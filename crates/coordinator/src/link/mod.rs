@@ -7,5 +7,5 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hop::{Forecasting, Hop, Placing, Selecting};
+pub(crate) use hop::{Forecasting, Hop, Placing, Selecting, TracePlace};
 pub(crate) use replicas::{LinkSettings, Replicas};

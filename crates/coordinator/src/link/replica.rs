@@ -1,41 +1,64 @@
 //! A replica of a layer: its queue, and the task that keeps a stream to it.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strata_chassis::Backoff;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tonic::{Status, transport::Channel};
 
 use super::{
     hop::Hop,
-    replicas::LinkSettings,
+    replicas::{Found, LinkSettings, unreachable},
     session::{End, Job, Session},
 };
 
 /// A handle on a replica. When it is dropped, what was sent is still answered and the stream ends.
 pub(super) struct Replica<H: Hop> {
     jobs: mpsc::Sender<Job<H>>,
-    up: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     queue_rows: usize,
 }
 
+/// What a replica's task tells those who choose among replicas.
+#[derive(Default)]
+struct Shared {
+    up: AtomicBool,
+    /// Rows offered and not answered yet.
+    pending: AtomicUsize,
+}
+
+/// A row that is pending for as long as this is alive.
+pub(super) struct Pending(Arc<Shared>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl<H: Hop> Replica<H> {
-    /// Starts the task; `settings.on_change` is called whenever the stream comes up or goes down.
-    pub(super) fn start(address: String, channel: Channel, settings: LinkSettings) -> Self {
+    /// Starts the task that keeps a stream to `address`.
+    pub(super) fn start(
+        address: String,
+        channel: Channel,
+        settings: LinkSettings,
+        others: Weak<Found<H>>,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(settings.queue_rows);
-        let up = Arc::new(AtomicBool::new(false));
+        let shared = Arc::<Shared>::default();
         let queue_rows = settings.queue_rows;
-        let keeper = Keeper::<H> { address, channel, queue, up: up.clone(), settings };
+        let keeper =
+            Keeper { address, channel, queue, shared: Arc::clone(&shared), settings, others };
         tokio::spawn(keeper.keep());
-        Self { jobs, up, queue_rows }
+        Self { jobs, shared, queue_rows }
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.up.load(Ordering::Acquire)
+        self.shared.up.load(Ordering::Acquire)
     }
 
     /// Rows waiting to be sent.
@@ -43,11 +66,19 @@ impl<H: Hop> Replica<H> {
         self.queue_rows - self.jobs.capacity()
     }
 
-    /// Queues a job; gives it back when the queue is full.
-    pub(super) fn offer(&self, job: Job<H>) -> Result<(), Job<H>> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job) => job,
-        })
+    /// Rows offered and not answered yet.
+    pub(super) fn pending(&self) -> usize {
+        self.shared.pending.load(Ordering::Relaxed)
+    }
+
+    /// Queues a job.
+    ///
+    /// # Errors
+    /// The job, when the queue is full or its task has ended.
+    pub(super) fn offer(&self, mut job: Job<H>) -> Result<(), TrySendError<Job<H>>> {
+        self.shared.pending.fetch_add(1, Ordering::Relaxed);
+        job.pending = Some(Pending(Arc::clone(&self.shared)));
+        self.jobs.try_send(job)
     }
 }
 
@@ -55,8 +86,10 @@ struct Keeper<H: Hop> {
     address: String,
     channel: Channel,
     queue: mpsc::Receiver<Job<H>>,
-    up: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     settings: LinkSettings,
+    /// To hand what was not sent to another replica.
+    others: Weak<Found<H>>,
 }
 
 impl<H: Hop> Keeper<H> {
@@ -71,11 +104,17 @@ impl<H: Hop> Keeper<H> {
             match opened {
                 Ok(results) => {
                     tracing::info!(layer = H::LAYER, address = self.address, "layer connected");
-                    backoff.reset();
                     complained = false;
-                    self.set_up(true);
-                    let end = Session::new(frames, results).run(&mut self.queue).await;
-                    self.set_up(false);
+                    self.shared.up(&self.settings);
+                    let since = Instant::now();
+                    let session = Session::new(frames, results);
+                    let end =
+                        session.run(&mut self.queue, || self.shared.down(&self.settings)).await;
+                    self.shared.down(&self.settings);
+                    // A layer that takes the stream and breaks it at once is no better than one that refuses it.
+                    if since.elapsed() > self.settings.max_backoff {
+                        backoff.reset();
+                    }
                     match end {
                         End::Closed => return,
                         End::Drained => {
@@ -101,7 +140,7 @@ impl<H: Hop> Keeper<H> {
         }
     }
 
-    /// Waits, and refuses what was queued while the stream was up; `false` when nobody wants the replica any more.
+    /// Waits, and hands what was queued to another replica; `false` when nobody wants this one any more.
     async fn pause(&mut self, delay: Duration) -> bool {
         let over = tokio::time::sleep(delay);
         tokio::pin!(over);
@@ -109,18 +148,18 @@ impl<H: Hop> Keeper<H> {
             tokio::select! {
                 () = &mut over => return true,
                 job = self.queue.recv() => match job {
-                    Some(job) => {
-                        let _ = job.answer.send(Err(super::replicas::unreachable(H::LAYER)));
-                    }
+                    Some(job) => self.hand_on(job),
                     None => return false,
                 },
             }
         }
     }
 
-    fn set_up(&self, up: bool) {
-        self.up.store(up, Ordering::Release);
-        self.settings.changed(up);
+    fn hand_on(&self, job: Job<H>) {
+        match self.others.upgrade() {
+            Some(others) => others.offer_or_refuse(job),
+            None => job.refuse(unreachable(H::LAYER)),
+        }
     }
 
     fn complain(&self, what: &'static str, status: &Status) {
@@ -131,5 +170,19 @@ impl<H: Hop> Keeper<H> {
             error = status.message(),
             "{what}"
         );
+    }
+}
+
+impl Shared {
+    fn up(&self, settings: &LinkSettings) {
+        if !self.up.swap(true, Ordering::AcqRel) {
+            settings.changed(true);
+        }
+    }
+
+    fn down(&self, settings: &LinkSettings) {
+        if self.up.swap(false, Ordering::AcqRel) {
+            settings.changed(false);
+        }
     }
 }

@@ -1,8 +1,11 @@
-//! The replicas of one layer: found by name, asked by the length of their queues.
+//! The replicas of one layer: found by name, the least busy one asked.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,10 +13,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use strata_chassis::{ClientConfig, ClientError};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc::error::TrySendError, oneshot};
 
 use super::{
-    hop::Hop,
+    hop::{Hop, TracePlace},
     replica::Replica,
     session::{Job, spent},
 };
@@ -53,9 +56,12 @@ impl<H: Hop> Clone for Replicas<H> {
     }
 }
 
-struct Found<H: Hop> {
+/// The replicas that were found.
+pub(super) struct Found<H: Hop> {
     by_address: RwLock<BTreeMap<String, Replica<H>>>,
     settings: LinkSettings,
+    /// Where the search for the least busy one begins, so that equals take turns.
+    turn: AtomicUsize,
 }
 
 impl<H: Hop> Replicas<H> {
@@ -67,7 +73,7 @@ impl<H: Hop> Replicas<H> {
         for endpoint in endpoints {
             strata_chassis::channel(endpoint, &settings.client)?;
         }
-        let found = Found { by_address: RwLock::default(), settings };
+        let found = Found { by_address: RwLock::default(), settings, turn: AtomicUsize::new(0) };
         let this = Self(Arc::new(found));
         tokio::spawn(this.clone().keep_looking(endpoints.to_vec()));
         Ok(this)
@@ -75,23 +81,23 @@ impl<H: Hop> Replicas<H> {
 
     /// Whether a replica can be asked.
     pub(crate) fn is_up(&self) -> bool {
-        self.read().values().any(Replica::is_up)
+        self.0.read().values().any(Replica::is_up)
     }
 
     /// Rows waiting to be sent, over all replicas.
     pub(crate) fn waiting(&self) -> usize {
-        self.read().values().map(Replica::waiting).sum()
+        self.0.read().values().map(Replica::waiting).sum()
     }
 
-    /// Asks the replica with the shortest queue and waits for its answer until the deadline.
+    /// Asks the least busy replica and waits for its answer until the deadline.
     pub(crate) async fn ask(
         &self,
         request: H::Request,
-        traceparent: String,
+        place: TracePlace,
         deadline: Instant,
     ) -> Result<H::Response, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.offer(Job { request, traceparent, deadline, answer })?;
+        self.0.offer_or_refuse(Job { request, place, deadline, answer, pending: None });
         match tokio::time::timeout_at(deadline.into(), answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(unreachable(H::LAYER)),
@@ -99,22 +105,8 @@ impl<H: Hop> Replicas<H> {
         }
     }
 
-    fn offer(&self, job: Job<H>) -> Result<(), Fault> {
-        let replicas = self.read();
-        let shortest = replicas.values().filter(|r| r.is_up()).min_by_key(|r| r.waiting());
-        let Some(replica) = shortest else { return Err(unreachable(H::LAYER)) };
-        replica.offer(job).map_err(|_| {
-            let message = format!("{} rows wait for the {} layer", replica.waiting(), H::LAYER);
-            Fault::new(FaultKind::ResourceExhausted, message).retry_after(Duration::from_millis(50))
-        })
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Replica<H>>> {
-        // Nothing panics while it holds the lock; if it did, the map would still be whole.
-        self.0.by_address.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn keep_looking(self, endpoints: Vec<String>) {
+        let mut was_complete = true;
         loop {
             let mut addresses = Vec::new();
             let mut complete = true;
@@ -123,17 +115,20 @@ impl<H: Hop> Replicas<H> {
                     Ok(found) => addresses.extend(found),
                     Err(error) => {
                         complete = false;
-                        tracing::warn!(layer = H::LAYER, endpoint, %error, "name not resolved");
+                        if was_complete {
+                            tracing::warn!(layer = H::LAYER, endpoint, %error, "name not resolved");
+                        }
                     }
                 }
             }
+            was_complete = complete;
             self.follow(&addresses, complete);
             tokio::time::sleep(self.0.settings.resolve_interval).await;
         }
     }
 
     /// Starts links to new addresses and, if every name was resolved, ends those to addresses that are gone.
-    fn follow(&self, addresses: &[String], complete: bool) {
+    pub(super) fn follow(&self, addresses: &[String], complete: bool) {
         let mut replicas = self.0.by_address.write().unwrap_or_else(PoisonError::into_inner);
         if complete {
             replicas.retain(|address, _| addresses.contains(address));
@@ -145,12 +140,39 @@ impl<H: Hop> Replicas<H> {
             match strata_chassis::channel(address, &self.0.settings.client) {
                 Ok(channel) => {
                     let settings = self.0.settings.clone();
-                    let replica = Replica::start(address.clone(), channel, settings);
+                    let others = Arc::downgrade(&self.0);
+                    let replica = Replica::start(address.clone(), channel, settings, others);
                     replicas.insert(address.clone(), replica);
                 }
                 Err(error) => tracing::warn!(layer = H::LAYER, address, %error, "not an endpoint"),
             }
         }
+    }
+}
+
+impl<H: Hop> Found<H> {
+    /// Queues a job for the least busy replica that is up; answers it with the reason when there is none or its queue is full.
+    pub(super) fn offer_or_refuse(&self, job: Job<H>) {
+        let replicas = self.read();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % replicas.len().max(1);
+        let in_turn = replicas.values().cycle().skip(turn).take(replicas.len());
+        let Some(replica) = in_turn.filter(|r| r.is_up()).min_by_key(|r| r.pending()) else {
+            return job.refuse(unreachable(H::LAYER));
+        };
+        match replica.offer(job) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job)) => {
+                let message = format!("{} rows wait for the {} layer", replica.waiting(), H::LAYER);
+                let fault = Fault::new(FaultKind::ResourceExhausted, message);
+                job.refuse(fault.retry_after(Duration::from_millis(50)));
+            }
+            Err(TrySendError::Closed(job)) => job.refuse(unreachable(H::LAYER)),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Replica<H>>> {
+        // Nothing panics while it holds the lock; if it did, the map would still be whole.
+        self.by_address.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

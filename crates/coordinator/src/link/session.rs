@@ -7,7 +7,10 @@ use strata_wire::Fault;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Status, Streaming};
 
-use super::hop::{Hop, Results, Row};
+use super::{
+    hop::{Hop, Results, Row, TracePlace},
+    replica::Pending,
+};
 
 /// Rows in a frame at most. Beyond it a layer's batches gain nothing.
 const FRAME_ROWS: usize = 64;
@@ -17,10 +20,22 @@ const FRAMES_IN_FLIGHT: usize = 2;
 /// A question waiting to be sent.
 pub(super) struct Job<H: Hop> {
     pub(super) request: H::Request,
-    pub(super) traceparent: String,
+    pub(super) place: TracePlace,
     pub(super) deadline: Instant,
     pub(super) answer: Answer<H>,
+    /// Counts the job with the replica it is queued for.
+    pub(super) pending: Option<Pending>,
 }
+
+impl<H: Hop> Job<H> {
+    /// Answers that it will not be asked. A caller who left wants no answer.
+    pub(super) fn refuse(self, fault: Fault) {
+        let _ = self.answer.send(Err(fault));
+    }
+}
+
+/// Who waits for the answer to a row that was sent.
+type Asker<H> = (Answer<H>, Option<Pending>);
 
 pub(super) type Answer<H> = oneshot::Sender<Result<<H as Hop>::Response, Fault>>;
 
@@ -37,7 +52,7 @@ pub(super) enum End {
 pub(super) struct Session<H: Hop> {
     frames: mpsc::Sender<H::Frame>,
     results: Streaming<H::FrameResult>,
-    in_flight: Vec<(u64, Vec<Answer<H>>)>,
+    in_flight: Vec<(u64, Vec<Asker<H>>)>,
     next_frame: u64,
 }
 
@@ -51,8 +66,9 @@ impl<H: Hop> Session<H> {
         mpsc::channel(FRAMES_IN_FLIGHT)
     }
 
-    /// Sends what comes and hands out what is answered, until the stream ends.
-    pub(super) async fn run(mut self, jobs: &mut mpsc::Receiver<Job<H>>) -> End {
+    /// Sends what comes and hands out what is answered, until the stream ends. `going` is called as soon as the layer says
+    /// that it shuts down: nobody should queue for it any more.
+    pub(super) async fn run(mut self, jobs: &mut mpsc::Receiver<Job<H>>, going: impl Fn()) -> End {
         let mut gathered = Vec::with_capacity(FRAME_ROWS);
         loop {
             let may_send = self.in_flight.len() < FRAMES_IN_FLIGHT;
@@ -60,6 +76,7 @@ impl<H: Hop> Session<H> {
                 result = self.results.message() => match result {
                     Ok(Some(result)) => {
                         if self.hand_out(H::results(result)) {
+                            going();
                             return self.finish().await;
                         }
                     }
@@ -68,7 +85,10 @@ impl<H: Hop> Session<H> {
                 },
                 taken = jobs.recv_many(&mut gathered, FRAME_ROWS), if may_send => {
                     if taken == 0 {
-                        return End::Closed;
+                        return match self.finish().await {
+                            End::Drained => End::Closed,
+                            broken => broken,
+                        };
                     }
                     if !self.send(gathered.drain(..)) {
                         return self.broken(Status::unavailable("the layer ended the stream"));
@@ -90,12 +110,12 @@ impl<H: Hop> Session<H> {
             }
             let left = job.deadline.saturating_duration_since(now);
             if left < Duration::from_micros(1) {
-                let _ = job.answer.send(Err(spent(H::LAYER)));
+                job.refuse(spent(H::LAYER));
                 continue;
             }
             let budget_us = u32::try_from(left.as_micros()).unwrap_or(u32::MAX);
-            rows.push(Row { request: job.request, traceparent: job.traceparent, budget_us });
-            answers.push(job.answer);
+            rows.push(Row { request: job.request, place: job.place, budget_us });
+            answers.push((job.answer, job.pending));
         }
         if rows.is_empty() {
             return true;
@@ -118,7 +138,7 @@ impl<H: Hop> Session<H> {
         };
         let (_, answers) = self.in_flight.swap_remove(place);
         let mut rows = results.rows.into_iter();
-        for answer in answers {
+        for (answer, _pending) in answers {
             let result = rows.next().unwrap_or_else(|| {
                 Err(Fault::new(FaultKind::Internal, "the layer answered too few rows"))
             });
@@ -128,7 +148,7 @@ impl<H: Hop> Session<H> {
         false
     }
 
-    /// After the notice of a drain: sends no more, takes the answers that are on their way.
+    /// Sends no more, and takes the answers that are on their way.
     async fn finish(mut self) -> End {
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.frames, closed));
@@ -146,7 +166,7 @@ impl<H: Hop> Session<H> {
 
     fn broken(self, status: Status) -> End {
         for (_, answers) in self.in_flight {
-            for answer in answers {
+            for (answer, _pending) in answers {
                 let _ = answer.send(Err(lost(H::LAYER, &status)));
             }
         }

@@ -21,10 +21,11 @@ use tokio::{
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{LinkSettings, Replicas, Selecting};
+use super::{LinkSettings, Replicas, Selecting, TracePlace};
 
 type Frame = pb::SelectFrame;
 type FrameResult = Result<pb::SelectFrameResult, Status>;
+type Streams = mpsc::Receiver<(Streaming<Frame>, mpsc::Sender<FrameResult>)>;
 
 /// A layer whose streams are played by the test: it gets every stream's frames and the sender of its answers.
 #[derive(Clone)]
@@ -54,22 +55,18 @@ impl pb::strategic_server::Strategic for Played {
 }
 
 struct Stage {
+    address: String,
     replicas: Replicas<Selecting>,
     connected: Gauge,
-    streams: mpsc::Receiver<(Streaming<Frame>, mpsc::Sender<FrameResult>)>,
+    streams: Streams,
 }
 
 impl Stage {
     async fn set(queue_rows: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (sender, streams) = mpsc::channel(8);
-        let server = tonic::transport::Server::builder()
-            .add_service(StrategicServer::new(Played { streams: sender }));
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        let (address, streams) = play().await;
         let connected = Gauge::default();
         let replicas = find(address, queue_rows, &connected);
-        Self { replicas, connected, streams }
+        Self { address: format!("http://{address}"), replicas, connected, streams }
     }
 
     /// The next stream, once the link says that it is up.
@@ -94,8 +91,19 @@ impl Stage {
         let replicas = self.replicas.clone();
         let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
         let deadline = Instant::now() + time;
-        tokio::spawn(async move { replicas.ask(request, String::new(), deadline).await })
+        tokio::spawn(async move { replicas.ask(request, TracePlace::default(), deadline).await })
     }
+}
+
+/// A layer that is played, and the streams it gets.
+async fn play() -> (SocketAddr, Streams) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, streams) = mpsc::channel(8);
+    let server = tonic::transport::Server::builder()
+        .add_service(StrategicServer::new(Played { streams: sender }));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    (address, streams)
 }
 
 fn find(address: SocketAddr, queue_rows: usize, connected: &Gauge) -> Replicas<Selecting> {
@@ -246,14 +254,116 @@ async fn a_full_queue_is_an_answer() {
 }
 
 #[tokio::test]
+async fn a_replica_that_is_no_longer_wanted_still_answers_what_it_has() {
+    let mut stage = Stage::set(64).await;
+    let (mut frames, answers) = stage.stream().await;
+    let asked = stage.ask(1);
+    let frame = frames.message().await.unwrap().unwrap();
+    stage.replicas.follow(&[], true);
+    assert!(!stage.replicas.is_up());
+    assert!(frames.message().await.unwrap().is_none());
+    answers.send(Ok(echo(&frame))).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().provider, 1);
+}
+
+/// A second layer behind the replicas of `stage`, and the streams it gets.
+async fn join(stage: &Stage) -> Streams {
+    let (address, streams) = play().await;
+    stage.replicas.follow(&[stage.address.clone(), format!("http://{address}")], true);
+    streams
+}
+
+async fn both_are_up(stage: &Stage) {
+    while stage.connected.get() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn equally_busy_replicas_take_turns() {
+    let mut stage = Stage::set(64).await;
+    let (mut one, one_answers) = stage.stream().await;
+    let (mut two, two_answers) = join(&stage).await.recv().await.unwrap();
+    both_are_up(&stage).await;
+    let (mut at_one, mut at_two) = (0, 0);
+    for _ in 0..20 {
+        let asked = stage.ask(1);
+        tokio::select! {
+            frame = one.message() => {
+                at_one += 1;
+                one_answers.send(Ok(echo(&frame.unwrap().unwrap()))).await.unwrap();
+            }
+            frame = two.message() => {
+                at_two += 1;
+                two_answers.send(Ok(echo(&frame.unwrap().unwrap()))).await.unwrap();
+            }
+        }
+        asked.await.unwrap().unwrap();
+    }
+    assert!(at_one >= 5 && at_two >= 5, "{at_one} and {at_two}");
+}
+
+#[tokio::test]
+async fn what_a_draining_replica_was_not_sent_is_answered_all_the_same() {
+    let mut stage = Stage::set(64).await;
+    let (mut one, one_answers) = stage.stream().await;
+    let mut others = join(&stage).await;
+    let (mut two, two_answers) = others.recv().await.unwrap();
+    both_are_up(&stage).await;
+    // Neither answers: both get two frames of a row, and then rows queue for both.
+    let mut asked = Vec::new();
+    let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        asked.push(stage.ask(1));
+        tokio::select! {
+            frame = one.message() => of_one.push(frame.unwrap().unwrap()),
+            frame = two.message() => of_two.push(frame.unwrap().unwrap()),
+        }
+    }
+    assert_eq!((of_one.len(), of_two.len()), (2, 2));
+    asked.extend((0..20).map(|_| stage.ask(1)));
+    while stage.replicas.waiting() < 20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let notice = pb::SelectFrameResult { draining: true, ..Default::default() };
+    one_answers.send(Ok(notice)).await.unwrap();
+    assert!(one.message().await.unwrap().is_none());
+    for frame in &of_one {
+        one_answers.send(Ok(echo(frame))).await.unwrap();
+    }
+    drop(one_answers);
+    for frame in &of_two {
+        two_answers.send(Ok(echo(frame))).await.unwrap();
+    }
+    // The layer that drained is gone for good: whoever comes again is sent away.
+    let refusing = tokio::spawn(async move {
+        while let Some((_, answers)) = stage.streams.recv().await {
+            answers.send(Err(Status::unavailable("shutting down"))).await.unwrap();
+        }
+    });
+    let serving = tokio::spawn(async move {
+        while let Ok(Some(frame)) = two.message().await {
+            two_answers.send(Ok(echo(&frame))).await.unwrap();
+        }
+    });
+    for asked in asked {
+        assert_eq!(asked.await.unwrap().unwrap().provider, 1);
+    }
+    refusing.abort();
+    serving.abort();
+}
+
+#[tokio::test]
 async fn nobody_there_is_unavailable_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let replicas = find(address, 8, &Gauge::default());
     let deadline = Instant::now() + Duration::from_secs(30);
-    let fault =
-        replicas.ask(pb::SelectRequest::default(), String::new(), deadline).await.unwrap_err();
+    let fault = replicas
+        .ask(pb::SelectRequest::default(), TracePlace::default(), deadline)
+        .await
+        .unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unavailable);
     assert!(fault.message.contains("strategic"));
 }
