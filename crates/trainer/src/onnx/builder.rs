@@ -133,7 +133,7 @@ impl GraphBuilder {
     }
 
     /// `x [batch, in] * weight^T + bias` with the operands x, `weight` [out, in], as PyTorch stores
-    /// it, and `bias` [out].
+    /// it, and one `bias` per output.
     pub fn linear(&mut self, name: &str, operands: [&Value; 3]) -> Value {
         let attributes = [("transB", Attribute::Int(1))];
         self.single(Node { op: "Gemm", name, operands: &operands, attributes: &attributes })
