@@ -20,7 +20,7 @@ pub use http::{Answer, get};
 pub use metrics::metric;
 pub use patience::{eventually, eventually_async};
 pub use ports::free_ports;
-pub use process::{Process, Spec, command};
+pub use process::{Process, Spec, command, finish};
 pub use programs::{program, root};
 pub use raw::{PlainClient, decide_bytes, timed, untimed};
 pub use status::violated_fields;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::NamedTempFile;
@@ -103,6 +103,30 @@ pub fn command(name: &str) -> Command {
         }
     }
     command
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it cannot be started, or does not end in a minute: it is killed then.
+pub fn finish(mut command: Command) -> Output {
+    let [out, err] = [(); 2].map(|()| NamedTempFile::new().expect("a file for the output"));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(out.reopen().expect("the output, to be written to"))
+        .stderr(err.reopen().expect("the errors, to be written to"))
+        .spawn()
+        .expect("the program starts");
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        eventually("a program to end", || child.try_wait().expect("its state"))
+    }));
+    let status = ended.unwrap_or_else(|hung| {
+        let _ = child.kill();
+        let _ = child.wait();
+        std::panic::resume_unwind(hung)
+    });
+    let read = |file: &NamedTempFile| std::fs::read(file.path()).expect("the output");
+    Output { status, stdout: read(&out), stderr: read(&err) }
 }
 
 /// A running service. Dropping it kills it, and shows its log if the test failed.

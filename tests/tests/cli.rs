@@ -6,12 +6,14 @@ use std::process::{Child, ChildStdout, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
-use strata_tests::{Shared, command, eventually};
+use strata_tests::{Shared, command, eventually, finish};
 
 static SHARED: Shared = Shared::new();
 
 fn run(line: &str) -> Output {
-    command("strata").args(line.split_whitespace()).output().unwrap()
+    let mut command = command("strata");
+    command.args(line.split_whitespace());
+    finish(command)
 }
 
 fn good(line: &str) -> String {

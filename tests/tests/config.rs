@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Output;
 
 use serde_yaml::Value;
-use strata_tests::command;
+use strata_tests::{command, finish};
 use tempfile::NamedTempFile;
 
 const PROGRAMS: [(&str, u16); 4] =
@@ -19,7 +19,9 @@ fn file(yaml: &str) -> NamedTempFile {
 
 /// What the program prints with these flags and variables.
 fn run(program: &str, flags: &[&str], env: &[(&str, &str)]) -> Output {
-    command(program).args(flags).envs(env.iter().copied()).output().unwrap()
+    let mut command = command(program);
+    command.args(flags).envs(env.iter().copied());
+    finish(command)
 }
 
 /// Its settings in effect.

@@ -106,6 +106,7 @@ async fn telemetry() {
         (|r| r.telemetry.truncate(11), "telemetry"),
         (|r| r.telemetry.push(pb::TelemetryStep::default()), "telemetry"),
         (|r| r.telemetry[0].request_rate = f64::NAN, "telemetry[0].request_rate"),
+        (|r| r.telemetry[2].request_rate = 1_000_001.0, "telemetry[2].request_rate"),
         (|r| r.telemetry[11].memory_util = 1.5, "telemetry[11].memory_util"),
         (|r| r.telemetry[6].cpu_util = -0.01, "telemetry[6].cpu_util"),
         (|r| r.telemetry[1].queue_depth = f64::INFINITY, "telemetry[1].queue_depth"),

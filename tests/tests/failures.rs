@@ -123,6 +123,36 @@ async fn a_request_without_a_deadline_gets_the_default() {
 }
 
 #[tokio::test]
+async fn a_request_may_bring_a_budget_of_its_own() {
+    let cluster = Cluster::start_with(|spec| match spec.name() {
+        "coordinator" => spec.set("REQUESTS_DEFAULT_TIMEOUT", "30s"),
+        _ => spec,
+    });
+    cluster.strategic.pause();
+    let options = pb::Options { budget_ms: 150, ..pb::Options::default() };
+    let request = pb::DecideRequest { options: Some(options), ..requests::decide(1) };
+    let mut client = cluster.client();
+    let status = client.decide(request.clone()).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+
+    // On a stream each has its own: the patient one is decided when the layer is back.
+    let both = tokio_stream::iter([request, requests::decide(2)]);
+    let mut answers = client.decide_stream(both).await.unwrap().into_inner();
+    let spent = answers.message().await.unwrap().unwrap();
+    assert_eq!(spent.correlation_id, "1");
+    let Some(pb::decide_stream_response::Result::Fault(fault)) = spent.result else {
+        panic!("{spent:?}")
+    };
+    assert_eq!(fault.kind(), pb::FaultKind::DeadlineExceeded);
+    cluster.strategic.resume();
+    let decided = answers.message().await.unwrap().unwrap();
+    assert_eq!(decided.correlation_id, "2");
+    let is_decision =
+        matches!(decided.result, Some(pb::decide_stream_response::Result::Decision(_)));
+    assert!(is_decision, "{decided:?}");
+}
+
+#[tokio::test]
 async fn replicas_of_a_layer_share_the_work_and_stand_in_for_each_other() {
     let mut second = Spec::new("operational").start();
     let mut cluster = Cluster::start_with(|spec| match spec.name() {

@@ -99,13 +99,14 @@ async fn the_tactical_layer_names_the_field_that_is_wrong() {
 async fn the_operational_layer_names_the_field_that_is_wrong() {
     let cluster = SHARED.get();
     let mut client = cluster.operational();
-    let bends: [Bend<pb::ForecastRequest>; 13] = [
+    let bends: [Bend<pb::ForecastRequest>; 14] = [
         (|q| q.at = None, "at"),
         (|q| q.at = Some(BEFORE_1970), "at"),
         (|q| q.steps.clear(), "steps"),
         (|q| q.steps.truncate(11), "steps"),
         (|q| q.steps.push(pb::TelemetryStep::default()), "steps"),
         (|q| q.steps[0].request_rate = f64::NAN, "steps[0].request_rate"),
+        (|q| q.steps[7].queue_depth = 1_000_001.0, "steps[7].queue_depth"),
         (|q| q.steps[3].memory_util = 1.01, "steps[3].memory_util"),
         (|q| q.steps[11].cpu_util = -0.1, "steps[11].cpu_util"),
         (|q| q.steps[5].queue_depth = f64::INFINITY, "steps[5].queue_depth"),

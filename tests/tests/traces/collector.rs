@@ -25,6 +25,8 @@ pub(crate) struct Span {
     pub(crate) id: String,
     /// The same; empty for a root.
     pub(crate) parent: String,
+    /// What vendors of tracing pass along.
+    pub(crate) state: String,
     pub(crate) name: String,
     /// `service.name` of the process it came from.
     pub(crate) service: String,
@@ -101,6 +103,7 @@ impl TraceService for Collector {
                     trace: hex(&span.trace_id),
                     id: hex(&span.span_id),
                     parent: hex(&span.parent_span_id),
+                    state: span.trace_state,
                     name: span.name,
                     service: service.clone(),
                     kind: span.kind,

@@ -156,6 +156,32 @@ async fn requests_of_one_stream_may_belong_to_different_traces() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tracestate_is_passed_on_through_all_layers() {
+    let collector = Collector::start().await;
+    let cluster = traced(&collector, "parentbased_always_on", "1.0");
+    let mut call = request(1, true);
+    call.metadata_mut().insert("tracestate", "vendor=1".parse().unwrap());
+    cluster.client().decide(call).await.unwrap();
+    // On a stream it stands in the request, beside the traceparent.
+    let streamed = pb::DecideRequest {
+        traceparent: traceparent(2, true),
+        tracestate: "vendor=2".to_owned(),
+        ..requests::decide(2)
+    };
+    let stream = tokio_stream::iter([streamed]);
+    let mut answers = cluster.client().decide_stream(stream).await.unwrap().into_inner();
+    while answers.message().await.unwrap().is_some() {}
+    drop(answers);
+    let traces = traces(cluster, &collector);
+    for number in [1, 2] {
+        let spans = &traces[&caller(number).0];
+        assert_whole(spans, &caller(number).1);
+        let state = format!("vendor={number}");
+        assert!(spans.iter().all(|span| span.state == state), "{spans:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_without_a_traceparent_begins_a_trace() {
     let collector = Collector::start().await;
     let cluster = traced(&collector, "parentbased_always_on", "1.0");
