@@ -1,6 +1,7 @@
 //! Ports nobody uses.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::bail;
 
@@ -8,8 +9,12 @@ use anyhow::bail;
 /// and 49152): a port that is free now is not gone the next moment because some client connected.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
+/// Ports this process has looked at.
+static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+
 /// `count` different free ports on loopback. They are not reserved; two programs that look at the
-/// same moment start at different places.
+/// same moment start at different places, and one program does not look at a port twice before it
+/// has looked at all.
 ///
 /// # Errors
 /// When there are not so many.
@@ -17,7 +22,10 @@ pub(crate) fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
     let span = u32::from(RANGE.end - RANGE.start);
     // Neighbouring process ids start far apart.
     let offset = std::process::id().wrapping_mul(2_654_435_761) >> 8;
-    let candidates = (0..span).map(|step| RANGE.start + ((offset + step) % span) as u16);
+    let candidates = (0..span).map(|_| {
+        let step = LOOKED_AT.fetch_add(1, Ordering::Relaxed);
+        RANGE.start + (offset.wrapping_add(step) % span) as u16
+    });
     let held: Vec<TcpListener> = candidates
         .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
         .take(count)
