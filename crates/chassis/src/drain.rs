@@ -3,9 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// How long a caller that takes no answers is waited for once the process drains.
+const UNREAD: Duration = Duration::from_secs(2);
 
 /// The handle on a process's drain: cheap to clone, handed to everything that has to know.
 ///
@@ -91,6 +95,20 @@ impl Drain {
         self.inner.work.wait().await;
     }
 
+    /// Hands an answer to the caller's side of a stream. `false` when the caller is gone, or takes
+    /// nothing for two seconds though the process drains: it cannot hold the drain.
+    pub async fn deliver<T>(&self, answers: &mpsc::Sender<T>, answer: T) -> bool {
+        let unread = async {
+            self.started().await;
+            tokio::time::sleep(UNREAD).await;
+        };
+        tokio::select! {
+            biased;
+            sent = answers.send(answer) => sent.is_ok(),
+            () = unread => false,
+        }
+    }
+
     /// What is left of the grace budget; all of it before the drain has started.
     #[must_use]
     pub fn remaining(&self) -> Duration {
@@ -151,5 +169,21 @@ mod tests {
         assert!(!waiting.is_finished());
         drop(second);
         waiting.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_reads_nothing_is_waited_for_only_until_the_drain() {
+        let drain = drain();
+        let (answers, mut caller) = mpsc::channel(1);
+        assert!(drain.deliver(&answers, 1).await);
+        // The channel is full: without a drain it waits, however long.
+        let waiting = drain.deliver(&answers, 2);
+        assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err());
+        drain.start();
+        assert!(!drain.deliver(&answers, 3).await);
+        assert_eq!(caller.recv().await, Some(1));
+        assert!(drain.deliver(&answers, 4).await);
+        drop(caller);
+        assert!(!drain.deliver(&answers, 5).await);
     }
 }

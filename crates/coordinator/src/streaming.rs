@@ -1,9 +1,9 @@
 //! DecideStream: many requests on one stream, answered as they are ready.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use strata_chassis::{Deadline, Drain, trace::RemoteContext};
+use strata_chassis::{Deadline, trace::RemoteContext};
 use strata_wire::pb::{self, decide_stream_response::Result as Answer};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,8 +20,6 @@ pub(crate) type DecisionStream = ReceiverStream<Result<pb::DecideStreamResponse,
 
 /// Answers that may wait to be sent.
 const ANSWERS: usize = 64;
-/// How long a caller that takes no answers is waited for once the process drains.
-const UNREAD: Duration = Duration::from_secs(2);
 
 /// Decides what `inbound` asks until its caller ends it or the process drains.
 pub(crate) fn decide(
@@ -48,7 +46,7 @@ async fn serve(
         tokio::select! {
             Some(answer) = in_work.next() => {
                 // The caller is gone: nobody is left to answer.
-                if !send(&answers, answer, &drain).await {
+                if !drain.deliver(&answers, Ok(answer)).await {
                     return;
                 }
             }
@@ -64,24 +62,7 @@ async fn serve(
     }
     if let Some(Err(status)) = end {
         // The caller may be gone, which is all the same then.
-        let _ = tokio::time::timeout(UNREAD, answers.send(Err(status))).await;
-    }
-}
-
-/// Sends an answer; `false` when the caller is gone, or takes nothing for a while though the process drains.
-async fn send(
-    answers: &mpsc::Sender<Result<pb::DecideStreamResponse, Status>>,
-    answer: pb::DecideStreamResponse,
-    drain: &Drain,
-) -> bool {
-    let unread = async {
-        drain.started().await;
-        tokio::time::sleep(UNREAD).await;
-    };
-    tokio::select! {
-        biased;
-        sent = answers.send(Ok(answer)) => sent.is_ok(),
-        () = unread => false,
+        drain.deliver(&answers, Err(status)).await;
     }
 }
 

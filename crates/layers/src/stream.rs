@@ -20,8 +20,6 @@ pub(crate) type ResultStream<R> = ReceiverStream<Result<R, Status>>;
 const MAX_FRAMES: usize = 64;
 /// Answers that may wait to be sent.
 const ANSWERS: usize = 16;
-/// How long a caller that takes no answers is waited for once the process drains.
-const UNREAD: Duration = Duration::from_secs(2);
 /// Silence after which a caller that was told of a drain is not waited for any longer.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -58,7 +56,7 @@ async fn serve<A: Framed>(
         tokio::select! {
             Some(result) = in_work.next() => {
                 // The caller is gone: nobody is left to answer.
-                if !deliver(&answers, result, &drain).await {
+                if !drain.deliver(&answers, Ok(result)).await {
                     return;
                 }
             }
@@ -71,7 +69,7 @@ async fn serve<A: Framed>(
                 None => reading = false,
             },
             () = &mut started, if reading && linger.is_none() => {
-                if !deliver(&answers, A::notice(), &drain).await {
+                if !drain.deliver(&answers, Ok(A::notice())).await {
                     return;
                 }
                 linger = Some(Linger::new(&drain));
@@ -82,20 +80,7 @@ async fn serve<A: Framed>(
     }
     if let Err(status) = outcome {
         // The caller may be gone, which is all the same then.
-        let _ = tokio::time::timeout(SILENCE, answers.send(Err(status))).await;
-    }
-}
-
-/// Sends a frame; `false` when the caller is gone, or takes nothing for a while though the process drains.
-async fn deliver<R>(answers: &mpsc::Sender<Result<R, Status>>, result: R, drain: &Drain) -> bool {
-    let unread = async {
-        drain.started().await;
-        tokio::time::sleep(UNREAD).await;
-    };
-    tokio::select! {
-        biased;
-        sent = answers.send(Ok(result)) => sent.is_ok(),
-        () = unread => false,
+        drain.deliver(&answers, Err(status)).await;
     }
 }
 
