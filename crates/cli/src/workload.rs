@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use strata_simulator::{Replay, ReplayOptions, ReplayRequest, Split, Trace, World, WorldOptions};
-use strata_wire::{pb, placement_to_pb, region_to_pb, time_to_pb};
+use strata_wire::{pb, placement_to_pb, provider_to_pb, region_to_pb, time_to_pb};
 
 /// A part of the trace's day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +59,7 @@ pub(crate) struct TraceRequest {
 }
 
 fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
-    let (facts, profile) = (&request.point.facts, &request.point.profile);
+    let facts = &request.point.facts;
     pb::DecideRequest {
         correlation_id: String::new(),
         function: Some(pb::Function {
@@ -87,8 +87,12 @@ fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
                 is_bursty: Some(facts.application.is_bursty),
             }),
             home_region: region_to_pb(facts.home).into(),
-            request_bytes: Some(profile.request_bytes),
-            response_bytes: Some(profile.response_bytes),
+            request_bytes: Some(facts.request_bytes),
+            response_bytes: Some(facts.response_bytes),
+            data_provider: facts
+                .data_provider
+                .map_or(0, |provider| provider_to_pb(provider).into()),
+            cpu_share: Some(facts.cpu_share),
         }),
         telemetry: request
             .window

@@ -10,7 +10,7 @@ use strata_domain::{FaultKind, Placement};
 use strata_policy::FunctionFacts;
 use strata_wire::{
     Fault, Violations, pb, placement_from_pb, placement_to_pb, provider_from_pb, provider_to_pb,
-    region_to_pb, time_to_pb,
+    region_to_pb, time_to_pb, weights_to_pb,
 };
 use tracing::Span;
 
@@ -243,5 +243,11 @@ fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
         app_is_bursty: facts.application.is_bursty,
         current,
         home_region: region_to_pb(facts.home).into(),
+        data_provider: facts.data_provider.map_or(0, |provider| provider_to_pb(provider).into()),
+        request_bytes: facts.request_bytes,
+        response_bytes: facts.response_bytes,
+        cpu_share: Some(facts.cpu_share),
+        weights: Some(weights_to_pb(facts.objective.weights)),
+        latency_slo_ms: facts.objective.sla_ms,
     }
 }

@@ -29,6 +29,9 @@ pub struct InvocationProfile {
     pub duration_ms: f64,
     /// 95th percentile of the same, in ms; [`TYPICAL_P95_OVER_MEAN`] times the mean when unknown.
     pub duration_p95_ms: Option<f64>,
+    /// Standard deviation of the same, in ms; unknown, that of a log-normal distribution whose 95th percentile is
+    /// [`TYPICAL_P95_OVER_MEAN`] times its mean.
+    pub duration_std_ms: Option<f64>,
     /// Where those durations were observed.
     pub reference: Placement,
     /// Share of a run at full speed that waits for the processor, 0 to 1; [`crate::TYPICAL_CPU_SHARE`] when unknown.
@@ -45,6 +48,11 @@ pub struct InvocationProfile {
     pub response_bytes: f64,
     /// Where callers and data are.
     pub home: Home,
+    /// Latency an invocation is promised, in ms.
+    pub sla_ms: f64,
+    /// Invocations over which the one cold start of a move away from `reference` is spread; infinite when moves are
+    /// not to be counted.
+    pub calls_after_move: f64,
 }
 
 /// What one invocation on a placement is expected to take.
@@ -60,6 +68,8 @@ pub struct Estimate {
     pub cold_start_probability: f64,
     /// Operational and embodied gas of one invocation.
     pub carbon: GramsCo2e,
+    /// Probability that an invocation takes longer than is promised, 0 to 1.
+    pub late_share: f64,
     /// Whether the function can run there at all: the memory holds it and the provider sells it.
     pub feasible: bool,
 }
@@ -137,7 +147,7 @@ pub fn estimate(profile: &InvocationProfile, placement: Placement, at: UtcTime) 
         mean_ms: mean_ms * placed.run_time_factor,
         p95_ms: p95_ms * placed.run_time_factor,
     };
-    let cold = cold_start::probability_at_rate(placement.provider, rate_per_min(profile));
+    let cold = cold_probability(profile, placement);
     let load_ms = cold_start::load_ms(placement);
     let run_ms = warm.mean_ms + cold * load_ms;
     let start = cold_start::start_delay(placement.provider);
@@ -147,8 +157,76 @@ pub fn estimate(profile: &InvocationProfile, placement: Placement, at: UtcTime) 
         p95_latency_ms: placed.network_ms + p95_run_ms(warm, cold, start, load_ms),
         cold_start_probability: cold,
         carbon: placed.carbon(run_ms, at),
+        late_share: late_share(profile, placement, &placed, cold),
         feasible: placed.is_feasible(),
     }
+}
+
+/// Cold starts after gaps in the calls, and the one that a move causes.
+fn cold_probability(profile: &InvocationProfile, placement: Placement) -> f64 {
+    let idle = cold_start::probability_at_rate(placement.provider, rate_per_min(profile));
+    if placement == profile.reference {
+        idle
+    } else {
+        idle + (1.0 - idle) / profile.calls_after_move.max(1.0)
+    }
+}
+
+/// Log-normal run times and, in a share `cold` of calls, a start delay, which is taken at its 1/6, 1/2 and 5/6 quantiles.
+fn late_share(
+    profile: &InvocationProfile,
+    placement: Placement,
+    placed: &PlacedRun,
+    cold: f64,
+) -> f64 {
+    let mean_ms = profile.duration_ms.max(0.0) * placed.run_time_factor;
+    let deviation = profile
+        .duration_std_ms
+        .map_or(TYPICAL_SIGMA, |std_ms| log_deviation(std_ms, profile.duration_ms));
+    let longer = |left_ms: f64| {
+        if mean_ms <= 0.0 || left_ms <= 0.0 {
+            return f64::from(u8::from(left_ms <= 0.0));
+        }
+        let sigma = deviation.max(LEAST_SIGMA);
+        let median_ln = mean_ms.ln() - sigma * sigma / 2.0;
+        normal_tail((left_ms.ln() - median_ln) / sigma)
+    };
+    let left_ms = profile.sla_ms - placed.network_ms;
+    let warm = longer(left_ms);
+    if cold <= 0.0 {
+        return warm;
+    }
+    let start = cold_start::start_delay(placement.provider);
+    let spread = (start.p95_ms / start.median_ms).powf(SIXTH / Z95);
+    let load_ms = cold_start::load_ms(placement);
+    let delays = [start.median_ms / spread, start.median_ms, start.median_ms * spread];
+    let slow: f64 = delays.iter().map(|delay| longer(left_ms - load_ms - delay)).sum();
+    (1.0 - cold) * warm + cold * slow / delays.len() as f64
+}
+
+/// Standard deviation of the logarithm of a log-normal variable with this standard deviation and mean.
+fn log_deviation(std: f64, mean: f64) -> f64 {
+    let relative = std.max(0.0) / mean.max(f64::MIN_POSITIVE);
+    (relative * relative).min(f64::MAX).ln_1p().sqrt()
+}
+
+/// The same where 95th percentile over mean is [`TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
+const TYPICAL_SIGMA: f64 = 0.1370;
+/// Runs of one length; kept above 0 to divide by.
+const LEAST_SIGMA: f64 = 1e-3;
+/// The 5/6 quantile of the standard normal distribution.
+const SIXTH: f64 = 0.967_422;
+
+/// Probability that a standard normal variable exceeds `z`, error below 1e-7 (Abramowitz and Stegun, formula 26.2.17).
+fn normal_tail(z: f64) -> f64 {
+    let x = z.abs().min(40.0);
+    let t = 1.0 / (1.0 + 0.231_641_9 * x);
+    let polynomial = t
+        * (0.319_381_530
+            + t * (-0.356_563_782
+                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let upper = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * polynomial;
+    if z < 0.0 { 1.0 - upper } else { upper }
 }
 
 /// Invocations per minute: the rate, or, without one, what the time between invocations says.
@@ -209,6 +287,7 @@ mod tests {
         InvocationProfile {
             duration_ms: 200.0,
             duration_p95_ms: None,
+            duration_std_ms: None,
             reference: AZURE,
             cpu_share: TYPICAL_CPU_SHARE,
             memory_used_mb: 140.0,
@@ -217,6 +296,8 @@ mod tests {
             request_bytes: 500.0,
             response_bytes: 2000.0,
             home: Home { region: Region::UsEast, provider: Some(Provider::Azure) },
+            sla_ms: 1000.0,
+            calls_after_move: f64::INFINITY,
         }
     }
 
@@ -273,6 +354,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_normal_tail_knows_its_table() {
+        for (z, tail) in [(0.0, 0.5), (1.6449, 0.05), (-1.96, 0.975), (3.0, 0.00135), (60.0, 0.0)] {
+            assert!((normal_tail(z) - tail).abs() < 1e-5, "{z}");
+        }
+        let sigma = TYPICAL_SIGMA;
+        assert!(((Z95 * sigma - sigma * sigma / 2.0).exp() - TYPICAL_P95_OVER_MEAN).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_promise_at_the_median_is_broken_half_the_time_and_by_cold_starts() {
+        let here = |profile: &InvocationProfile| estimate(profile, AZURE, NOON).late_share;
+        let spread = InvocationProfile { duration_std_ms: Some(200.0), ..profile() };
+        let median_ms = 200.0 / 2f64.sqrt();
+        let at_median = InvocationProfile { sla_ms: 1.0 + median_ms, ..spread };
+        assert!((here(&at_median) - 0.5).abs() < 1e-6);
+        assert!(here(&profile()) < 1e-6);
+        // Half of Azure's starts take longer than 1436 ms.
+        let never = InvocationProfile { invocation_rate_per_min: 0.0, ..profile() };
+        assert!((0.6..=1.0).contains(&here(&never)), "{}", here(&never));
+    }
+
+    #[test]
+    fn a_move_costs_one_cold_start() {
+        let there = Placement { region: Region::UsWest, ..AZURE };
+        let moved = InvocationProfile { calls_after_move: 4.0, ..profile() };
+        assert!((estimate(&moved, there, NOON).cold_start_probability - 0.25).abs() < 1e-6);
+        assert_eq!(estimate(&moved, AZURE, NOON), estimate(&profile(), AZURE, NOON));
+    }
+
     fn any_number() -> impl Strategy<Value = f64> {
         prop_oneof![
             4 => 0.0..1e7f64,
@@ -304,6 +415,7 @@ mod tests {
                 prop_assert!(estimate.p95_latency_ms.is_finite());
                 prop_assert!(estimate.carbon.get().is_finite() && estimate.carbon.get() >= 0.0);
                 prop_assert!((0.0..=1.0).contains(&estimate.cold_start_probability));
+                prop_assert!((0.0..=1.0).contains(&estimate.late_share));
             }
         }
 

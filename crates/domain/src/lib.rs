@@ -10,6 +10,7 @@ mod function;
 pub mod latency;
 mod memory;
 mod objective;
+mod outlook;
 mod placement;
 pub mod price;
 mod provider;
@@ -22,9 +23,8 @@ pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, TYPICAL_P95_OVE
 pub use fault::FaultKind;
 pub use function::{FunctionId, FunctionIdError};
 pub use memory::MemoryTier;
-pub use objective::{
-    CandidateRange, DEFAULT_SLA_MS, Objective, RewardParts, Weights, WeightsError,
-};
+pub use objective::{Attainable, DEFAULT_SLA_MS, Objective, RewardParts, Weights, WeightsError};
+pub use outlook::Outlook;
 pub use placement::Placement;
 pub use provider::Provider;
 pub use region::Region;

@@ -60,78 +60,71 @@ impl Default for Weights {
     }
 }
 
-/// How well a placement does on each goal, 0 (worst candidate) to 1 (best candidate).
+/// How close a placement comes to the best attainable one on each goal, 0 to 1: 1 is the best, 0.5 is twice as dear, slow or dirty.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RewardParts {
-    /// Cheapness.
+    /// Lowest cost over cost.
     pub cost: f64,
-    /// Swiftness.
+    /// Lowest latency over latency.
     pub performance: f64,
-    /// Cleanness.
+    /// Lowest carbon over carbon.
     pub carbon: f64,
 }
 
-/// Lowest and highest value of one quantity among the candidates.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Span {
-    lowest: f64,
-    highest: f64,
-}
-
-impl Span {
-    const EMPTY: Self = Self { lowest: f64::INFINITY, highest: 0.0 };
-
-    /// Values are kept above 0 so that they have a logarithm.
-    fn include(&mut self, value: f64) {
-        let value = value.max(f64::MIN_POSITIVE);
-        self.lowest = self.lowest.min(value);
-        self.highest = self.highest.max(value);
-    }
-
-    /// Position on a logarithmic scale: 1 at the lowest, 0 at the highest, 1 when they are the same.
-    fn score(self, value: f64) -> f64 {
-        let width = (self.highest / self.lowest).ln();
-        if width <= 0.0 {
-            return 1.0;
-        }
-        1.0 - ((value.max(f64::MIN_POSITIVE) / self.lowest).ln() / width).clamp(0.0, 1.0)
-    }
-}
-
-/// The range of cost, latency and carbon over the candidate placements of one function at one time.
+/// What is best on each goal alone among the candidate placements of one function at one time: the yardstick of the objective.
 ///
-/// A reward part is the position of the outcome between the worst and the best feasible candidate on a logarithmic scale: half way is the
-/// geometric mean of the two. So every function counts alike, whether it costs a micro-dollar or a cent, twice as
-/// cheap is worth the same anywhere on the scale, and no placement is best merely because its numbers are large.
+/// A reward part is the lowest value any feasible candidate reaches over the outcome's: USD over USD, ms over ms, gCO2e over gCO2e. So every
+/// function counts alike, whether it costs a micro-dollar or a cent, and a score says what an operator would: 0.8 of the cost
+/// part is a quarter dearer than the cheapest that could be had. The candidates that are worst have no say.
+///
+/// Invocations that are late wherever the function runs (it computes for longer than is promised) are no placement's fault: the penalty is for
+/// those beyond the lowest share of late ones among the candidates.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CandidateRange {
-    cost: Span,
-    latency: Span,
-    carbon: Span,
+pub struct Attainable {
+    cost: f64,
+    latency_ms: f64,
+    carbon: f64,
+    late_share: f64,
 }
 
-impl CandidateRange {
-    /// The range over the feasible ones of `candidates`; `None` when there is none.
+impl Attainable {
+    /// The best of the feasible ones of `candidates`; `None` when there is none.
     pub fn over<'a>(candidates: impl IntoIterator<Item = &'a Estimate>) -> Option<Self> {
-        let mut range = Self { cost: Span::EMPTY, latency: Span::EMPTY, carbon: Span::EMPTY };
-        let mut found = false;
-        for candidate in candidates.into_iter().filter(|candidate| candidate.feasible) {
-            found = true;
-            range.cost.include(candidate.cost.get());
-            range.latency.include(candidate.latency_ms);
-            range.carbon.include(candidate.carbon.get());
-        }
-        found.then_some(range)
+        let feasible = candidates.into_iter().filter(|candidate| candidate.feasible);
+        feasible.fold(None, |best: Option<Self>, candidate| {
+            let best = best.unwrap_or(Self {
+                cost: f64::INFINITY,
+                latency_ms: f64::INFINITY,
+                carbon: f64::INFINITY,
+                late_share: 1.0,
+            });
+            Some(Self {
+                cost: best.cost.min(candidate.cost.get()),
+                latency_ms: best.latency_ms.min(candidate.latency_ms),
+                carbon: best.carbon.min(candidate.carbon.get()),
+                late_share: best.late_share.min(candidate.late_share),
+            })
+        })
     }
 
-    /// Reward parts of an outcome in USD, ms and gCO2e per invocation. Beyond the range they stay 0 or 1.
+    /// Reward parts of an outcome in USD, ms and gCO2e per invocation. Better than the best is still 1.
     pub fn score(&self, cost_usd: f64, latency_ms: f64, carbon_g: f64) -> RewardParts {
         RewardParts {
-            cost: self.cost.score(cost_usd),
-            performance: self.latency.score(latency_ms),
-            carbon: self.carbon.score(carbon_g),
+            cost: ratio(self.cost, cost_usd),
+            performance: ratio(self.latency_ms, latency_ms),
+            carbon: ratio(self.carbon, carbon_g),
         }
     }
+
+    /// Share of invocations that are late and need not be, of `late_share` in all.
+    pub fn avoidable(&self, late_share: f64) -> f64 {
+        (late_share - self.late_share).max(0.0)
+    }
+}
+
+/// Values are kept above 0 so that they can be divided by.
+fn ratio(lowest: f64, value: f64) -> f64 {
+    (lowest.max(f64::MIN_POSITIVE) / value.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
 }
 
 /// The latency every invocation is promised unless the caller says otherwise, in ms.
@@ -144,7 +137,7 @@ pub struct Objective {
     pub weights: Weights,
     /// Latency an invocation is promised, in ms.
     pub sla_ms: f64,
-    /// Taken off the reward when every invocation breaks the promise; in proportion when some do.
+    /// Taken off the reward when every invocation breaks a promise that could be kept; in proportion when some do.
     pub sla_penalty: f64,
 }
 
@@ -159,13 +152,13 @@ impl Objective {
         Self { sla_penalty: 2.0, ..Self::strategic() }
     }
 
-    /// Weighted parts minus the penalty for the share of invocations that break the promise: at most 1, at least
-    /// `-sla_penalty`.
-    pub fn reward(&self, parts: RewardParts, violation_rate: f64) -> f64 {
+    /// Weighted parts minus the penalty for the share of invocations that break the promise and need not
+    /// ([`Attainable::avoidable`]): at most 1, at least `-sla_penalty`.
+    pub fn reward(&self, parts: RewardParts, avoidable_rate: f64) -> f64 {
         self.weights.cost * parts.cost
             + self.weights.performance * parts.performance
             + self.weights.carbon * parts.carbon
-            - self.sla_penalty * violation_rate.clamp(0.0, 1.0)
+            - self.sla_penalty * avoidable_rate.clamp(0.0, 1.0)
     }
 
     /// What an impossible placement earns: nothing, and every promise broken.
@@ -187,6 +180,7 @@ mod tests {
             p95_latency_ms: latency_ms,
             cold_start_probability: 0.0,
             carbon: GramsCo2e::new(carbon),
+            late_share: 0.0,
             feasible,
         }
     }
@@ -205,19 +199,29 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_positions_on_a_logarithmic_scale_between_feasible_candidates() {
+    fn parts_are_ratios_to_the_best_feasible_candidate() {
         let candidates = [
             candidate(1e-6, 100.0, 1e-4, true),
             candidate(1e-4, 400.0, 1e-4, true),
             candidate(1e-9, 1.0, 1.0, false),
         ];
-        let range = CandidateRange::over(&candidates).unwrap();
-        let parts = range.score(1e-5, 200.0, 1e-4);
-        assert!((parts.cost - 0.5).abs() < 1e-12 && (parts.performance - 0.5).abs() < 1e-12);
+        let best = Attainable::over(&candidates).unwrap();
+        let parts = best.score(4e-6, 200.0, 1e-4);
+        assert!((parts.cost - 0.25).abs() < 1e-12 && (parts.performance - 0.5).abs() < 1e-12);
         assert_eq!(parts.carbon, 1.0);
-        let beyond = range.score(1.0, 1.0, 1.0);
-        assert_eq!((beyond.cost, beyond.performance), (0.0, 1.0));
-        assert_eq!(CandidateRange::over(&candidates[2..]), None);
+        let beyond = best.score(0.0, 1.0, f64::INFINITY);
+        assert_eq!((beyond.cost, beyond.performance, beyond.carbon), (1.0, 1.0, 0.0));
+        assert_eq!(Attainable::over(&candidates[2..]), None);
+    }
+
+    #[test]
+    fn only_what_another_placement_avoids_is_a_broken_promise() {
+        let late = |late_share| Estimate { late_share, ..candidate(1.0, 1.0, 1.0, true) };
+        let best = Attainable::over(&[late(0.75), late(1.0)]).unwrap();
+        assert_eq!(
+            (best.avoidable(1.0), best.avoidable(0.75), best.avoidable(0.5)),
+            (0.25, 0.0, 0.0)
+        );
     }
 
     #[test]

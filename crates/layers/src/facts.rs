@@ -1,8 +1,13 @@
 //! The facts of a function, checked on their way in.
 
-use strata_domain::{GramsCo2e, Megabytes, Millis, Region, Usd};
+use strata_domain::{
+    DEFAULT_SLA_MS, GramsCo2e, Megabytes, Millis, Objective, Region, TYPICAL_CPU_SHARE, Usd,
+    Weights,
+};
 use strata_policy::{ApplicationFacts, FunctionFacts};
-use strata_wire::{Violations, pb, placement_from_pb, region_from_pb, time_from_pb};
+use strata_wire::{
+    Violations, pb, placement_from_pb, provider_from_pb, region_from_pb, time_from_pb,
+};
 
 /// The facts in a message, after noting every field that is missing or wrong; `None` without a moment. They mean nothing when anything was noted.
 pub(crate) fn facts_from_pb(
@@ -32,6 +37,10 @@ pub(crate) fn facts_from_pb(
     let avg_cost = number("avg_cost_usd", facts.avg_cost_usd, f64::MAX);
     let avg_carbon = number("avg_carbon_g", facts.avg_carbon_g, f64::MAX);
     let cold_start_rate = number("cold_start_rate", facts.cold_start_rate, 1.0);
+    let request_bytes = number("request_bytes", facts.request_bytes, f64::MAX);
+    let response_bytes = number("response_bytes", facts.response_bytes, f64::MAX);
+    let cpu_share = facts.cpu_share.map(|share| number("cpu_share", share, 1.0));
+    let slo_ms = number("latency_slo_ms", facts.latency_slo_ms, f64::MAX);
     let application = ApplicationFacts {
         cold_start_rate: number("app_cold_start_rate", facts.app_cold_start_rate, 1.0),
         sla_violation_rate: number("app_sla_violation_rate", facts.app_sla_violation_rate, 1.0),
@@ -53,6 +62,19 @@ pub(crate) fn facts_from_pb(
             None
         }),
     };
+    let data_provider = match facts.data_provider {
+        0 => None,
+        value => provider_from_pb(value).or_else(|| {
+            violations.add("facts.data_provider", format_args!("must be 0 to 3, is {value}"));
+            None
+        }),
+    };
+    let weights = facts.weights.as_ref().map(|weights| {
+        Weights::new(weights.cost, weights.performance, weights.carbon).unwrap_or_else(|error| {
+            violations.add("facts.weights", error);
+            Weights::default()
+        })
+    });
     Some(FunctionFacts {
         at: at?,
         invocation_rate_per_minute: rate,
@@ -67,6 +89,15 @@ pub(crate) fn facts_from_pb(
         application,
         current,
         home: home.or(current.map(|placement| placement.region)).unwrap_or(Region::UsEast),
+        data_provider,
+        request_bytes,
+        response_bytes,
+        cpu_share: cpu_share.unwrap_or(TYPICAL_CPU_SHARE),
+        objective: Objective {
+            weights: weights.unwrap_or_default(),
+            sla_ms: if slo_ms > 0.0 { slo_ms } else { DEFAULT_SLA_MS },
+            ..Objective::tactical()
+        },
     })
 }
 
@@ -98,6 +129,12 @@ pub(crate) mod tests {
                 provider_region: "ignored".to_owned(),
             }),
             home_region: 0,
+            data_provider: pb::Provider::Azure.into(),
+            request_bytes: 700.0,
+            response_bytes: 3000.0,
+            cpu_share: Some(0.8),
+            weights: Some(pb::ObjectiveWeights { cost: 1.0, performance: 3.0, carbon: 0.0 }),
+            latency_slo_ms: 400.0,
         }
     }
 

@@ -1,4 +1,7 @@
-use strata_domain::{GramsCo2e, Megabytes, Millis, Placement, Region, Usd, UtcTime};
+use strata_domain::{
+    GramsCo2e, Home, InvocationProfile, Megabytes, MemoryTier, Millis, Objective, Outlook,
+    Placement, Provider, Region, Usd, UtcTime,
+};
 
 /// What is known of a function when a decision about it is made, in physical units.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +32,17 @@ pub struct FunctionFacts {
     pub current: Option<Placement>,
     /// Where most of its callers are.
     pub home: Region,
+    /// The provider that holds its data and sends its requests; `None` when callers are on the internet.
+    pub data_provider: Option<Provider>,
+    /// Bytes of a request.
+    pub request_bytes: f64,
+    /// Bytes of an answer.
+    pub response_bytes: f64,
+    /// Share of a run at full speed that waits for the processor, 0 to 1, as processor accounting shows it;
+    /// [`strata_domain::TYPICAL_CPU_SHARE`] when unknown.
+    pub cpu_share: f64,
+    /// What is wanted of a placement.
+    pub objective: Objective,
 }
 
 impl FunctionFacts {
@@ -38,6 +52,43 @@ impl FunctionFacts {
     /// Whether the function's invocations come in bursts.
     pub fn is_bursty(&self) -> bool {
         self.inter_arrival.get() < Self::BURSTY_BELOW_MS
+    }
+
+    /// Minutes for which a placement is chosen: 100 steps of 15 s, the cadence of the tactical layer.
+    pub const PLACED_FOR_MINUTES: f64 = 25.0;
+
+    /// The same as input of [`strata_domain::estimate`]. Run times of a function that runs nowhere yet are taken to be those on AWS near
+    /// its callers, in the smallest size that holds it.
+    pub fn profile(&self) -> InvocationProfile {
+        let calls = self.invocation_rate_per_minute.max(0.0) * Self::PLACED_FOR_MINUTES;
+        InvocationProfile {
+            duration_ms: self.avg_duration.get(),
+            duration_p95_ms: None,
+            duration_std_ms: (self.std_duration.get() > 0.0).then(|| self.std_duration.get()),
+            reference: self.current.unwrap_or_else(|| self.assumed_reference()),
+            cpu_share: self.cpu_share,
+            memory_used_mb: self.memory.get(),
+            invocation_rate_per_min: self.invocation_rate_per_minute,
+            inter_arrival_ms: self.inter_arrival.get(),
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            home: Home { region: self.home, provider: self.data_provider },
+            sla_ms: self.objective.sla_ms,
+            calls_after_move: if self.current.is_some() { calls } else { f64::INFINITY },
+        }
+    }
+
+    fn assumed_reference(&self) -> Placement {
+        Placement {
+            provider: Provider::Aws,
+            region: self.home,
+            memory: MemoryTier::smallest_holding(self.memory).unwrap_or(MemoryTier::Mb3008),
+        }
+    }
+
+    /// Every placement, judged by the formulas of the domain.
+    pub fn outlook(&self) -> Outlook {
+        Outlook::new(&self.profile(), self.at, self.objective)
     }
 
     /// The region it runs in now; its callers' region when it runs nowhere yet.

@@ -1,15 +1,45 @@
 //! The features of a function about to be placed.
 
-use strata_domain::Provider;
+use std::cell::OnceCell;
 
-use crate::{Feature, FunctionFacts};
+use strata_domain::{Outlook, Placement, Provider, Region};
+
+use crate::{Feature, FunctionFacts, tactical::Action};
 
 /// What the strategic and the tactical model look at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Situation<'a> {
-    pub(crate) facts: &'a FunctionFacts,
+    facts: &'a FunctionFacts,
     /// The provider chosen above; the strategic layer has none.
-    pub(crate) provider: Option<Provider>,
+    provider: Option<Provider>,
+    /// Worked out for the first feature that asks, and never for a model that does not.
+    outlook: OnceCell<Box<Outlook>>,
+}
+
+impl<'a> Situation<'a> {
+    pub(crate) fn new(facts: &'a FunctionFacts, provider: Option<Provider>) -> Self {
+        Self { facts, provider, outlook: OnceCell::new() }
+    }
+
+    fn outlook(&self) -> &Outlook {
+        self.outlook.get_or_init(|| Box::new(self.facts.outlook()))
+    }
+
+    /// The best expected objective on a provider.
+    fn best_on(&self, provider: Provider) -> f64 {
+        let here = Placement::all().filter(|placement| placement.provider == provider);
+        here.map(|placement| self.outlook().objective(placement)).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// The expected objective of a region and memory size on the chosen provider.
+    fn objective_of(&self, action: usize) -> f64 {
+        match (self.provider, Action::from_index(action)) {
+            (Some(provider), Some(Action { region, memory })) => {
+                self.outlook().objective(Placement { provider, region, memory })
+            }
+            _ => 0.0,
+        }
+    }
 }
 
 pub(crate) type SituationFeature = Feature<fn(&Situation<'_>) -> f64>;
@@ -35,6 +65,17 @@ fn flag(value: bool) -> f64 {
 
 fn is_provider(situation: &Situation<'_>, provider: Provider) -> f64 {
     flag(situation.provider == Some(provider))
+}
+
+/// Objectives are at most 1, and penalties not told apart below this.
+const LEAST_OBJECTIVE: f64 = -5.0;
+
+fn lives(situation: &Situation<'_>, region: Region) -> f64 {
+    flag(situation.facts.home == region)
+}
+
+fn data_at(situation: &Situation<'_>, provider: Provider) -> f64 {
+    flag(situation.facts.data_provider == Some(provider))
 }
 
 fn runs_on(situation: &Situation<'_>, provider: Provider) -> f64 {
@@ -135,7 +176,65 @@ pub(crate) const FUNCTION_FEATURES: &[SituationFeature] = &[
     feature(("runs_on_gcp", "1"), (0.0, 1.0), "whether it runs on GCP now", |s| {
         runs_on(s, Provider::Gcp)
     }),
+    feature(("home_us_east_1", "1"), (0.0, 1.0), "whether its callers are in Virginia", |s| {
+        lives(s, Region::UsEast)
+    }),
+    feature(("home_us_west_2", "1"), (0.0, 1.0), "whether its callers are in Oregon", |s| {
+        lives(s, Region::UsWest)
+    }),
+    feature(("home_eu_west_1", "1"), (0.0, 1.0), "whether its callers are in Ireland", |s| {
+        lives(s, Region::EuWest)
+    }),
+    feature(
+        ("home_ap_southeast_1", "1"),
+        (0.0, 1.0),
+        "whether its callers are in Singapore",
+        |s| lives(s, Region::ApSoutheast),
+    ),
+    feature(("data_at_aws", "1"), (0.0, 1.0), "whether its data and callers are at AWS", |s| {
+        data_at(s, Provider::Aws)
+    }),
+    feature(("data_at_azure", "1"), (0.0, 1.0), "whether its data and callers are at Azure", |s| {
+        data_at(s, Provider::Azure)
+    }),
+    feature(("data_at_gcp", "1"), (0.0, 1.0), "whether its data and callers are at GCP", |s| {
+        data_at(s, Provider::Gcp)
+    }),
+    feature(("request_bytes", "B"), (0.0, 1e9), "bytes of a request", |s| s.facts.request_bytes),
+    feature(("response_bytes", "B"), (0.0, 1e9), "bytes of an answer", |s| s.facts.response_bytes),
+    feature(
+        ("cpu_share", "1"),
+        (0.0, 1.0),
+        "share of a run at full speed that waits for the processor",
+        |s| s.facts.cpu_share,
+    ),
+    feature(
+        ("expected_objective_aws", "1"),
+        (LEAST_OBJECTIVE, 1.0),
+        "best expected objective over AWS's regions and memory sizes, by list prices, measured round trips, live grid intensity",
+        |s| s.best_on(Provider::Aws),
+    ),
+    feature(
+        ("expected_objective_azure", "1"),
+        (LEAST_OBJECTIVE, 1.0),
+        "the same over Azure's",
+        |s| s.best_on(Provider::Azure),
+    ),
+    feature(("expected_objective_gcp", "1"), (LEAST_OBJECTIVE, 1.0), "the same over GCP's", |s| {
+        s.best_on(Provider::Gcp)
+    }),
 ];
+
+macro_rules! candidate {
+    ($name:literal, $action:literal) => {
+        feature(
+            ($name, "1"),
+            (LEAST_OBJECTIVE, 1.0),
+            "expected objective of this region and memory size on the chosen provider",
+            |s| s.objective_of($action),
+        )
+    };
+}
 
 /// Features known once the provider is chosen.
 pub(crate) const ROUTED_FEATURES: &[SituationFeature] = &[
@@ -148,8 +247,32 @@ pub(crate) const ROUTED_FEATURES: &[SituationFeature] = &[
     feature(("provider_gcp", "1"), (0.0, 1.0), "whether GCP was chosen", |s| {
         is_provider(s, Provider::Gcp)
     }),
+    candidate!("expected_objective_us_east_1_128", 0),
+    candidate!("expected_objective_us_east_1_256", 1),
+    candidate!("expected_objective_us_east_1_512", 2),
+    candidate!("expected_objective_us_east_1_1024", 3),
+    candidate!("expected_objective_us_east_1_2048", 4),
+    candidate!("expected_objective_us_east_1_3008", 5),
+    candidate!("expected_objective_us_west_2_128", 6),
+    candidate!("expected_objective_us_west_2_256", 7),
+    candidate!("expected_objective_us_west_2_512", 8),
+    candidate!("expected_objective_us_west_2_1024", 9),
+    candidate!("expected_objective_us_west_2_2048", 10),
+    candidate!("expected_objective_us_west_2_3008", 11),
+    candidate!("expected_objective_eu_west_1_128", 12),
+    candidate!("expected_objective_eu_west_1_256", 13),
+    candidate!("expected_objective_eu_west_1_512", 14),
+    candidate!("expected_objective_eu_west_1_1024", 15),
+    candidate!("expected_objective_eu_west_1_2048", 16),
+    candidate!("expected_objective_eu_west_1_3008", 17),
+    candidate!("expected_objective_ap_southeast_1_128", 18),
+    candidate!("expected_objective_ap_southeast_1_256", 19),
+    candidate!("expected_objective_ap_southeast_1_512", 20),
+    candidate!("expected_objective_ap_southeast_1_1024", 21),
+    candidate!("expected_objective_ap_southeast_1_2048", 22),
+    candidate!("expected_objective_ap_southeast_1_3008", 23),
 ];
 
-pub(crate) fn encode(features: &[SituationFeature], situation: Situation<'_>, row: &mut Vec<f32>) {
-    row.extend(features.iter().map(|feature| feature.bounded((feature.value)(&situation))));
+pub(crate) fn encode(features: &[SituationFeature], situation: &Situation<'_>, row: &mut Vec<f32>) {
+    row.extend(features.iter().map(|feature| feature.bounded((feature.value)(situation))));
 }

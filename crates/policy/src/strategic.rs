@@ -35,6 +35,44 @@ pub const DEFAULT_FEATURES: [&str; 14] = [
     "app_is_bursty",
 ];
 
+/// What version 2 takes: the research framework's, where the function lives and runs, and the best expected objective on each provider,
+/// which come last, in the order of [`Provider::index`].
+pub const EXTENDED_FEATURES: [&str; 33] = [
+    "hour",
+    "day_of_week",
+    "is_weekend",
+    "is_business_hours",
+    "invocation_rate",
+    "is_bursty",
+    "avg_duration",
+    "avg_cost",
+    "avg_carbon",
+    "memory_mb",
+    "inter_arrival_time",
+    "std_duration",
+    "cold_start_rate",
+    "runs_on_aws",
+    "runs_on_azure",
+    "runs_on_gcp",
+    "home_us_east_1",
+    "home_us_west_2",
+    "home_eu_west_1",
+    "home_ap_southeast_1",
+    "data_at_aws",
+    "data_at_azure",
+    "data_at_gcp",
+    "request_bytes",
+    "response_bytes",
+    "cpu_share",
+    "app_cold_start_rate",
+    "app_sla_violation_rate",
+    "app_avg_invocation_rate",
+    "app_is_bursty",
+    "expected_objective_aws",
+    "expected_objective_azure",
+    "expected_objective_gcp",
+];
+
 /// Turns facts into the rows of one model.
 #[derive(Debug, Clone)]
 pub struct Encoder(Vec<SituationFeature>);
@@ -73,7 +111,7 @@ impl Encoder {
 
     /// Appends the row of `facts` to `rows`.
     pub fn encode(&self, facts: &FunctionFacts, rows: &mut Vec<f32>) {
-        situation::encode(&self.0, Situation { facts, provider: None }, rows);
+        situation::encode(&self.0, &Situation::new(facts, None), rows);
     }
 }
 

@@ -34,6 +34,60 @@ pub const DEFAULT_FEATURES: [&str; 11] = [
     "current_region",
 ];
 
+/// What version 2 takes: the research framework's, where the function lives and runs, and the expected objective of each region and memory
+/// size, which come last, in the order of [`Action::index`].
+pub const EXTENDED_FEATURES: [&str; 49] = [
+    "duration",
+    "memory_mb",
+    "invocation_rate",
+    "cold_start_rate",
+    "avg_duration",
+    "std_duration",
+    "is_bursty",
+    "provider_aws",
+    "provider_azure",
+    "provider_gcp",
+    "current_region",
+    "inter_arrival_time",
+    "runs_on_aws",
+    "runs_on_azure",
+    "runs_on_gcp",
+    "home_us_east_1",
+    "home_us_west_2",
+    "home_eu_west_1",
+    "home_ap_southeast_1",
+    "data_at_aws",
+    "data_at_azure",
+    "data_at_gcp",
+    "request_bytes",
+    "response_bytes",
+    "cpu_share",
+    "expected_objective_us_east_1_128",
+    "expected_objective_us_east_1_256",
+    "expected_objective_us_east_1_512",
+    "expected_objective_us_east_1_1024",
+    "expected_objective_us_east_1_2048",
+    "expected_objective_us_east_1_3008",
+    "expected_objective_us_west_2_128",
+    "expected_objective_us_west_2_256",
+    "expected_objective_us_west_2_512",
+    "expected_objective_us_west_2_1024",
+    "expected_objective_us_west_2_2048",
+    "expected_objective_us_west_2_3008",
+    "expected_objective_eu_west_1_128",
+    "expected_objective_eu_west_1_256",
+    "expected_objective_eu_west_1_512",
+    "expected_objective_eu_west_1_1024",
+    "expected_objective_eu_west_1_2048",
+    "expected_objective_eu_west_1_3008",
+    "expected_objective_ap_southeast_1_128",
+    "expected_objective_ap_southeast_1_256",
+    "expected_objective_ap_southeast_1_512",
+    "expected_objective_ap_southeast_1_1024",
+    "expected_objective_ap_southeast_1_2048",
+    "expected_objective_ap_southeast_1_3008",
+];
+
 /// What the tactical layer chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Action {
@@ -91,7 +145,7 @@ impl Encoder {
 
     /// Appends the row of `facts` on `provider` to `rows`.
     pub fn encode(&self, facts: &FunctionFacts, provider: Provider, rows: &mut Vec<f32>) {
-        situation::encode(&self.0, Situation { facts, provider: Some(provider) }, rows);
+        situation::encode(&self.0, &Situation::new(facts, Some(provider)), rows);
     }
 }
 

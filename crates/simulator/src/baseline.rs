@@ -1,12 +1,12 @@
-//! Policies a learnt one has to beat, and one it cannot.
+//! Policies a learnt one has to beat.
 
-use strata_domain::{CandidateRange, Estimate, Objective, Placement, estimate, scaling};
+use strata_domain::{Estimate, Objective, Placement, Provider, scaling};
 
 use crate::{
     environment::{DecisionPoint, Environment},
     evaluate::PlacementPolicy,
     seed::{Draws, Purpose, stream},
-    split::Split,
+    split::Scope,
     world::World,
 };
 
@@ -16,7 +16,7 @@ pub struct StayPut;
 
 impl PlacementPolicy for StayPut {
     fn name(&self) -> &str {
-        "stay put"
+        "stay_put"
     }
 
     fn place(&mut self, point: &DecisionPoint) -> Placement {
@@ -24,28 +24,38 @@ impl PlacementPolicy for StayPut {
     }
 }
 
-/// Puts every function on the same placement.
+/// Puts every function on the one placement that earns most for all of them together, in hindsight.
 #[derive(Debug, Clone, Copy)]
-pub struct Constant(pub Placement);
+pub struct BestFixed(Placement);
 
-impl Constant {
-    /// The one placement that earns most on a part of the world.
-    pub fn best(world: &World, split: Split, objective: Objective) -> Self {
+impl BestFixed {
+    /// Tries all of them over a scope. A function that cannot run there stays where it is.
+    pub fn of(world: &World, scope: Scope, objective: Objective) -> Self {
         let mut rewards = [0.0; Placement::COUNT];
+        let mut environment = Environment::new(world, scope, objective);
         for function in 0..world.functions() {
-            for (total, reward) in
-                rewards.iter_mut().zip(fixed_rewards(world, function, split, objective))
-            {
-                *total += reward;
+            for placement in Placement::all() {
+                environment.reset(function);
+                while let Some(outcome) = environment.step(placement) {
+                    rewards[placement.index()] += outcome.reward;
+                }
             }
         }
-        Self(best_of(&rewards))
+        let better = |best: Placement, next: Placement| {
+            if rewards[next.index()] > rewards[best.index()] { next } else { best }
+        };
+        Self(Placement::all().reduce(better).unwrap_or(crate::OBSERVED_ON))
+    }
+
+    /// Which it is.
+    pub const fn placement(&self) -> Placement {
+        self.0
     }
 }
 
-impl PlacementPolicy for Constant {
+impl PlacementPolicy for BestFixed {
     fn name(&self) -> &str {
-        "best constant"
+        "best_fixed"
     }
 
     fn place(&mut self, _: &DecisionPoint) -> Placement {
@@ -69,9 +79,7 @@ impl PlacementPolicy for RandomPlacement {
     }
 
     fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let memory = point.facts.memory.get();
-        let possible: Vec<Placement> =
-            Placement::all().filter(|placement| scaling::fits(*placement, memory)).collect();
+        let possible = possible(point, |_| true);
         match possible.get(self.0.below(possible.len())) {
             Some(placement) => *placement,
             None => StayPut.place(point),
@@ -79,115 +87,80 @@ impl PlacementPolicy for RandomPlacement {
     }
 }
 
-/// Takes the placement with the lowest estimated cost.
+/// Takes the providers in turn, decision by decision, and moves on to the next placement on each in turn.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RoundRobin {
+    turns: usize,
+}
+
+impl PlacementPolicy for RoundRobin {
+    fn name(&self) -> &str {
+        "round_robin"
+    }
+
+    fn place(&mut self, point: &DecisionPoint) -> Placement {
+        let providers = Provider::ALL.len();
+        let (provider, round) = (self.turns % providers, self.turns / providers);
+        self.turns += 1;
+        let here = possible(point, |placement| placement.provider.index() == provider);
+        match here.get(round % here.len().max(1)) {
+            Some(placement) => *placement,
+            None => StayPut.place(point),
+        }
+    }
+}
+
+fn possible(point: &DecisionPoint, wanted: impl Fn(Placement) -> bool) -> Vec<Placement> {
+    let memory = point.facts.memory.get();
+    Placement::all().filter(|p| wanted(*p) && scaling::fits(*p, memory)).collect()
+}
+
+/// Takes the placement whose estimate is lowest on one goal.
 #[derive(Debug, Clone, Copy)]
-pub struct Cheapest;
+pub struct Greedy {
+    name: &'static str,
+    value: fn(&Estimate) -> f64,
+}
 
-impl PlacementPolicy for Cheapest {
-    fn name(&self) -> &str {
-        "cheapest"
+impl Greedy {
+    /// The cheapest.
+    pub fn cost() -> Self {
+        Self { name: "greedy_cost", value: |estimate| estimate.cost.get() }
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        best_feasible(point, |estimate| -estimate.cost.get())
+    /// The fastest.
+    pub fn latency() -> Self {
+        Self { name: "greedy_latency", value: |estimate| estimate.latency_ms }
+    }
+
+    /// The cleanest.
+    pub fn carbon() -> Self {
+        Self { name: "greedy_carbon", value: |estimate| estimate.carbon.get() }
     }
 }
 
-/// Takes the placement with the best estimated reward, by the formulas of the domain and without learning.
+impl PlacementPolicy for Greedy {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn place(&mut self, point: &DecisionPoint) -> Placement {
+        let lowest = point.facts.outlook().best_by(|_, estimate| -(self.value)(estimate));
+        lowest.unwrap_or_else(|| StayPut.place(point))
+    }
+}
+
+/// Takes the placement with the best expected objective, by the formulas of the domain, without learning and without the future: what an
+/// engineer would write.
 #[derive(Debug, Clone, Copy)]
-pub struct BestEstimate(pub Objective);
+pub struct OneStepModel;
 
-impl PlacementPolicy for BestEstimate {
+impl PlacementPolicy for OneStepModel {
     fn name(&self) -> &str {
-        "best estimate"
+        "one_step_model"
     }
 
     fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let candidates: Vec<Estimate> = Placement::all()
-            .map(|placement| estimate(&point.profile, placement, point.facts.at))
-            .collect();
-        let Some(range) = CandidateRange::over(&candidates) else { return StayPut.place(point) };
-        best_feasible(point, |estimate| {
-            let parts =
-                range.score(estimate.cost.get(), estimate.latency_ms, estimate.carbon.get());
-            let is_late = estimate.latency_ms > self.0.sla_ms;
-            self.0.reward(parts, f64::from(u8::from(is_late)))
-        })
+        point.facts.outlook().best().unwrap_or_else(|| StayPut.place(point))
     }
-}
-
-fn best_feasible(point: &DecisionPoint, value: impl Fn(&Estimate) -> f64) -> Placement {
-    let mut best = None;
-    for placement in Placement::all() {
-        let estimate = estimate(&point.profile, placement, point.facts.at);
-        let value = value(&estimate);
-        if estimate.feasible && best.is_none_or(|(_, highest)| value > highest) {
-            best = Some((placement, value));
-        }
-    }
-    best.map_or_else(|| StayPut.place(point), |(placement, _)| placement)
-}
-
-/// Knows for every function the one placement that earns most over the part it is judged on: an upper bound for policies that do not
-/// move functions back and forth.
-#[derive(Debug, Clone)]
-pub struct Oracle {
-    by_function: Vec<Option<Placement>>,
-}
-
-impl Oracle {
-    /// Looks ahead over a part of the world.
-    pub fn of(world: &World, split: Split, objective: Objective) -> Self {
-        let best = |function| {
-            (world.decisions(function, split) > 0)
-                .then(|| best_of(&fixed_rewards(world, function, split, objective)))
-        };
-        Self { by_function: (0..world.functions()).map(best).collect() }
-    }
-
-    /// The best placement of a function; `None` when nothing is decided about it.
-    pub fn placement(&self, function: usize) -> Option<Placement> {
-        self.by_function.get(function).copied().flatten()
-    }
-}
-
-impl PlacementPolicy for Oracle {
-    fn name(&self) -> &str {
-        "oracle"
-    }
-
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        self.placement(point.function).unwrap_or_else(|| StayPut.place(point))
-    }
-}
-
-/// Total reward of each placement when a function is put there at the first decision and left there.
-fn fixed_rewards(
-    world: &World,
-    function: usize,
-    split: Split,
-    objective: Objective,
-) -> [f64; Placement::COUNT] {
-    let mut rewards = [0.0; Placement::COUNT];
-    let mut environment = Environment::new(world, split, objective);
-    for placement in Placement::all() {
-        environment.reset(function);
-        while let Some(outcome) = environment.step(placement) {
-            rewards[placement.index()] += outcome.reward;
-        }
-    }
-    rewards
-}
-
-/// The first of the highest.
-fn best_of(rewards: &[f64; Placement::COUNT]) -> Placement {
-    let mut best = crate::OBSERVED_ON;
-    let mut highest = f64::NEG_INFINITY;
-    for placement in Placement::all() {
-        if rewards[placement.index()] > highest {
-            highest = rewards[placement.index()];
-            best = placement;
-        }
-    }
-    best
 }

@@ -1,7 +1,9 @@
 //! What happens to one function in one interval on one placement.
 
+use std::ops::Range;
+
 use strata_domain::{
-    CandidateRange, DEFAULT_SLA_MS, Estimate, GramsCo2e, InvocationProfile, MemoryTier, PlacedRun,
+    Attainable, Estimate, GramsCo2e, InvocationProfile, MemoryTier, Objective, PlacedRun,
     Placement, Provider, Region, RewardParts, Usd, UtcTime, cold_start,
 };
 
@@ -11,6 +13,7 @@ use crate::{
     seed::{Purpose, stream},
     split::Split,
     trace::{Trace, TracedFunction},
+    world::WorldOptions,
 };
 
 /// Where the run times of the trace were measured: Azure's consumption plan, whose tiers and regions run alike.
@@ -54,9 +57,11 @@ pub struct Outcome {
     pub cold_start_rate: f64,
     /// Share of calls slower than the promise.
     pub sla_violation_rate: f64,
+    /// The part of it that another placement would have avoided.
+    pub avoidable_violation_rate: f64,
     /// Latency in ms of the runs drawn for the interval, as many of them cold as the share says.
     pub sample_latency_ms: [f32; RUNS_PER_INTERVAL],
-    /// Position on each goal between the worst and the best placement for these very calls.
+    /// How close the placement comes to the best one on each goal, for these very calls.
     pub parts: RewardParts,
     /// What the objective makes of it.
     pub reward: f64,
@@ -78,7 +83,7 @@ pub(crate) struct Interval {
     /// What was observed before, on the placement the trace begins with.
     pub(crate) past_runs: RunTimes,
     pub(crate) past_calls: CallTotals,
-    range: Option<CandidateRange>,
+    attainable: Option<Attainable>,
 }
 
 /// The intervals of one function, in the order of time, and what does not change between them.
@@ -129,11 +134,17 @@ impl Grid {
 }
 
 impl Dynamics {
-    pub(crate) fn new(trace: &Trace, function: &TracedFunction, grid: &Grid, seed: u64) -> Self {
+    pub(crate) fn new(
+        trace: &Trace,
+        function: &TracedFunction,
+        grid: &Grid,
+        options: WorldOptions,
+    ) -> Self {
         let attributes = function.attributes;
         let profile = InvocationProfile {
             duration_ms: function.duration_ms.mean(),
             duration_p95_ms: Some(function.duration_ms.quantile(0.95)),
+            duration_std_ms: None,
             reference: OBSERVED_ON,
             cpu_share: attributes.cpu_share,
             memory_used_mb: function.peak_memory().get(),
@@ -142,6 +153,8 @@ impl Dynamics {
             request_bytes: attributes.request_bytes,
             response_bytes: attributes.response_bytes,
             home: attributes.home,
+            sla_ms: options.sla_ms.into(),
+            calls_after_move: f64::INFINITY,
         };
         let mut dynamics = Self {
             intervals: Vec::new(),
@@ -149,7 +162,7 @@ impl Dynamics {
             start: trace.start(),
             interval_minutes: grid.interval_minutes,
         };
-        dynamics.fill(function, grid, seed);
+        dynamics.fill(function, grid, options.seed);
         dynamics
     }
 
@@ -174,11 +187,11 @@ impl Dynamics {
                 inter_arrival_ms,
                 past_runs,
                 past_calls,
-                range: None,
+                attainable: None,
             };
-            interval.range = self.range(&interval);
+            interval.attainable = self.attainable(&interval);
             let stay = Choice { placement: function.attributes.placement, moved: false };
-            let stay = self.effect(&interval, stay, DEFAULT_SLA_MS);
+            let stay = self.effect(&interval, stay);
             past_calls.add(interval.calls, stay.means);
             interval.runs.iter().for_each(|run| past_runs.add(*run));
             self.intervals.push(interval);
@@ -189,31 +202,53 @@ impl Dynamics {
         minutes_after(self.start, interval.start_minute)
     }
 
-    /// The worst and the best any placement does for these calls, for a function that is already there.
-    fn range(&self, interval: &Interval) -> Option<CandidateRange> {
+    /// The best any placement does on each goal for these calls, for a function that is already there.
+    fn attainable(&self, interval: &Interval) -> Option<Attainable> {
         let candidates: Vec<Estimate> = Placement::all()
             .map(|placement| {
                 let stay = Choice { placement, moved: false };
-                let effect = self.effect(interval, stay, DEFAULT_SLA_MS);
+                let effect = self.effect(interval, stay);
                 Estimate {
                     cost: effect.means.cost,
                     latency_ms: effect.latency_ms,
                     p95_latency_ms: effect.latency_ms,
                     cold_start_probability: effect.means.cold_start_rate,
                     carbon: effect.means.carbon,
+                    late_share: effect.means.sla_violation_rate,
                     feasible: PlacedRun::new(&self.profile, placement).is_feasible(),
                 }
             })
             .collect();
-        CandidateRange::over(&candidates)
+        Attainable::over(&candidates)
     }
 
-    /// Positions of an effect between the worst and the best.
-    pub(crate) fn score(&self, interval: &Interval, effect: &Effect) -> RewardParts {
+    /// How close an effect comes to the best, and its share of violations that could have been avoided.
+    fn score(interval: &Interval, effect: &Effect) -> (RewardParts, f64) {
         let means = &effect.means;
-        interval.range.map_or_else(RewardParts::default, |range| {
-            range.score(means.cost.get(), effect.latency_ms, means.carbon.get())
+        interval.attainable.map_or((RewardParts::default(), 1.0), |best| {
+            (
+                best.score(means.cost.get(), effect.latency_ms, means.carbon.get()),
+                best.avoidable(means.sla_violation_rate),
+            )
         })
+    }
+
+    /// What an objective makes of an effect.
+    pub(crate) fn reward(interval: &Interval, effect: &Effect, objective: Objective) -> f64 {
+        let (parts, avoidable) = Self::score(interval, effect);
+        objective.reward(parts, avoidable)
+    }
+
+    /// Numbers of the intervals in a part of the trace that are decided about: all but the very first, in which the function is only
+    /// observed.
+    pub(crate) fn decided_in(&self, split: Option<Split>) -> Range<usize> {
+        let numbers = 1..self.intervals.len();
+        let within =
+            |number: &usize| split.is_none_or(|only| self.intervals[*number].split == only);
+        match numbers.clone().find(within) {
+            Some(first) => first..first + numbers.skip(first - 1).take_while(within).count(),
+            None => 0..0,
+        }
     }
 
     pub(crate) fn is_feasible(&self, placement: Placement) -> bool {
@@ -221,7 +256,8 @@ impl Dynamics {
     }
 
     /// The calls of `interval` where `choice` puts them.
-    pub(crate) fn effect(&self, interval: &Interval, choice: Choice, sla_ms: f64) -> Effect {
+    pub(crate) fn effect(&self, interval: &Interval, choice: Choice) -> Effect {
+        let sla_ms = self.profile.sla_ms;
         let Choice { placement, moved } = choice;
         let placed = PlacedRun::new(&self.profile, placement);
         let cold = interval.cold_share(placement.provider, moved);
@@ -258,6 +294,7 @@ impl Dynamics {
     }
 
     pub(crate) fn outcome(&self, interval: &Interval, effect: Effect) -> Outcome {
+        let (parts, avoidable_violation_rate) = Self::score(interval, &effect);
         Outcome {
             at: self.at(interval),
             calls: interval.calls,
@@ -270,7 +307,8 @@ impl Dynamics {
             cold_start_rate: effect.means.cold_start_rate,
             sla_violation_rate: effect.means.sla_violation_rate,
             sample_latency_ms: effect.sample_latency_ms,
-            parts: self.score(interval, &effect),
+            avoidable_violation_rate,
+            parts,
             reward: 0.0,
         }
     }

@@ -1,14 +1,12 @@
 //! The world as something to act in: observe, place, be paid.
 
-use strata_domain::{
-    InvocationProfile, Megabytes, Millis, Objective, Placement, TYPICAL_CPU_SHARE, scaling,
-};
+use strata_domain::{Megabytes, Millis, Objective, Placement, scaling};
 use strata_policy::{ApplicationFacts, FunctionFacts};
 
 use crate::{
     dynamics::{Choice, Dynamics, Interval, OBSERVED_ON, Outcome},
     history::CallTotals,
-    split::Split,
+    split::Scope,
     world::World,
 };
 
@@ -17,12 +15,9 @@ use crate::{
 pub struct DecisionPoint {
     /// Position of the function in the trace.
     pub function: usize,
-    /// What is known of it, in physical units. Run times are those on the placement it has now. Applications are not told apart
+    /// What a platform knows of it, in physical units. Run times are those on the placement it has now. Applications are not told apart
     /// yet: the facts of the application are those of the function.
     pub facts: FunctionFacts,
-    /// The same as input of [`strata_domain::estimate`], with the message sizes and the home a platform knows, and without the
-    /// processor share, which it does not.
-    pub profile: InvocationProfile,
 }
 
 /// One function at a time, from its first decision in a part of the trace to its last.
@@ -32,7 +27,7 @@ pub struct DecisionPoint {
 #[derive(Debug, Clone)]
 pub struct Environment<'w> {
     world: &'w World,
-    split: Split,
+    scope: Scope,
     objective: Objective,
     function: usize,
     /// Numbers of the intervals to decide about, and the next of them.
@@ -44,11 +39,14 @@ pub struct Environment<'w> {
 
 impl<'w> Environment<'w> {
     /// An environment in which nothing is to be decided before the first [`Environment::reset`].
-    pub fn new(world: &'w World, split: Split, objective: Objective) -> Self {
+    ///
+    /// The promise is that of the world, whatever the objective says of it.
+    pub fn new(world: &'w World, scope: impl Into<Scope>, objective: Objective) -> Self {
+        let sla_ms = world.options().sla_ms.into();
         Self {
             world,
-            split,
-            objective,
+            scope: scope.into(),
+            objective: Objective { sla_ms, ..objective },
             function: 0,
             next: 0,
             end: 0,
@@ -70,13 +68,13 @@ impl<'w> Environment<'w> {
     pub fn reset_at(&mut self, function: usize, current: Placement) -> bool {
         (self.next, self.end) = (0, 0);
         let Some(dynamics) = self.world.dynamics(function) else { return false };
-        let numbers = 1..dynamics.intervals.len();
-        let within = |&number: &usize| dynamics.intervals[number].split == self.split;
-        let Some(first) = numbers.clone().find(within) else { return false };
-        let count = numbers.skip(first - 1).take_while(within).count();
-        (self.function, self.next, self.end) = (function, first, first + count);
+        if self.world.decisions(function, self.scope) == 0 {
+            return false;
+        }
+        let numbers = dynamics.decided_in(self.scope.split);
+        self.past = dynamics.intervals[numbers.start].past_calls;
+        (self.function, self.next, self.end) = (function, numbers.start, numbers.end);
         self.current = current;
-        self.past = dynamics.intervals[first].past_calls;
         true
     }
 
@@ -115,17 +113,13 @@ impl<'w> Environment<'w> {
             },
             current: Some(self.current),
             home: dynamics.profile.home.region,
+            data_provider: dynamics.profile.home.provider,
+            request_bytes: dynamics.profile.request_bytes,
+            response_bytes: dynamics.profile.response_bytes,
+            cpu_share: dynamics.profile.cpu_share,
+            objective: self.objective,
         };
-        let profile = InvocationProfile {
-            duration_ms: facts.avg_duration.get(),
-            duration_p95_ms: None,
-            reference: self.current,
-            cpu_share: TYPICAL_CPU_SHARE,
-            invocation_rate_per_min: interval.rate_per_minute,
-            inter_arrival_ms: interval.inter_arrival_ms,
-            ..dynamics.profile
-        };
-        Some(DecisionPoint { function: self.function, facts, profile })
+        Some(DecisionPoint { function: self.function, facts })
     }
 
     /// Whether the function can run on `placement`.
@@ -139,12 +133,12 @@ impl<'w> Environment<'w> {
         let refused = !dynamics.is_feasible(placement);
         let target = if refused { self.current } else { placement };
         let choice = Choice { placement: target, moved: target != self.current };
-        let effect = dynamics.effect(interval, choice, self.objective.sla_ms);
+        let effect = dynamics.effect(interval, choice);
         let outcome = dynamics.outcome(interval, effect);
         let reward = if refused {
             self.objective.infeasible_reward()
         } else {
-            self.objective.reward(outcome.parts, outcome.sla_violation_rate)
+            self.objective.reward(outcome.parts, outcome.avoidable_violation_rate)
         };
         Some(Outcome { placement: target, moved: choice.moved, refused, reward, ..outcome })
     }

@@ -5,7 +5,7 @@ use strata_domain::{Objective, Placement, RewardParts};
 use crate::{
     dynamics::Outcome,
     environment::{DecisionPoint, Environment},
-    split::Split,
+    split::Scope,
     world::World,
 };
 
@@ -45,6 +45,8 @@ pub struct Report {
     pub total_carbon_g: f64,
     /// Mean share of calls slower than the promise.
     pub sla_violation_rate: f64,
+    /// The part of it that another placement would have avoided.
+    pub avoidable_violation_rate: f64,
     /// Mean share of calls that started cold.
     pub cold_start_rate: f64,
     /// Share of decisions that moved the function.
@@ -53,25 +55,52 @@ pub struct Report {
     pub refused_rate: f64,
 }
 
-/// Lets `policy` decide about every function in one part of the world.
+/// One decision, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// Position of the function in the trace.
+    pub function: usize,
+    /// What the placement meant for the calls of the interval.
+    pub outcome: Outcome,
+}
+
+/// Everything a policy decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The policy.
+    pub policy: String,
+    /// Its decisions, function by function, in the order of time.
+    pub decided: Vec<Decided>,
+}
+
+impl Evaluation {
+    /// The figures of all decisions together.
+    pub fn summary(&self) -> Report {
+        let mut sums = Sums::default();
+        self.decided.iter().for_each(|decided| sums.add(&decided.outcome));
+        sums.report(&self.policy)
+    }
+}
+
+/// Lets `policy` decide about every function and interval of a scope.
 pub fn evaluate(
     world: &World,
     policy: &mut dyn PlacementPolicy,
-    split: Split,
+    scope: impl Into<Scope>,
     objective: Objective,
-) -> Report {
-    let mut sums = Sums::default();
-    let mut environment = Environment::new(world, split, objective);
+) -> Evaluation {
+    let mut decided = Vec::new();
+    let mut environment = Environment::new(world, scope, objective);
     for function in 0..world.functions() {
         if !environment.reset(function) {
             continue;
         }
         while let Some(point) = environment.observe() {
             let Some(outcome) = environment.step(policy.place(&point)) else { break };
-            sums.add(&outcome);
+            decided.push(Decided { function, outcome });
         }
     }
-    sums.report(policy.name())
+    Evaluation { policy: policy.name().to_owned(), decided }
 }
 
 #[derive(Default)]
@@ -85,6 +114,7 @@ struct Sums {
     carbon: f64,
     total_carbon: f64,
     violations: f64,
+    avoidable: f64,
     cold: f64,
     moves: usize,
     refused: usize,
@@ -105,6 +135,7 @@ impl Sums {
         self.carbon += outcome.carbon.get();
         self.total_carbon += calls * outcome.carbon.get();
         self.violations += outcome.sla_violation_rate;
+        self.avoidable += outcome.avoidable_violation_rate;
         self.cold += outcome.cold_start_rate;
         self.moves += usize::from(outcome.moved);
         self.refused += usize::from(outcome.refused);
@@ -131,6 +162,7 @@ impl Sums {
             mean_carbon_g: self.carbon / count,
             total_carbon_g: self.total_carbon,
             sla_violation_rate: self.violations / count,
+            avoidable_violation_rate: self.avoidable / count,
             cold_start_rate: self.cold / count,
             move_rate: self.moves as f64 / count,
             refused_rate: self.refused as f64 / count,

@@ -17,6 +17,7 @@ pub(crate) enum Purpose {
     Memory = 4,
     StepDurations = 5,
     RandomPolicy = 6,
+    Cohort = 7,
 }
 
 /// A number that stands for a function: FNV-1a of its application's and its own name.

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use strata_domain::Placement;
+use strata_domain::{DEFAULT_SLA_MS, Placement};
 
 use crate::{
     dynamics::{Dynamics, Grid},
-    split::Split,
+    split::{Scope, Split},
     telemetry::Telemetry,
     trace::Trace,
     windows::{self, Window, WindowOptions},
@@ -20,12 +20,14 @@ pub struct WorldOptions {
     /// Minutes between two decisions about a function: 25 are the 1,500 s of the tactical layer, 250 the 15,000 s of the strategic one. At
     /// least 1.
     pub interval_minutes: usize,
+    /// Latency every call is promised, in ms.
+    pub sla_ms: u32,
 }
 
 impl Default for WorldOptions {
-    /// Seed 1, tactical cadence.
+    /// Seed 1, tactical cadence, [`DEFAULT_SLA_MS`].
     fn default() -> Self {
-        Self { seed: 1, interval_minutes: 25 }
+        Self { seed: 1, interval_minutes: 25, sla_ms: DEFAULT_SLA_MS as u32 }
     }
 }
 
@@ -62,16 +64,19 @@ impl World {
         self.dynamics.len()
     }
 
-    /// How many decisions about a function fall into a part: the intervals in which it is called, without the very first of all, in which
+    /// How many decisions about a function a scope holds: the intervals in which it is called, without the very first of all, in which
     /// it is only observed.
-    pub fn decisions(&self, function: usize, split: Split) -> usize {
-        let Some(dynamics) = self.dynamics(function) else { return 0 };
-        dynamics.intervals.iter().skip(1).filter(|interval| interval.split == split).count()
+    pub fn decisions(&self, function: usize, scope: impl Into<Scope>) -> usize {
+        let scope = scope.into();
+        let included = self.trace.functions().get(function).is_some_and(|f| scope.includes(f));
+        let Some(dynamics) = self.dynamics(function).filter(|_| included) else { return 0 };
+        dynamics.decided_in(scope.split).len()
     }
 
-    /// Functions about which there is something to decide in a part, by position.
-    pub fn deciding(&self, split: Split) -> Vec<usize> {
-        (0..self.functions()).filter(|&function| self.decisions(function, split) > 0).collect()
+    /// Functions about which a scope holds something to decide, by position.
+    pub fn deciding(&self, scope: impl Into<Scope>) -> Vec<usize> {
+        let scope = scope.into();
+        (0..self.functions()).filter(|&function| self.decisions(function, scope) > 0).collect()
     }
 
     /// The telemetry of a function on the placement it has when the trace begins; `None` beyond the last function.
@@ -93,18 +98,25 @@ impl World {
         windows::of_function(self, function, split, options)
     }
 
-    /// The forecasting windows of every function, one function after the other, made as they are asked for.
+    /// The forecasting windows of every function of a scope, one function after the other, made as they are asked for.
     pub fn windows(
         &self,
-        split: Split,
+        scope: impl Into<Scope>,
         options: WindowOptions,
     ) -> impl Iterator<Item = Window> + '_ {
-        (0..self.functions()).flat_map(move |function| self.windows_of(function, split, options))
+        let scope = scope.into();
+        let splits =
+            Split::ALL.into_iter().filter(move |s| scope.split.is_none_or(|only| only == *s));
+        let functions = self.trace.functions().iter().enumerate();
+        let chosen = functions.filter(move |(_, function)| scope.includes(function));
+        chosen.flat_map(move |(function, _)| {
+            splits.clone().flat_map(move |split| self.windows_of(function, split, options))
+        })
     }
 
     pub(crate) fn dynamics(&self, function: usize) -> Option<&Dynamics> {
         let traced = self.trace.functions().get(function)?;
         let slot = self.dynamics.get(function)?;
-        Some(slot.get_or_init(|| Dynamics::new(&self.trace, traced, &self.grid, self.options.seed)))
+        Some(slot.get_or_init(|| Dynamics::new(&self.trace, traced, &self.grid, self.options)))
     }
 }

@@ -66,10 +66,21 @@ pub(crate) struct RunArgs {
     /// Use only the first functions of the trace, for trying things out.
     #[arg(long)]
     functions: Option<usize>,
+    /// Measure on validation functions and hours instead of held-out ones: for choosing settings.
+    #[arg(long)]
+    choosing: bool,
+    /// Train version 1, on the research framework's own features.
+    #[arg(long)]
+    pub(crate) research: bool,
 }
 
 impl From<RunArgs> for RunOptions {
     fn from(args: RunArgs) -> Self {
-        Self { models: args.out, seed: args.seed, functions: args.functions }
+        Self {
+            models: args.out,
+            seed: args.seed,
+            functions: args.functions,
+            choosing: args.choosing,
+        }
     }
 }

@@ -20,7 +20,7 @@ pub fn spread_of(name: &str, unit: &str, training_minutes: usize) -> Spread {
         return Spread::Ignored;
     }
     match unit {
-        "ms" | "1/min" | "1/s" | "USD" | "gCO2e" | "MB" => Spread::Decades,
+        "ms" | "1/min" | "1/s" | "USD" | "gCO2e" | "MB" | "B" => Spread::Decades,
         _ => Spread::Even,
     }
 }

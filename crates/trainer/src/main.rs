@@ -30,7 +30,8 @@ fn main() -> ExitCode {
 fn execute(args: Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match args.command {
-        Command::All { run, tactical, strategic, operational } => {
+        Command::All { run, mut tactical, mut strategic, operational } => {
+            (tactical.research, strategic.research) = (run.research, run.research);
             let run = train::Run::new(run.into())?;
             writeln!(out, "{}", train::tactical(&run, &tactical)?)?;
             for table in train::strategic(&run, &strategic)? {
@@ -40,10 +41,12 @@ fn execute(args: Args) -> Result<()> {
                 writeln!(out, "{table}")?;
             }
         }
-        Command::Tactical { run, tactical } => {
+        Command::Tactical { run, mut tactical } => {
+            tactical.research = run.research;
             writeln!(out, "{}", train::tactical(&train::Run::new(run.into())?, &tactical)?)?;
         }
-        Command::Strategic { run, strategic } => {
+        Command::Strategic { run, mut strategic } => {
+            strategic.research = run.research;
             for table in train::strategic(&train::Run::new(run.into())?, &strategic)? {
                 writeln!(out, "{table}")?;
             }

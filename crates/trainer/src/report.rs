@@ -6,37 +6,48 @@ use std::fmt;
 use anyhow::{Context, Result, ensure};
 use strata_domain::Objective;
 use strata_simulator::{
-    BestEstimate, Constant, ForecastScore, Oracle, PlacementPolicy, RandomPlacement, Report, Split,
-    StayPut, World, evaluate,
+    BestFixed, ForecastScore, Greedy, OneStepModel, Oracle, PlacementPolicy, RandomPlacement,
+    Report, RoundRobin, Scope, StayPut, World, evaluate,
 };
 
 /// Seed of the random baseline.
 const RANDOM_SEED: u64 = 1;
 
-/// Policies on the same decisions.
+/// Policies on the same decisions of held-out functions and hours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacementTable {
-    split: Split,
+    scope: Scope,
     objective: Objective,
     reports: Vec<Report>,
 }
 
 impl PlacementTable {
-    /// Stay put, random, the best constant of the training split, the best by the formulas of the
-    /// domain, and the oracle.
-    pub fn baselines(world: &World, split: Split, objective: Objective) -> Self {
-        let mut table = Self { split, objective, reports: Vec::new() };
+    /// Everything a learnt policy has to beat, and the oracle, which nothing can.
+    pub fn baselines(world: &World, scope: Scope, objective: Objective) -> Self {
+        let mut table = Self { scope, objective, reports: Vec::new() };
         table.add(world, &mut StayPut);
         table.add(world, &mut RandomPlacement::new(RANDOM_SEED));
-        table.add(world, &mut Constant::best(world, Split::Train, objective));
-        table.add(world, &mut BestEstimate(objective));
-        table.add(world, &mut Oracle::of(world, split, objective));
+        table.add(world, &mut RoundRobin::default());
+        table.add(world, &mut Greedy::cost());
+        table.add(world, &mut Greedy::latency());
+        table.add(world, &mut Greedy::carbon());
+        table.add(world, &mut BestFixed::of(world, scope, objective));
+        table.add(world, &mut OneStepModel);
+        table.add(world, &mut Oracle::of(world, scope, objective));
         table
     }
 
     /// Evaluates another policy.
     pub fn add(&mut self, world: &World, policy: &mut dyn PlacementPolicy) {
-        self.reports.push(evaluate(world, policy, self.split, self.objective));
+        self.reports.push(evaluate(world, policy, self.scope, self.objective).summary());
+    }
+
+    /// The mean objective of `policy`.
+    ///
+    /// # Errors
+    /// When the policy was not evaluated.
+    pub fn mean(&self, policy: &str) -> Result<f64> {
+        Ok(self.report(policy)?.mean_reward)
     }
 
     fn report(&self, policy: &str) -> Result<&Report> {
@@ -52,22 +63,22 @@ impl PlacementTable {
     /// # Errors
     /// When the policy was not evaluated.
     pub fn metrics(&self, policy: &str) -> Result<BTreeMap<String, f64>> {
-        let (own, stay) = (self.report(policy)?, self.report("stay put")?);
+        let (own, stay) = (self.report(policy)?, self.report("stay_put")?);
         let mut metrics = BTreeMap::from([
             ("decisions".to_owned(), own.decisions as f64),
-            ("reward".to_owned(), own.mean_reward),
+            ("objective".to_owned(), own.mean_reward),
             ("cost_usd".to_owned(), own.mean_cost_usd),
             ("latency_ms".to_owned(), own.mean_latency_ms),
             ("carbon_g".to_owned(), own.mean_carbon_g),
             ("sla_violation_rate".to_owned(), own.sla_violation_rate),
+            ("avoidable_violation_rate".to_owned(), own.avoidable_violation_rate),
             ("move_rate".to_owned(), own.move_rate),
             ("cost_change".to_owned(), own.mean_cost_usd / stay.mean_cost_usd - 1.0),
             ("latency_change".to_owned(), own.mean_latency_ms / stay.mean_latency_ms - 1.0),
             ("carbon_change".to_owned(), own.mean_carbon_g / stay.mean_carbon_g - 1.0),
         ]);
         for report in self.reports.iter().filter(|report| report.policy != policy) {
-            let name = report.policy.replace(' ', "_");
-            metrics.insert(format!("{name}_reward"), report.mean_reward);
+            metrics.insert(format!("{}_objective", report.policy), report.mean_reward);
         }
         Ok(metrics)
     }
@@ -77,13 +88,13 @@ impl fmt::Display for PlacementTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<16} {:>8} {:>12} {:>11} {:>12} {:>8} {:>7}",
-            "policy", "reward", "USD/call", "latency ms", "gCO2e/call", "late", "moves"
+            "{:<16} {:>9} {:>12} {:>11} {:>12} {:>8} {:>7}",
+            "policy", "objective", "USD/call", "latency ms", "gCO2e/call", "late", "moves"
         )?;
         for r in &self.reports {
             writeln!(
                 f,
-                "{:<16} {:>8.4} {:>12.3e} {:>11.0} {:>12.3e} {:>7.1}% {:>6.1}%",
+                "{:<16} {:>9.4} {:>12.3e} {:>11.0} {:>12.3e} {:>7.1}% {:>6.1}%",
                 r.policy,
                 r.mean_reward,
                 r.mean_cost_usd,

@@ -6,14 +6,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Placement, Provider};
 use strata_policy::tactical::Action;
 use strata_policy::{strategic, tactical};
-use strata_simulator::{Environment as Simulation, Split, World};
+use strata_simulator::{Environment as Simulation, Scope, World};
 
 use crate::fit::{Environment, Observation, Outcome};
 use crate::placement::{TacticalPolicy, possible_actions, possible_providers};
 
 /// Regions and memory tiers for functions on a provider that stays the same through an episode, as
 /// the provider is decided ten times less often. An episode is one function through the training
-/// split; function and provider are drawn.
+/// scope; function and provider are drawn.
 pub struct TacticalWorld<'w> {
     simulation: Simulation<'w>,
     functions: &'w [usize],
@@ -31,7 +31,7 @@ impl<'w> TacticalWorld<'w> {
         encoder: &'w tactical::Encoder,
         rng: Xoshiro256PlusPlus,
     ) -> Self {
-        let simulation = Simulation::new(world, Split::Train, Objective::tactical());
+        let simulation = Simulation::new(world, Scope::training(), Objective::tactical());
         Self { simulation, functions, encoder, rng, provider: Provider::Aws }
     }
 
@@ -82,6 +82,8 @@ pub struct StrategicParts<'w> {
     pub world: &'w World,
     /// Functions about which there is something to decide in the training split.
     pub functions: &'w [usize],
+    /// What providers are paid by.
+    pub objective: Objective,
     /// How facts become states.
     pub encoder: &'w strategic::Encoder,
     /// The layer below.
@@ -91,7 +93,7 @@ pub struct StrategicParts<'w> {
 impl<'w> StrategicWorld<'w> {
     /// Episodes drawn from `rng`.
     pub fn new(parts: StrategicParts<'w>, rng: Xoshiro256PlusPlus) -> Self {
-        let simulation = Simulation::new(parts.world, Split::Train, Objective::strategic());
+        let simulation = Simulation::new(parts.world, Scope::training(), parts.objective);
         let StrategicParts { functions, encoder, tactical, .. } = parts;
         Self { simulation, functions, encoder, tactical, rng }
     }

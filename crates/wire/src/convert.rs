@@ -3,7 +3,7 @@
 use std::fmt;
 
 use prost_types::Timestamp;
-use strata_domain::{Estimate, MemoryTier, Placement, Provider, Region, UtcTime};
+use strata_domain::{Estimate, MemoryTier, Placement, Provider, Region, UtcTime, Weights};
 
 use crate::{Violations, pb};
 
@@ -44,6 +44,15 @@ pub const fn region_to_pb(region: Region) -> pb::Region {
         Region::UsWest => pb::Region::UsWest2,
         Region::EuWest => pb::Region::EuWest1,
         Region::ApSoutheast => pb::Region::ApSoutheast1,
+    }
+}
+
+/// Weights of an objective as a message; they add up to 1.
+pub const fn weights_to_pb(weights: Weights) -> pb::ObjectiveWeights {
+    pb::ObjectiveWeights {
+        cost: weights.cost(),
+        performance: weights.performance(),
+        carbon: weights.carbon(),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The placements a request allows, and what each is estimated to take.
 
 use strata_domain::{
-    CandidateRange, DEFAULT_SLA_MS, Estimate, FaultKind, InvocationProfile, MemoryTier, Objective,
-    Placement, Provider, Region, UtcTime, Weights, estimate,
+    DEFAULT_SLA_MS, Estimate, FaultKind, MemoryTier, Objective, Outlook, Placement, Provider,
+    Region, Weights,
 };
 use strata_policy::{
+    FunctionFacts,
     strategic::ProviderMask,
     tactical::{Action, ActionMask},
 };
@@ -56,6 +57,13 @@ impl Limits {
             latency_slo_ms,
             cost_ceiling_usd,
         }
+    }
+
+    /// What is wanted, under the latency these limits promise. The weight of a broken promise is that of the layer that has the last
+    /// word about a placement.
+    pub(crate) fn objective(&self, weights: Weights) -> Objective {
+        let sla_ms = self.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
+        Objective { weights, sla_ms, ..Objective::tactical() }
     }
 
     fn allow(&self, placement: Placement, estimate: &Estimate) -> bool {
@@ -121,34 +129,26 @@ pub(crate) fn read_weights(
 /// Every placement's estimate, and which of them the request allows.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    estimates: [Estimate; Placement::COUNT],
+    outlook: Outlook,
     allowed: [bool; Placement::COUNT],
-    range: Option<CandidateRange>,
-    objective: Objective,
 }
 
 impl Candidates {
-    /// Estimates every placement for a function of this profile.
+    /// Estimates every placement for a function of which this is known.
     ///
     /// # Errors
     /// `FailedPrecondition` when the limits leave none.
-    pub(crate) fn new(
-        profile: &InvocationProfile,
-        at: UtcTime,
-        limits: &Limits,
-        weights: Weights,
-    ) -> Result<Self, Fault> {
-        let placement = |index| Placement::from_index(index).unwrap_or(profile.reference);
-        let estimates: [Estimate; Placement::COUNT] =
-            std::array::from_fn(|index| estimate(profile, placement(index), at));
-        let allowed: [bool; Placement::COUNT] =
-            std::array::from_fn(|index| limits.allow(placement(index), &estimates[index]));
-        if !allowed.contains(&true) {
-            return Err(Fault::new(FaultKind::FailedPrecondition, nothing_left(profile, limits)));
+    pub(crate) fn new(facts: &FunctionFacts, limits: &Limits) -> Result<Self, Fault> {
+        let outlook = facts.outlook();
+        let mut allowed = [false; Placement::COUNT];
+        for placement in Placement::all() {
+            allowed[placement.index()] = limits.allow(placement, outlook.estimate(placement));
         }
-        let sla_ms = limits.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
-        let objective = Objective { weights, sla_ms, ..Objective::tactical() };
-        Ok(Self { range: CandidateRange::over(&estimates), estimates, allowed, objective })
+        if !allowed.contains(&true) {
+            let message = nothing_left(facts.memory.get(), limits);
+            return Err(Fault::new(FaultKind::FailedPrecondition, message));
+        }
+        Ok(Self { outlook, allowed })
     }
 
     /// Whether the request allows `placement`.
@@ -175,20 +175,11 @@ impl Candidates {
 
     /// The estimate of a placement and its objective.
     pub(crate) fn estimate(&self, placement: Placement) -> (&Estimate, f64) {
-        let estimate = &self.estimates[placement.index()];
-        let parts = self.range.map(|range| {
-            range.score(estimate.cost.get(), estimate.latency_ms, estimate.carbon.get())
-        });
-        let late = if estimate.latency_ms > self.objective.sla_ms { 1.0 } else { 0.0 };
-        let objective = match parts {
-            Some(parts) if estimate.feasible => self.objective.reward(parts, late),
-            _ => self.objective.infeasible_reward(),
-        };
-        (estimate, objective)
+        (self.outlook.estimate(placement), self.outlook.objective(placement))
     }
 }
 
-fn nothing_left(profile: &InvocationProfile, limits: &Limits) -> String {
+fn nothing_left(memory_mb: f64, limits: &Limits) -> String {
     let names = |allowed: &[bool], name: &dyn Fn(usize) -> String| {
         let names = (0..allowed.len()).filter(|index| allowed[*index]).map(name);
         names.collect::<Vec<_>>().join(", ")
@@ -196,7 +187,7 @@ fn nothing_left(profile: &InvocationProfile, limits: &Limits) -> String {
     let (least, most) = limits.memory_mb;
     let mut message = format!(
         "no placement holds the {} MB the function uses and respects the constraints: {least} to {most} MB on {} in {}",
-        profile.memory_used_mb.ceil(),
+        memory_mb.ceil(),
         names(&limits.providers, &|index| Provider::ALL[index].to_string()),
         names(&limits.regions, &|index| Region::ALL[index].to_string()),
     );

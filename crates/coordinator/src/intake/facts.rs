@@ -1,11 +1,11 @@
 //! Filling in what a request leaves out about a function's load, as the contract says.
 
 use strata_domain::{
-    GramsCo2e, Home, InvocationProfile, Megabytes, MemoryTier, Millis, Placement, Provider, Region,
+    GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider, Region,
     TYPICAL_CPU_SHARE, Usd, UtcTime, estimate,
 };
 use strata_policy::{ApplicationFacts, FunctionFacts, operational::WINDOW_STEPS};
-use strata_wire::{Violations, pb, region_from_pb};
+use strata_wire::{Violations, pb, provider_from_pb, region_from_pb};
 
 const MAX_DURATION_MS: f64 = 3_600_000.0;
 const MAX_PAYLOAD_BYTES: f64 = 1e9;
@@ -30,7 +30,9 @@ pub(crate) struct Load {
     cold_start_rate: Option<f64>,
     app: AppLoad,
     home: Option<Region>,
+    data_provider: Option<Provider>,
     payload_bytes: (f64, f64),
+    cpu_share: f64,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,7 @@ impl Load {
         let cold_start_rate = number("cold_start_rate", workload.cold_start_rate, 1.0);
         let request = number("request_bytes", workload.request_bytes, MAX_PAYLOAD_BYTES);
         let response = number("response_bytes", workload.response_bytes, MAX_PAYLOAD_BYTES);
+        let cpu_share = number("cpu_share", workload.cpu_share, 1.0);
         let app = workload.application.as_ref().map(|app| AppLoad {
             cold_start_rate: number("application.cold_start_rate", app.cold_start_rate, 1.0),
             sla_violation_rate: number(
@@ -94,6 +97,14 @@ impl Load {
                 None
             }),
         };
+        let data_provider = match workload.data_provider {
+            0 => None,
+            value => provider_from_pb(value).or_else(|| {
+                let range = format_args!("must be 0 to 3, is {value}");
+                violations.add("workload.data_provider", range);
+                None
+            }),
+        };
         Self {
             rate_per_minute,
             inter_arrival_ms,
@@ -106,6 +117,8 @@ impl Load {
             cold_start_rate,
             app: app.unwrap_or_default(),
             home,
+            data_provider,
+            cpu_share: cpu_share.unwrap_or(TYPICAL_CPU_SHARE),
             payload_bytes: (
                 request.unwrap_or(DEFAULT_REQUEST_BYTES),
                 response.unwrap_or(DEFAULT_RESPONSE_BYTES),
@@ -113,35 +126,17 @@ impl Load {
         }
     }
 
-    /// The facts the models take, and the profile the estimates are made of.
+    /// The facts the models take and the estimates are made of.
     pub(crate) fn fill(
         self,
         at: UtcTime,
         current: Option<Placement>,
         steps: &[pb::TelemetryStep],
-    ) -> (FunctionFacts, InvocationProfile) {
+        objective: Objective,
+    ) -> FunctionFacts {
         let rate = self.rate_per_minute.unwrap_or_else(|| mean_rate_per_minute(steps));
         let inter_arrival =
             self.inter_arrival_ms.unwrap_or_else(|| (MS_PER_MINUTE / rate).min(DAY_MS));
-        let memory = self.memory_mb.unwrap_or_else(|| memory_in_use(steps, current));
-        let home = self.home.or(current.map(|now| now.region)).unwrap_or(Region::UsEast);
-        let profile = InvocationProfile {
-            duration_ms: self.avg_duration_ms,
-            duration_p95_ms: None,
-            reference: current.unwrap_or_else(|| assumed_reference(home, memory)),
-            cpu_share: TYPICAL_CPU_SHARE,
-            memory_used_mb: memory,
-            invocation_rate_per_min: rate,
-            inter_arrival_ms: inter_arrival,
-            request_bytes: self.payload_bytes.0,
-            response_bytes: self.payload_bytes.1,
-            home: Home { region: home, provider: None },
-        };
-        let known = current.map(|now| estimate(&profile, now, at));
-        let cold_start_rate = self
-            .cold_start_rate
-            .or(known.map(|known| known.cold_start_probability))
-            .unwrap_or_default();
         let bursty = inter_arrival < FunctionFacts::BURSTY_BELOW_MS;
         let facts = FunctionFacts {
             at,
@@ -150,28 +145,46 @@ impl Load {
             duration: Millis::new(self.duration_ms),
             avg_duration: Millis::new(self.avg_duration_ms),
             std_duration: Millis::new(self.std_duration_ms),
-            memory: Megabytes::new(memory),
-            avg_cost: self
-                .avg_cost_usd
-                .map(Usd::new)
-                .or(known.map(|known| known.cost))
-                .unwrap_or_default(),
-            avg_carbon: self
-                .avg_carbon_g
-                .map(GramsCo2e::new)
-                .or(known.map(|known| known.carbon))
-                .unwrap_or_default(),
-            cold_start_rate,
+            memory: Megabytes::new(self.memory_mb.unwrap_or_else(|| memory_in_use(steps, current))),
+            avg_cost: self.avg_cost_usd.map(Usd::new).unwrap_or_default(),
+            avg_carbon: self.avg_carbon_g.map(GramsCo2e::new).unwrap_or_default(),
+            cold_start_rate: self.cold_start_rate.unwrap_or_default(),
             application: ApplicationFacts {
-                cold_start_rate: self.app.cold_start_rate.unwrap_or(cold_start_rate),
+                cold_start_rate: self
+                    .app
+                    .cold_start_rate
+                    .or(self.cold_start_rate)
+                    .unwrap_or_default(),
                 sla_violation_rate: self.app.sla_violation_rate.unwrap_or_default(),
                 avg_invocation_rate_per_minute: self.app.rate_per_minute.unwrap_or(rate),
                 is_bursty: self.app.is_bursty.unwrap_or(bursty),
             },
             current,
-            home,
+            home: self.home.or(current.map(|now| now.region)).unwrap_or(Region::UsEast),
+            data_provider: self.data_provider,
+            request_bytes: self.payload_bytes.0,
+            response_bytes: self.payload_bytes.1,
+            cpu_share: self.cpu_share,
+            objective,
         };
-        (facts, profile)
+        self.estimated(facts)
+    }
+
+    /// What a platform would have measured where the function runs now, for what the request leaves out.
+    fn estimated(&self, facts: FunctionFacts) -> FunctionFacts {
+        let Some(current) = facts.current else { return facts };
+        let known = estimate(&facts.profile(), current, facts.at);
+        let cold_start_rate = self.cold_start_rate.unwrap_or(known.cold_start_probability);
+        FunctionFacts {
+            avg_cost: self.avg_cost_usd.map_or(known.cost, Usd::new),
+            avg_carbon: self.avg_carbon_g.map_or(known.carbon, GramsCo2e::new),
+            cold_start_rate,
+            application: ApplicationFacts {
+                cold_start_rate: self.app.cold_start_rate.unwrap_or(cold_start_rate),
+                ..facts.application
+            },
+            ..facts
+        }
     }
 }
 
@@ -184,15 +197,5 @@ fn memory_in_use(steps: &[pb::TelemetryStep], current: Option<Placement>) -> f64
     match (steps.last(), current) {
         (Some(step), Some(now)) => step.memory_util * f64::from(now.memory.megabytes()),
         _ => DEFAULT_MEMORY_MB,
-    }
-}
-
-/// Where run times are taken to come from when the function runs nowhere yet.
-fn assumed_reference(home: Region, memory_mb: f64) -> Placement {
-    Placement {
-        provider: Provider::Aws,
-        region: home,
-        memory: MemoryTier::smallest_holding(Megabytes::new(memory_mb))
-            .unwrap_or(MemoryTier::Mb3008),
     }
 }

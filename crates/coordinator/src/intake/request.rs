@@ -61,13 +61,13 @@ impl Question {
         if request.telemetry.is_empty() {
             return Err(no_telemetry(request.function.unwrap_or_default()));
         }
-        let (facts, profile) = load.fill(at, current, &request.telemetry);
+        let facts = load.fill(at, current, &request.telemetry, limits.objective(weights));
         Ok(Self {
             correlation_id: request.correlation_id,
             at,
             current,
+            candidates: Candidates::new(&facts, &limits)?,
             facts,
-            candidates: Candidates::new(&profile, at, &limits, weights)?,
             steps: request.telemetry,
             explain: request.options.is_some_and(|options| options.explain),
         })

@@ -1,5 +1,6 @@
 //! The three networks in candle, with the tensor names of the PyTorch checkpoints.
 
+mod advice;
 mod lstm;
 mod operational;
 mod parameters;

@@ -78,6 +78,15 @@ impl Parameters {
         Ok(())
     }
 
+    /// Multiplies the tensor called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn scale(&mut self, name: &str, factor: f64) -> Result<()> {
+        let var = self.tensors.get(name).with_context(|| format!("parameter {name} is missing"))?;
+        Ok(var.set(&(var.as_tensor() * factor)?)?)
+    }
+
     /// A copy that further training does not change.
     ///
     /// # Errors

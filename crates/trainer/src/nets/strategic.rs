@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::advice::Advice;
 use super::stack::Stack;
 use super::{Initialiser, Network, Parameters, Port};
 use crate::onnx::{Axis, GraphBuilder, Initializers};
@@ -12,6 +13,7 @@ use crate::scaling::Scaling;
 const WORKLOAD_WIDTH: usize = 64;
 const APPLICATION_WIDTH: usize = 32;
 const WORKLOAD_WEIGHT: &str = "strategic_encoder.0.weight";
+const OUTPUT: &str = "fusion.6";
 const OUTPUT_WEIGHT: &str = "fusion.6.weight";
 
 /// A Q-network without duelling heads: `state` [batch, workload + application] to `q_values`
@@ -26,6 +28,7 @@ pub struct StrategicNet {
     workload: usize,
     providers: usize,
     stacks: Stacks,
+    advice: Option<Advice>,
 }
 
 #[derive(Debug)]
@@ -68,7 +71,18 @@ impl StrategicNet {
         for stack in stacks.all() {
             stack.init(&mut parameters, &mut draw)?;
         }
-        Ok(Self { parameters, scaling, workload, providers, stacks })
+        Ok(Self { parameters, scaling, workload, providers, stacks, advice: None })
+    }
+
+    /// The same network on advice: the last columns are a number for each provider, of which the Q-values start as `gain`
+    /// times, and learning adds to that.
+    ///
+    /// # Errors
+    /// When there are fewer columns, or it is advised already.
+    pub fn advised(mut self, gain: f32) -> Result<Self> {
+        let sizes = [self.scaling.width(), self.providers];
+        self.advice = Some(Advice::init(sizes, gain, &mut self.parameters, OUTPUT)?);
+        Ok(self)
     }
 
     /// The network that wrote an ONNX file.
@@ -86,7 +100,8 @@ impl StrategicNet {
         for stack in stacks.all() {
             stack.read(&mut parameters, &onnx)?;
         }
-        Ok(Self { parameters, scaling, workload, providers, stacks })
+        let advice = Advice::read([scaling.width(), providers], &mut parameters, &onnx)?;
+        Ok(Self { parameters, scaling, workload, providers, stacks, advice })
     }
 
     /// Q-values [batch, providers] of `state` [batch, features] in raw units.
@@ -100,7 +115,12 @@ impl StrategicNet {
         let right = x.narrow(1, self.workload, application)?.contiguous()?;
         let left = self.stacks.workload.forward(&self.parameters, &left)?;
         let right = self.stacks.application.forward(&self.parameters, &right)?;
-        self.stacks.fusion.forward(&self.parameters, &Tensor::cat(&[left, right], 1)?)
+        let joined = Tensor::cat(&[left, right], 1)?;
+        let learnt = self.stacks.fusion.forward(&self.parameters, &joined)?;
+        match self.advice {
+            Some(advice) => advice.add(&self.parameters, state, &learnt),
+            None => Ok(learnt),
+        }
     }
 
     /// How many actions it tells apart.
@@ -143,7 +163,11 @@ impl Network for StrategicNet {
         let left = self.stacks.workload.emit(&self.parameters, &mut graph, &parts[0])?;
         let right = self.stacks.application.emit(&self.parameters, &mut graph, &parts[1])?;
         let joined = graph.concat_columns("join", &[&left, &right]);
-        let q_values = self.stacks.fusion.emit(&self.parameters, &mut graph, &joined)?;
+        let learnt = self.stacks.fusion.emit(&self.parameters, &mut graph, &joined)?;
+        let q_values = match self.advice {
+            Some(advice) => advice.emit(&self.parameters, &mut graph, [&state, &learnt])?,
+            None => learnt,
+        };
         graph.output("q_values", &q_values, &[Axis::Batch, Axis::Fixed(self.providers)])?;
         Ok(graph.finish())
     }

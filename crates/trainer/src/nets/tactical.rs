@@ -4,6 +4,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::advice::Advice;
 use super::stack::{Layer, Stack};
 use super::strategic::axis;
 use super::{Initialiser, Network, Parameters, Port};
@@ -11,6 +12,7 @@ use crate::onnx::{Axis, GraphBuilder, Initializers};
 use crate::scaling::Scaling;
 
 const SHARED_WIDTH: usize = 128;
+const OUTPUT: &str = "actor.6";
 const OUTPUT_WEIGHT: &str = "actor.6.weight";
 
 /// An actor-critic: `state` [batch, features] to `logits` [batch, actions] and `value` [batch, 1].
@@ -23,6 +25,7 @@ pub struct TacticalNet {
     scaling: Scaling,
     actions: usize,
     stacks: Stacks,
+    advice: Option<Advice>,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,18 @@ impl TacticalNet {
         for stack in stacks.all() {
             stack.init(&mut parameters, &mut draw)?;
         }
-        Ok(Self { parameters, scaling, actions, stacks })
+        Ok(Self { parameters, scaling, actions, stacks, advice: None })
+    }
+
+    /// The same network on advice: the last columns are a number for each action, of which the logits start as `gain`
+    /// times, and learning adds to that.
+    ///
+    /// # Errors
+    /// When there are fewer columns, or it is advised already.
+    pub fn advised(mut self, gain: f32) -> Result<Self> {
+        let sizes = [self.scaling.width(), self.actions];
+        self.advice = Some(Advice::init(sizes, gain, &mut self.parameters, OUTPUT)?);
+        Ok(self)
     }
 
     /// The network that wrote an ONNX file.
@@ -80,7 +94,8 @@ impl TacticalNet {
         for stack in stacks.all() {
             stack.read(&mut parameters, &onnx)?;
         }
-        Ok(Self { parameters, scaling, actions, stacks })
+        let advice = Advice::read([scaling.width(), actions], &mut parameters, &onnx)?;
+        Ok(Self { parameters, scaling, actions, stacks, advice })
     }
 
     /// Logits [batch, actions] and value [batch, 1] of `state` [batch, features] in raw units.
@@ -90,7 +105,11 @@ impl TacticalNet {
     pub fn act(&self, state: &Tensor) -> Result<(Tensor, Tensor)> {
         let x = self.scaling.forward(state)?;
         let trunk = self.stacks.shared.forward(&self.parameters, &x)?;
-        let logits = self.stacks.actor.forward(&self.parameters, &trunk)?;
+        let learnt = self.stacks.actor.forward(&self.parameters, &trunk)?;
+        let logits = match self.advice {
+            Some(advice) => advice.add(&self.parameters, state, &learnt)?,
+            None => learnt,
+        };
         let value = self.stacks.critic.forward(&self.parameters, &trunk)?;
         Ok((logits, value))
     }
@@ -132,7 +151,11 @@ impl Network for TacticalNet {
         let state = graph.input("state", &[Axis::Batch, Axis::Fixed(self.scaling.width())]);
         let x = self.scaling.emit(&mut graph, &state)?;
         let trunk = self.stacks.shared.emit(&self.parameters, &mut graph, &x)?;
-        let logits = self.stacks.actor.emit(&self.parameters, &mut graph, &trunk)?;
+        let learnt = self.stacks.actor.emit(&self.parameters, &mut graph, &trunk)?;
+        let logits = match self.advice {
+            Some(advice) => advice.emit(&self.parameters, &mut graph, [&state, &learnt])?,
+            None => learnt,
+        };
         let value = self.stacks.critic.emit(&self.parameters, &mut graph, &trunk)?;
         graph.output("logits", &logits, &[Axis::Batch, Axis::Fixed(self.actions)])?;
         graph.output("value", &value, &[Axis::Batch, Axis::Fixed(1)])?;

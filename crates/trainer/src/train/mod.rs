@@ -11,5 +11,7 @@ pub use run::{Run, RunOptions};
 pub use strategic::{StrategicOptions, train as strategic};
 pub use tactical::{TacticalOptions, train as tactical};
 
-/// The version that is published.
-const VERSION: u32 = 1;
+/// The version of networks on the research framework's inputs.
+const RESEARCH: u32 = 1;
+/// The version of networks on more features of the catalogue and the advice of the domain's formulas.
+const EXTENDED: u32 = 2;

@@ -95,7 +95,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
     let labels = LABELS.map(str::to_owned).to_vec();
     let description = Description {
-        version: super::VERSION,
+        version: super::RESEARCH,
         features: named(encoder.features()),
         labels: vec![labels],
         data: run.data(),

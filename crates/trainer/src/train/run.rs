@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use strata_runtime::{Data, OnnxRuntime};
-use strata_simulator::{Split, Trace, World, WorldOptions};
+use strata_simulator::{Scope, Split, Trace, World, WorldOptions};
 
 /// What a run is made with.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Use only this many functions of the trace, for trying things out.
     pub functions: Option<usize>,
+    /// Measure on the validation scope instead of the held-out one, to choose settings by.
+    pub choosing: bool,
 }
 
 /// A world over the bundled trace, and where models go.
@@ -23,7 +25,7 @@ pub struct Run {
     pub(super) options: RunOptions,
     pub(super) world: World,
     pub(super) runtime: OnnxRuntime,
-    /// Functions about which there is something to decide in the training split.
+    /// Functions about which there is something to decide in the training scope.
     pub(super) functions: Vec<usize>,
 }
 
@@ -42,8 +44,13 @@ impl Run {
         };
         // The world is the same whatever the seed of the training.
         let world = World::new(trace, WorldOptions::default());
-        let functions = world.deciding(Split::Train);
+        let functions = world.deciding(Scope::training());
         Ok(Self { options, world, runtime, functions })
+    }
+
+    /// What the figures of a table are measured on: held out, or, while settings are being chosen, validation.
+    pub(super) fn judged_on(&self) -> Scope {
+        if self.options.choosing { Scope::validation() } else { Scope::held_out() }
     }
 
     /// Minutes of the training split.
@@ -62,7 +69,8 @@ impl Run {
                 self.world.functions()
             ),
             splits: format!(
-                "by time, in minutes of the day: training {}-{}, validation {}-{}, held out {}-{}",
+                "by function (hash of its name: 60 % training, 20 % validation, 20 % held out) and by time, in minutes \
+                 of the day: training {}-{}, validation {}-{}, held out {}-{}",
                 train.start, train.end, validation.start, validation.end, test.start, test.end
             ),
             seed: Some(self.options.seed),
@@ -70,9 +78,8 @@ impl Run {
     }
 
     /// Reads back a published graph of another layer.
-    pub(super) fn published(&self, layer: &str) -> Result<Vec<u8>> {
-        let file =
-            self.options.models.join(layer).join(super::VERSION.to_string()).join("model.onnx");
+    pub(super) fn published(&self, layer: &str, version: u32) -> Result<Vec<u8>> {
+        let file = self.options.models.join(layer).join(version.to_string()).join("model.onnx");
         std::fs::read(&file).with_context(|| {
             format!("cannot read {}; train the {layer} layer first", file.display())
         })

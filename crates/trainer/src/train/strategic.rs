@@ -7,7 +7,6 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Provider};
 use strata_policy::{strategic, tactical};
-use strata_simulator::Split;
 
 use super::progress;
 use super::run::{Run, named};
@@ -21,14 +20,17 @@ use crate::report::PlacementTable;
 use crate::scaling::Scaling;
 use crate::worlds::{StrategicParts, StrategicWorld};
 
-/// Features of the function; those after them describe its application.
-const WORKLOAD_FEATURES: usize = 10;
+/// Multiple of the expected objectives that fresh Q-values are.
+const ADVICE_GAIN: f32 = 1.0;
 /// Random decisions to which the scaling is fitted.
 const SCALING_ROWS: usize = 10_000;
 
 /// Budgets and settings.
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct StrategicOptions {
+    /// Train version 1, on the research framework's fourteen features.
+    #[arg(skip)]
+    pub research: bool,
     /// Decisions taken.
     #[arg(long, default_value_t = 60_000)]
     pub dqn_decisions: usize,
@@ -44,15 +46,42 @@ pub struct StrategicOptions {
     /// Learning rate of the first step.
     #[arg(long, default_value_t = 1e-3)]
     pub dqn_learning_rate: f64,
-    /// How much the next decision counts. Little is carried over: a provider costs what it costs in
-    /// its own interval, and only the one cold start of a move makes the next decision depend on
-    /// this one.
-    #[arg(long, default_value_t = 0.1)]
+    /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
+    #[arg(long, default_value_t = 0.7)]
     pub dqn_gamma: f64,
 }
 
+/// What distinguishes the two versions.
+struct Design {
+    version: u32,
+    features: &'static [&'static str],
+    features_below: &'static [&'static str],
+    /// Features of the function; those after them describe its application and what is expected of each provider.
+    workload: usize,
+}
+
+impl Design {
+    const fn of(research: bool) -> Self {
+        if research {
+            Self {
+                version: super::RESEARCH,
+                features: &strategic::DEFAULT_FEATURES,
+                features_below: &tactical::DEFAULT_FEATURES,
+                workload: 10,
+            }
+        } else {
+            Self {
+                version: super::EXTENDED,
+                features: &strategic::EXTENDED_FEATURES,
+                features_below: &tactical::EXTENDED_FEATURES,
+                workload: 26,
+            }
+        }
+    }
+}
+
 /// Trains on top of the published tactical layer and publishes; returns the held-out figures of the
-/// whole chain under the strategic and the tactical objective.
+/// whole chain under the tactical and the strategic objective.
 ///
 /// # Errors
 /// When there is no tactical model, training diverges, parity fails or the model cannot be
@@ -60,12 +89,14 @@ pub struct StrategicOptions {
 pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2]> {
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let below = TacticalNet::from_onnx(&run.published("tactical")?)?;
-    let below_encoder = tactical::Encoder::of_names(&tactical::DEFAULT_FEATURES)?;
-    let encoder = strategic::Encoder::of_names(&strategic::DEFAULT_FEATURES)?;
+    let Design { version, features, features_below, workload } = Design::of(options.research);
+    let below = TacticalNet::from_onnx(&run.published("tactical", version)?)?;
+    let below_encoder = tactical::Encoder::of_names(features_below)?;
+    let encoder = strategic::Encoder::of_names(features)?;
     let parts = StrategicParts {
         world: &run.world,
         functions: &run.functions,
+        objective: Objective::tactical(),
         encoder: &encoder,
         tactical: TacticalPolicy::new(&below, &below_encoder),
     };
@@ -76,8 +107,10 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         .map(|(name, unit, ..)| columns::spread_of(name, unit, run.training_minutes()))
         .collect();
     let scaling = Scaling::fit(&spreads, &rows)?;
-    let mut fresh =
-        || StrategicNet::new(scaling.clone(), WORKLOAD_FEATURES, strategic::ACTIONS, &mut rng);
+    let mut fresh = || {
+        let net = StrategicNet::new(scaling.clone(), workload, strategic::ACTIONS, &mut rng)?;
+        if options.research { Ok(net) } else { net.advised(ADVICE_GAIN) }
+    };
     let (net, target) = (fresh()?, fresh()?);
     let settings = dqn::Options {
         seed,
@@ -94,16 +127,16 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     dqn::fit([&net, &target], &mut world, &settings, &progress::bar("strategic")?)?;
 
     let chain = |objective| -> Result<PlacementTable> {
-        let mut table = PlacementTable::baselines(&run.world, Split::Test, objective);
+        let mut table = PlacementTable::baselines(&run.world, run.judged_on(), objective);
         let below = TacticalPolicy::new(&below, &below_encoder);
         let mut policy = Evaluated::chain(StrategicPolicy::new(&net, &encoder), below);
         table.add(&run.world, &mut policy);
         policy.finish()?;
         Ok(table)
     };
-    let tables = [chain(Objective::strategic())?, chain(Objective::tactical())?];
+    let tables = [chain(Objective::tactical())?, chain(Objective::strategic())?];
     let description = Description {
-        version: super::VERSION,
+        version,
         features: named(encoder.features()),
         labels: vec![Provider::ALL.map(|provider| provider.name().to_owned()).to_vec()],
         data: run.data(),

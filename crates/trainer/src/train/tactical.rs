@@ -7,8 +7,7 @@ use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Provider};
-use strata_policy::tactical::{ACTIONS, Action, DEFAULT_FEATURES, Encoder};
-use strata_simulator::Split;
+use strata_policy::tactical::{ACTIONS, Action, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
 
 use super::progress;
 use super::run::{Run, named};
@@ -23,12 +22,17 @@ use crate::worlds::TacticalWorld;
 
 /// Environments side by side.
 const ACTORS: u64 = 32;
+/// Multiple of the expected objectives that fresh logits are: twice as likely for 0.03 more.
+const ADVICE_GAIN: f32 = 25.0;
 /// Random decisions to which the scaling is fitted.
 const SCALING_ROWS: usize = 20_000;
 
 /// Budgets and settings.
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct TacticalOptions {
+    /// Train version 1, on the research framework's eleven features.
+    #[arg(skip)]
+    pub research: bool,
     /// Decisions taken.
     #[arg(long, default_value_t = 400_000)]
     pub ppo_decisions: usize,
@@ -44,10 +48,8 @@ pub struct TacticalOptions {
     /// Learning rate of the first step.
     #[arg(long, default_value_t = 1e-3)]
     pub ppo_learning_rate: f64,
-    /// How much the next decision counts. Little is carried over: a placement costs what it costs
-    /// in its own interval, and only the one cold start of a move makes the next decision depend on
-    /// this one.
-    #[arg(long, default_value_t = 0.1)]
+    /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
+    #[arg(long, default_value_t = 0.7)]
     pub ppo_gamma: f64,
     /// Weight of the entropy at the beginning.
     #[arg(long, default_value_t = 0.01)]
@@ -62,7 +64,8 @@ pub struct TacticalOptions {
 pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
+    let names: &[&str] = if options.research { &DEFAULT_FEATURES } else { &EXTENDED_FEATURES };
+    let encoder = Encoder::of_names(names)?;
     let world = |number: u64| {
         let rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(number));
         TacticalWorld::new(&run.world, &run.functions, &encoder, rng)
@@ -72,7 +75,10 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
         .features()
         .map(|(name, unit, ..)| columns::spread_of(name, unit, run.training_minutes()))
         .collect();
-    let net = TacticalNet::new(Scaling::fit(&spreads, &rows)?, ACTIONS, &mut rng)?;
+    let mut net = TacticalNet::new(Scaling::fit(&spreads, &rows)?, ACTIONS, &mut rng)?;
+    if !options.research {
+        net = net.advised(ADVICE_GAIN)?;
+    }
     let mut worlds: Vec<Box<dyn Environment + '_>> =
         (1..=ACTORS).map(|number| Box::new(world(number)) as Box<dyn Environment>).collect();
     let settings = ppo::Options {
@@ -90,12 +96,12 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     };
     ppo::fit(&net, &mut worlds, &settings, &progress::bar("tactical")?)?;
 
-    let mut table = PlacementTable::baselines(&run.world, Split::Test, Objective::tactical());
+    let mut table = PlacementTable::baselines(&run.world, run.judged_on(), Objective::tactical());
     let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
     table.add(&run.world, &mut policy);
     policy.finish()?;
     let description = Description {
-        version: super::VERSION,
+        version: if options.research { super::RESEARCH } else { super::EXTENDED },
         features: named(encoder.features()),
         labels: vec![action_labels(), vec!["value".to_owned()]],
         data: run.data(),
