@@ -32,7 +32,7 @@ fn placement(provider: Provider, action: Action) -> Placement {
 }
 
 /// The tactical network with its encoder.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct TacticalPolicy<'a> {
     net: &'a TacticalNet,
     encoder: &'a tactical::Encoder,
@@ -58,7 +58,7 @@ impl<'a> TacticalPolicy<'a> {
 }
 
 /// The strategic network with its encoder.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct StrategicPolicy<'a> {
     net: &'a StrategicNet,
     encoder: &'a strategic::Encoder,

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_simulator::Window;
-use strata_trainer::fit::{Environment, Observation, Outcome, dqn, lstm, ppo};
+use strata_trainer::fit::{Environment, Observation, Outcome, Watch, dqn, lstm, ppo};
 use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
 use strata_trainer::scaling::{Column, Scaling, Transform};
 

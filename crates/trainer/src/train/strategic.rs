@@ -8,8 +8,6 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Provider};
 use strata_policy::{strategic, tactical};
 
-use strata_simulator::{Scope, evaluate};
-
 use super::progress;
 use super::run::{Run, named};
 use super::tactical::random_states;
@@ -46,7 +44,7 @@ pub struct StrategicOptions {
     #[arg(long, default_value_t = 50_000)]
     pub dqn_replay: usize,
     /// Learning rate of the first step.
-    #[arg(long, default_value_t = 3e-4)]
+    #[arg(long, default_value_t = 1e-4)]
     pub dqn_learning_rate: f64,
     /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
     #[arg(long, default_value_t = 0.3)]
@@ -128,10 +126,7 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     let bar = progress::bar("strategic")?;
     let mut watch = Watch::judged(&bar, |net| {
         let below = TacticalPolicy::new(&below, &below_encoder);
-        let mut policy = Evaluated::chain(StrategicPolicy::new(net, &encoder), below);
-        let judged = evaluate(&run.world, &mut policy, Scope::validation(), Objective::tactical());
-        policy.finish()?;
-        Ok(judged.summary().mean_reward)
+        run.validate(|| Evaluated::chain(StrategicPolicy::new(net, &encoder), below))
     });
     dqn::fit([&net, &target], &mut world, &settings, &mut watch)?;
 

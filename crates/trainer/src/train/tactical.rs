@@ -9,8 +9,6 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Provider};
 use strata_policy::tactical::{ACTIONS, Action, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
 
-use strata_simulator::{Scope, evaluate};
-
 use super::progress;
 use super::run::{Run, named};
 use crate::columns;
@@ -48,7 +46,7 @@ pub struct TacticalOptions {
     #[arg(long, default_value_t = 256)]
     pub ppo_batch: usize,
     /// Learning rate of the first step.
-    #[arg(long, default_value_t = 3e-4)]
+    #[arg(long, default_value_t = 1e-4)]
     pub ppo_learning_rate: f64,
     /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
     #[arg(long, default_value_t = 0.3)]
@@ -123,10 +121,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
 /// The mean objective on validation functions and hours, each function on the provider of the one-step model, which stands for the
 /// layer above.
 fn judge(run: &Run, policy: TacticalPolicy<'_>) -> Result<f64> {
-    let mut policy = Evaluated::under_one_step_model(policy);
-    let evaluation = evaluate(&run.world, &mut policy, Scope::validation(), Objective::tactical());
-    policy.finish()?;
-    Ok(evaluation.summary().mean_reward)
+    run.validate(|| Evaluated::under_one_step_model(policy))
 }
 
 /// States met under random decisions.
