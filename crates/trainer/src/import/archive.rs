@@ -29,6 +29,7 @@ impl<'a> Archive<'a> {
         let tail = bytes.get(from..).unwrap_or_default();
         let end = tail.windows(END.len()).rposition(|four| four == END).context(broken)?;
         let end = &tail[end..];
+        ensure!(end.len() >= END_LEN, broken);
         let count = usize::from(u16_at(end, 10).context(broken)?);
         ensure!(
             count <= MOST_MEMBERS,
