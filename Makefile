@@ -40,7 +40,7 @@ tools: venv ## build the pinned ghz and grpcurl into bin
 	@tools/go-install.sh bin $(GHZ) $(GRPCURL)
 
 build: ort ## build the programs (release profile)
-	$(CARGO) build --release --locked -p strata-layers -p strata-coordinator -p strata-cli
+	$(CARGO) build --release --locked -p strata-layers -p strata-coordinator -p strata-cli -p strata-trainer
 
 run: build ## start the four services, replay the bundled trace, print the table, stop them
 	$(TARGET)/release/strata replay --up

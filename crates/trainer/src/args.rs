@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use strata_trainer::import::Import;
 use strata_trainer::train::{OperationalOptions, RunOptions, StrategicOptions, TacticalOptions};
 
 /// Fits the models on the simulator over the bundled trace, proves them and publishes them.
@@ -47,7 +48,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         operational: OperationalOptions,
     },
-    /// Checks published models: hash, manifest against graph, parity with candle.
+    /// Publishes a PyTorch checkpoint or an ONNX graph as a new version; see
+    /// docs/bring-your-own.md.
+    Import(Import),
+    /// Checks published models: hash, manifest against graph, parity with candle, finite outputs.
     Verify {
         /// Directory of the models.
         #[arg(default_value = "models")]

@@ -6,11 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub mod columns;
+pub mod contract;
 pub mod fit;
+pub mod import;
 pub mod nets;
 pub mod onnx;
 pub mod parity;
 pub mod placement;
+pub mod probe;
 pub mod publish;
 pub mod report;
 pub mod scaling;

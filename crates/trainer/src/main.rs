@@ -1,4 +1,4 @@
-//! `trainer`: fits, proves and publishes the three models.
+//! `trainer`: fits or imports, proves and publishes the three models.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ mod single_thread;
 
 use args::{Args, Command};
 use strata_runtime::OnnxRuntime;
-use strata_trainer::{publish, train};
+use strata_trainer::{import, publish, train};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -57,9 +57,13 @@ fn execute(args: Args) -> Result<()> {
             }
         }
         Command::Verify { models } => {
-            for (name, version, parity) in publish::verify(&models, &OnnxRuntime::load(None)?)? {
-                writeln!(out, "{name} {version}: greatest relative error {:.1e}", parity.worst())?;
+            for verified in publish::verify(&models, &OnnxRuntime::load(None)?)? {
+                writeln!(out, "{verified}")?;
             }
+        }
+        Command::Import(options) => {
+            let directory = import::import(&options, &OnnxRuntime::load(None)?)?;
+            writeln!(out, "{}", directory.display())?;
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! manifest.yaml}`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,13 @@ use strata_runtime::{
     ModelOptions, OnnxRuntime, Output, Repository, Scalar, Shape, sha256_hex,
 };
 
+use crate::contract::Layer;
 use crate::nets::{self, Network};
-use crate::onnx;
+use crate::onnx::{self, Header};
 use crate::parity::{self, Parity};
+use crate::probe;
 
-const GRAPH_FILE: &str = "model.onnx";
+pub(crate) const GRAPH_FILE: &str = "model.onnx";
 const MANIFEST_FILE: &str = "manifest.yaml";
 /// Any seed does; a fixed one makes the measured error the same on every run.
 const PARITY_SEED: u64 = 1;
@@ -54,27 +57,60 @@ pub fn publish(
 ) -> Result<(PathBuf, Parity)> {
     let graph = network.to_onnx()?;
     let mut manifest = manifest(network, description, &graph)?;
-    let parity = prove(network, ModelFiles::new(manifest.clone(), graph.clone())?, runtime)?;
+    let files = ModelFiles::new(manifest.clone(), graph.clone())?;
+    let (parity, _) = prove(Some(network), files, runtime)?;
+    let parity = parity.context("parity was not measured")?;
     manifest.metrics.insert("parity_max_relative_error".to_owned(), parity.worst());
-    let directory = models.join(network.layer()).join(description.version.to_string());
-    replace(&directory, &[(GRAPH_FILE, &graph), (MANIFEST_FILE, manifest.to_yaml()?.as_bytes())])
-        .with_context(|| format!("cannot publish into {}", directory.display()))?;
-    Ok((directory, parity))
+    Ok((place(models, &manifest, &graph)?, parity))
 }
 
-/// Checks every published version of every model in `models`: hash, manifest against graph, and
-/// parity with the network rebuilt from the file. Returns name, version and measured parity.
+/// Writes a model that was proved. The version's directory appears at once and complete.
+pub(crate) fn place(models: &Path, manifest: &Manifest, graph: &[u8]) -> Result<PathBuf> {
+    let directory = models.join(&manifest.name).join(manifest.version.to_string());
+    replace(&directory, &[(GRAPH_FILE, graph), (MANIFEST_FILE, manifest.to_yaml()?.as_bytes())])
+        .with_context(|| format!("cannot publish into {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// A published version that was found sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    /// Name of the model.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// How far candle and ONNX Runtime were apart; `None` for a graph that somebody else wrote.
+    pub parity: Option<Parity>,
+    /// Rows of valid input, random and extreme, whose outputs were finite.
+    pub rows: usize,
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, parity, rows } = self;
+        write!(f, "{name} {version}: ")?;
+        match parity {
+            Some(parity) => write!(f, "greatest relative error {:.1e}", parity.worst())?,
+            None => f.write_str("not one of ours: parity skipped")?,
+        }
+        write!(f, ", outputs of {rows} rows finite")
+    }
+}
+
+/// Checks every published version of every model in `models`: hash, manifest against graph and
+/// against what its layer wants, finite outputs on random and extreme valid input, and parity with
+/// the network rebuilt from the file, if the trainer wrote it.
 ///
 /// # Errors
 /// With the first model that fails, or when there is none.
-pub fn verify(models: &Path, runtime: &OnnxRuntime) -> Result<Vec<(String, u32, Parity)>> {
+pub fn verify(models: &Path, runtime: &OnnxRuntime) -> Result<Vec<Verified>> {
     let repository = Repository::open(models)?;
     let mut verified = Vec::new();
     for name in repository.models()? {
         for version in repository.versions(&name)? {
-            let parity = verify_version(&repository, &name, version, runtime)
+            let found = verify_version(&repository, &name, version, runtime)
                 .with_context(|| format!("model {name} version {version}"))?;
-            verified.push((name.clone(), version, parity));
+            verified.push(found);
         }
     }
     ensure!(!verified.is_empty(), "{} holds no model; run `make train`", models.display());
@@ -86,18 +122,38 @@ fn verify_version(
     name: &str,
     version: u32,
     runtime: &OnnxRuntime,
-) -> Result<Parity> {
+) -> Result<Verified> {
     let files = repository.load(name, Some(version))?;
-    let network = nets::from_onnx(files.graph())?;
-    ensure!(network.layer() == name, "the graph is called {}", network.layer());
-    prove(network.as_ref(), files, runtime)
+    let mut network = None;
+    if Header::decode(files.graph())?.is_ours {
+        let rebuilt = nets::from_onnx(files.graph())?;
+        ensure!(rebuilt.layer() == name, "the graph is called {}", rebuilt.layer());
+        network = Some(rebuilt);
+    }
+    let (parity, rows) = prove(network.as_deref(), files, runtime)?;
+    Ok(Verified { name: name.to_owned(), version, parity, rows })
 }
 
-fn prove(network: &dyn Network, files: ModelFiles, runtime: &OnnxRuntime) -> Result<Parity> {
+/// The model on the CPU, after ONNX Runtime found that graph and manifest agree.
+pub(crate) fn start(files: ModelFiles, runtime: &OnnxRuntime) -> Result<Model> {
     let options =
         ModelOptions { execution_provider: ExecutionProvider::Cpu, ..ModelOptions::default() };
-    let model = Model::start(runtime, files, &options)?;
-    parity::check(network, &model, PARITY_SEED)
+    Ok(Model::start(runtime, files, &options)?)
+}
+
+/// Parity with `network`, and the number of rows whose outputs were found finite.
+fn prove(
+    network: Option<&dyn Network>,
+    files: ModelFiles,
+    runtime: &OnnxRuntime,
+) -> Result<(Option<Parity>, usize)> {
+    let name = &files.manifest().name;
+    let layer = Layer::of_name(name)
+        .with_context(|| format!("`{name}` is none of strategic, tactical and operational"))?;
+    let bounds = layer.accepts(files.manifest())?;
+    let model = start(files, runtime)?;
+    let parity = network.map(|net| parity::check(net, &model, PARITY_SEED)).transpose()?;
+    Ok((parity, probe::finite(&model, &bounds)?))
 }
 
 fn manifest(network: &dyn Network, description: &Description, graph: &[u8]) -> Result<Manifest> {

@@ -32,9 +32,11 @@ fn the_onnx_checker_accepts_every_model() {
 fn onnx_runtime_computes_what_candle_computes() {
     let runtime = OnnxRuntime::load(None).unwrap();
     let verified = publish::verify(&root().join("models"), &runtime).unwrap();
-    let names: Vec<&str> = verified.iter().map(|(name, ..)| name.as_str()).collect();
+    let names: Vec<&str> = verified.iter().map(|found| found.name.as_str()).collect();
     assert_eq!(names, LAYERS);
-    for (name, _, parity) in &verified {
+    for found in &verified {
+        let (name, parity) = (&found.name, found.parity.as_ref().unwrap());
+        assert!(found.rows > 500, "{name}: {} rows", found.rows);
         let sizes: Vec<usize> = parity.errors.iter().map(|(size, _)| *size).collect();
         assert_eq!(sizes, [1, 2, 7, 64]);
         assert!(parity.worst() <= TOLERANCE, "{name}: {parity:?}");

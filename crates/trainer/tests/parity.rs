@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_runtime::{Data, OnnxRuntime};
+use strata_trainer::contract::Layer;
 use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
 use strata_trainer::publish::{Description, publish};
 use strata_trainer::scaling::{Column, Scaling, Transform};
@@ -35,14 +36,12 @@ fn networks() -> [Box<dyn Network>; 3] {
 }
 
 fn description(network: &dyn Network) -> Description {
-    let named = |prefix: &str, count: usize| -> Vec<String> {
-        (0..count).map(|index| format!("{prefix}{index}")).collect()
-    };
-    let features = named("f", network.scaling().width());
+    let layer = Layer::of_name(network.layer()).unwrap();
+    let features = layer.default_features().unwrap();
     Description {
         version: 1,
-        features: features.into_iter().map(|name| (name, "1".to_owned())).collect(),
-        labels: network.outputs().iter().map(|port| named("l", port.shape[0])).collect(),
+        features: features.iter().map(|b| (b.name.to_owned(), b.unit.to_owned())).collect(),
+        labels: layer.outputs().into_iter().map(|(_, labels)| labels).collect(),
         data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
         training: BTreeMap::new(),
         metrics: BTreeMap::new(),

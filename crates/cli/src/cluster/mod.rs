@@ -203,7 +203,11 @@ fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
     wishes.collect()
 }
 
-fn own_dir() -> anyhow::Result<PathBuf> {
+/// Where this program is, and with it the others.
+///
+/// # Errors
+/// When the system does not say.
+pub(crate) fn own_dir() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("where this program is; name --bin-dir")?;
     let dir = program.parent().context("this program is in no directory; name --bin-dir")?;
     Ok(dir.to_owned())

@@ -4,6 +4,7 @@ mod bench;
 mod decide;
 mod echo_server;
 mod health;
+mod models;
 mod replay;
 mod requests;
 mod up;
@@ -35,6 +36,8 @@ enum Command {
     Replay(replay::Replay),
     /// Measure throughput, latency and memory on this machine
     Bench(bench::Bench),
+    /// Publish models of your own and check published ones
+    Models(models::Models),
     /// Write decision requests made from the bundled trace, for ghz and the like
     Requests(requests::Requests),
     /// Answer decision requests with nothing: what `bench` compares with
@@ -59,6 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Command::Health(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Bench(command) => command.run().await,
+            Command::Models(command) => command.run().await,
             Command::Requests(command) => command.run(),
             Command::EchoServer(command) => command.run().await,
         }
@@ -101,6 +105,15 @@ mod tests {
         ] {
             parse(line).unwrap_err();
         }
+    }
+
+    #[test]
+    fn arguments_of_the_trainer_are_passed_on() {
+        parse("strata models import --layer tactical net.pt --scaler scaler.yaml").unwrap();
+        parse("strata models import --help").unwrap();
+        parse("strata models verify").unwrap();
+        parse("strata models verify models").unwrap();
+        parse("strata models publish").unwrap_err();
     }
 
     #[test]

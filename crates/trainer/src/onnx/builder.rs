@@ -118,6 +118,7 @@ impl GraphBuilder {
             data_type: Some(kind as i32),
             name: Some(name.to_owned()),
             raw_data: Some(raw),
+            data_location: None,
         });
         Value(name.to_owned())
     }

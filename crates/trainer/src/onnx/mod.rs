@@ -13,4 +13,5 @@ mod proto {
 pub(crate) use builder::OPSET;
 pub use builder::{Axis, GraphBuilder, Value};
 pub(crate) use lstm::{biases_to_onnx, biases_to_torch, gates_to_onnx, gates_to_torch};
+pub(crate) use reader::Header;
 pub use reader::Initializers;

@@ -9,6 +9,9 @@ use super::proto::tensor_proto::DataType;
 use super::proto::tensor_shape_proto::dimension;
 use super::proto::{ModelProto, TensorProto, ValueInfoProto, type_proto};
 
+/// `TensorProto.DataLocation.EXTERNAL`.
+const EXTERNAL: i32 = 1;
+
 /// One constant: shape and row-major values.
 type Constant = (Vec<usize>, Vec<f32>);
 
@@ -80,6 +83,37 @@ impl Initializers {
     /// When there is none.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
         Ok(self.get(name)?.1.to_vec())
+    }
+}
+
+/// What an ONNX file says of itself, whoever wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Version of the default operator set it imports; 0 when it imports none.
+    pub(crate) opset: u32,
+    /// Whether the trainer wrote it.
+    pub(crate) is_ours: bool,
+    /// Whether an initializer is kept in another file.
+    pub(crate) external_data: bool,
+}
+
+impl Header {
+    /// Decodes an ONNX file. Nothing is assumed of the bytes.
+    ///
+    /// # Errors
+    /// When the bytes are not an ONNX model.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let model = ModelProto::decode(bytes).context("not an ONNX model")?;
+        let graph = model.graph.context("not an ONNX model: it has no graph")?;
+        let mut opsets = model.opset_import.iter();
+        let opset = opsets
+            .find(|opset| matches!(opset.domain.as_deref(), None | Some("" | "ai.onnx")))
+            .and_then(|opset| u32::try_from(opset.version?).ok());
+        Ok(Self {
+            opset: opset.unwrap_or(0),
+            is_ours: model.producer_name.as_deref() == Some(env!("CARGO_PKG_NAME")),
+            external_data: graph.initializer.iter().any(|t| t.data_location == Some(EXTERNAL)),
+        })
     }
 }
 

@@ -1,0 +1,100 @@
+//! `strata models`
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use crate::cluster;
+
+/// Bring your own models, and check what is published.
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the program `trainer` does; its arguments are passed on as they are.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Publish a PyTorch checkpoint or an ONNX graph as a new version (`import --help` for more)
+    #[command(disable_help_flag = true)]
+    Import(Passed),
+    /// Check every published model of a directory: hash, manifest, parity, finite outputs
+    #[command(disable_help_flag = true)]
+    Verify(Passed),
+}
+
+#[derive(Debug, Args)]
+struct Passed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Models {
+    /// Runs the trainer beside this program and ends as it does.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let (command, passed) = match self.command {
+            Command::Import(passed) => ("import", passed),
+            Command::Verify(passed) => ("verify", passed),
+        };
+        run(&cluster::own_dir()?, command, &passed.arguments).await
+    }
+}
+
+async fn run(dir: &Path, command: &str, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
+    let program = dir.join("trainer");
+    if !program.is_file() {
+        bail!("there is no program trainer in {}; run `make build`", dir.display());
+    }
+    // It shares the terminal: Ctrl-C reaches it as well, and nothing outlives it.
+    let status = tokio::process::Command::new(&program)
+        .arg(command)
+        .args(arguments)
+        .kill_on_drop(true)
+        .status()
+        .await
+        .with_context(|| format!("{} cannot be started", program.display()))?;
+    Ok(code(status))
+}
+
+/// The exit code of the program; a shell's 128 + N when signal N ended it.
+fn code(status: ExitStatus) -> ExitCode {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[tokio::test]
+    async fn the_trainer_gets_the_arguments_and_gives_its_exit_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("trainer");
+        let heard = dir.path().join("heard");
+        let script = format!("#!/bin/sh\necho \"$@\" > {}\nexit 7\n", heard.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let ended = run(dir.path(), "import", &arguments("--layer tactical a.pt")).await.unwrap();
+        assert_eq!(ended, ExitCode::from(7));
+        assert_eq!(std::fs::read_to_string(heard).unwrap(), "import --layer tactical a.pt\n");
+    }
+
+    #[tokio::test]
+    async fn a_missing_trainer_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = run(dir.path(), "verify", &[]).await.unwrap_err().to_string();
+        assert!(error.contains("no program trainer") && error.contains("make build"), "{error}");
+    }
+}
