@@ -5,6 +5,7 @@ mod decide;
 mod echo_server;
 mod health;
 mod replay;
+mod report;
 mod requests;
 mod up;
 
@@ -33,6 +34,8 @@ enum Command {
     Health(health::Health),
     /// Replay the bundled trace and show what was decided
     Replay(replay::Replay),
+    /// Compare the services' decisions with baselines on a trace, as a page with pictures
+    Report(report::Report),
     /// Measure throughput, latency and memory on this machine
     Bench(bench::Bench),
     /// Write decision requests made from the bundled trace, for ghz and the like
@@ -58,6 +61,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Command::Decide(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Report(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::Requests(command) => command.run(),
             Command::EchoServer(command) => command.run().await,
