@@ -9,6 +9,9 @@ mod json;
 mod physical;
 mod pictures;
 mod replay;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
 mod training;
 
 use std::path::Path;
