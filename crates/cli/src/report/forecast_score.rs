@@ -13,14 +13,21 @@ pub(crate) const TRIGGERS: [&str; 4] = ["timer", "http", "queue", "other"];
 /// Share of the latest step in exponential smoothing.
 const ALPHA: f64 = 0.5;
 const STEPS_PER_MINUTE: usize = 4;
-/// A truth that varies less than this around its mean does not vary: what is left is rounding.
+/// A truth with a smaller sum of squared distances from its mean does not vary: what is left is
+/// rounding.
 const MIN_SPREAD: f64 = 1e-12;
+/// Nor does that of a function whose standard deviation is below this share of its mean: a fit of
+/// noise in the last digits is any number, and a mean over functions would be that number.
+const MIN_VARIATION: f64 = 0.01;
 
 /// Figures of one forecast value.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Score {
     pub(crate) r2_pooled: f64,
     pub(crate) r2_mean: f64,
+    pub(crate) r2_median: f64,
+    /// How many functions vary, and so count in `r2_mean` and `r2_median`.
+    pub(crate) r2_functions: usize,
     pub(crate) rmse: f64,
     pub(crate) rmse_last: f64,
     pub(crate) rmse_moving_average: f64,
@@ -63,6 +70,8 @@ impl Scores {
             Score {
                 r2_pooled: own.r2_pooled,
                 r2_mean: own.r2_mean,
+                r2_median: own.r2_median,
+                r2_functions: own.functions,
                 rmse: own.rmse,
                 rmse_last: last_fit.rmse,
                 rmse_moving_average: moving.rmse,
@@ -93,6 +102,8 @@ fn exponential(window: &Window) -> [f64; 3] {
 struct Fit {
     r2_pooled: f64,
     r2_mean: f64,
+    r2_median: f64,
+    functions: usize,
     rmse: f64,
 }
 
@@ -103,25 +114,44 @@ fn fit(windows: &[Window], guesses: &[[f64; 3]], output: usize) -> Fit {
         .zip(guesses)
         .map(|(window, guess)| (window.function, f64::from(window.y[output]), guess[output]))
         .collect();
-    let (squared, spread) = sums(&pairs);
-    let functions = pairs.chunk_by(|a, b| a.0 == b.0).map(sums);
-    let own: Vec<f64> = functions
-        .filter(|(_, spread)| *spread > MIN_SPREAD)
-        .map(|(squared, spread)| 1.0 - squared / spread)
-        .collect();
+    let all = Sums::of(&pairs);
+    let functions = pairs.chunk_by(|a, b| a.0 == b.0).map(Sums::of);
+    let mut own: Vec<f64> = functions.filter(Sums::varies).map(|sums| sums.r2()).collect();
+    own.sort_unstable_by(f64::total_cmp);
     Fit {
-        r2_pooled: if spread > MIN_SPREAD { 1.0 - squared / spread } else { 0.0 },
+        r2_pooled: all.r2(),
         r2_mean: ratio(own.iter().sum(), own.len() as f64),
-        rmse: ratio(squared, pairs.len() as f64).sqrt(),
+        r2_median: own.get(own.len() / 2).copied().unwrap_or(0.0),
+        functions: own.len(),
+        rmse: ratio(all.squared, pairs.len() as f64).sqrt(),
     }
 }
 
 /// Squared errors, and squared distances of the truth from its mean.
-fn sums(pairs: &[(usize, f64, f64)]) -> (f64, f64) {
-    let mean = ratio(pairs.iter().map(|pair| pair.1).sum(), pairs.len() as f64);
-    pairs.iter().fold((0.0, 0.0), |(squared, spread), (_, truth, guess)| {
-        (squared + (truth - guess).powi(2), spread + (truth - mean).powi(2))
-    })
+struct Sums {
+    squared: f64,
+    spread: f64,
+    mean: f64,
+    count: f64,
+}
+
+impl Sums {
+    fn of(pairs: &[(usize, f64, f64)]) -> Self {
+        let count = pairs.len() as f64;
+        let mean = ratio(pairs.iter().map(|pair| pair.1).sum(), count);
+        let squared = pairs.iter().map(|(_, truth, guess)| (truth - guess).powi(2)).sum();
+        let spread = pairs.iter().map(|(_, truth, _)| (truth - mean).powi(2)).sum();
+        Self { squared, spread, mean, count }
+    }
+
+    fn varies(&self) -> bool {
+        let deviation = ratio(self.spread, self.count).sqrt();
+        self.spread > MIN_SPREAD && deviation > MIN_VARIATION * self.mean.abs()
+    }
+
+    fn r2(&self) -> f64 {
+        if self.spread > MIN_SPREAD { 1.0 - self.squared / self.spread } else { 0.0 }
+    }
 }
 
 /// Share of windows above their bound, and how far the bound is above the others on average.
