@@ -211,7 +211,7 @@ fn log_deviation(std: f64, mean: f64) -> f64 {
 }
 
 /// The same where 95th percentile over mean is [`TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
-const TYPICAL_SIGMA: f64 = 0.1370;
+const TYPICAL_SIGMA: f64 = 0.1364;
 /// Runs of one length; kept above 0 to divide by.
 const LEAST_SIGMA: f64 = 1e-3;
 /// The 5/6 quantile of the standard normal distribution.

@@ -122,9 +122,10 @@ impl Attainable {
     }
 }
 
-/// Values are kept above 0 so that they can be divided by.
+/// Values are kept above 0 so that they can be divided by; what is beyond all numbers is worth nothing.
 fn ratio(lowest: f64, value: f64) -> f64 {
-    (lowest.max(f64::MIN_POSITIVE) / value.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)
+    let ratio = lowest.max(f64::MIN_POSITIVE) / value.max(f64::MIN_POSITIVE);
+    if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, 1.0) }
 }
 
 /// The latency every invocation is promised unless the caller says otherwise, in ms.

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use strata_domain::{
-    GramsCo2e, Megabytes, MemoryTier, Millis, Placement, Provider, Region, Usd, UtcTime,
+    GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider, Region, Usd, UtcTime,
 };
 use strata_policy::{
     ApplicationFacts, FunctionFacts, SchemaError,
@@ -35,6 +35,11 @@ fn facts() -> FunctionFacts {
             memory: MemoryTier::Mb256,
         }),
         home: Region::UsEast,
+        data_provider: Some(Provider::Azure),
+        request_bytes: 900.0,
+        response_bytes: 4000.0,
+        cpu_share: 0.6,
+        objective: Objective::tactical(),
     }
 }
 
@@ -54,6 +59,27 @@ fn tactical_state_sees_the_provider_chosen_above() {
     let mut row = Vec::new();
     encoder.encode(&facts(), Provider::Gcp, &mut row);
     assert_eq!(row, [120.0, 170.0, 1000.0, 0.02, 100.0, 30.0, 1.0, 0.0, 0.0, 1.0, 2.0]);
+}
+
+#[test]
+fn version_two_ends_with_what_the_formulas_expect() {
+    let (facts, outlook) = (facts(), facts().outlook());
+    let encoder = tactical::Encoder::of_names(&tactical::EXTENDED_FEATURES).unwrap();
+    let mut row = Vec::new();
+    encoder.encode(&facts, Provider::Gcp, &mut row);
+    let expected = &row[row.len() - tactical::ACTIONS..];
+    for (index, value) in expected.iter().enumerate() {
+        let tactical::Action { region, memory } = tactical::Action::from_index(index).unwrap();
+        let placement = Placement { provider: Provider::Gcp, region, memory };
+        assert_eq!(*value, outlook.objective(placement).max(-5.0) as f32, "{placement}");
+    }
+    let encoder = strategic::Encoder::of_names(&strategic::EXTENDED_FEATURES).unwrap();
+    let mut row = Vec::new();
+    encoder.encode(&facts, &mut row);
+    let best = outlook.best().unwrap();
+    let on_best = row[row.len() - strategic::ACTIONS + best.provider.index()];
+    assert_eq!(on_best, outlook.objective(best) as f32);
+    assert!(row[row.len() - strategic::ACTIONS..].iter().all(|value| *value <= on_best));
 }
 
 #[test]

@@ -58,7 +58,18 @@ pub struct Attributes {
 impl Attributes {
     /// The attributes of the function `identity` that is started by `trigger` and uses `memory`.
     pub(crate) fn draw(identity: u64, trigger: Trigger, memory: Megabytes) -> Self {
-        let mut draws = stream(ATTRIBUTE_SEED, identity, Purpose::Attributes, 0);
+        Self::variation(0, identity, trigger, memory)
+    }
+
+    /// Other attributes the same function might have had; variation 0 is [`Attributes::draw`].
+    pub(crate) fn variation(
+        variation: u64,
+        identity: u64,
+        trigger: Trigger,
+        memory: Megabytes,
+    ) -> Self {
+        let seed = ATTRIBUTE_SEED.wrapping_add(variation);
+        let mut draws = stream(seed, identity, Purpose::Attributes, 0);
         let region = Region::ALL[draws.weighted(&AREA_SHARES)];
         let at_provider = Provider::ALL[draws.weighted(&PROVIDER_SHARES)];
         let serves_internet = draws.unit() >= HTTP_WITH_DATA_AT_PROVIDER;

@@ -159,6 +159,19 @@ impl Trace {
         Self { functions, minutes, start: TRACE_MIDNIGHT.plus_seconds(seconds) }
     }
 
+    /// The same calls of functions that live elsewhere: every attribute drawn again. Training on several variations keeps a model from
+    /// learning the few functions there are by heart; variation 0 is the trace itself.
+    #[must_use]
+    pub fn varied(&self, variation: u64) -> Self {
+        let vary = |function: &TracedFunction| {
+            let TracedFunction { identity, trigger, .. } = *function;
+            let memory = function.peak_memory();
+            let attributes = Attributes::variation(variation, identity, trigger, memory);
+            TracedFunction { attributes, ..function.clone() }
+        };
+        Self { functions: self.functions.iter().map(vary).collect(), ..*self }
+    }
+
     /// Its functions, in the order of the file.
     pub fn functions(&self) -> &[TracedFunction] {
         &self.functions
@@ -212,6 +225,16 @@ mod tests {
         assert_eq!(calls, 2_651_670);
         let timers = trace.functions().iter().filter(|f| f.trigger == Trigger::Timer).count();
         assert_eq!(timers, 201);
+    }
+
+    #[test]
+    fn variations_change_where_functions_live_and_not_their_calls() {
+        let trace = Trace::bundled().unwrap().with_only(0..200);
+        assert_eq!(trace.varied(0), trace);
+        let other = trace.varied(1);
+        let pairs = || trace.functions().iter().zip(other.functions());
+        assert!(pairs().all(|(a, b)| a.per_minute == b.per_minute && a.id == b.id));
+        assert!(pairs().filter(|(a, b)| a.attributes != b.attributes).count() > 190);
     }
 
     #[test]

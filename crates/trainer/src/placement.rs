@@ -116,6 +116,15 @@ impl<'a> Evaluated<'a> {
         Self { name: "tactical alone", decide: Box::new(decide), failure: None }
     }
 
+    /// The tactical layer under the provider that the domain's formulas would choose.
+    pub fn under_one_step_model(tactical: TacticalPolicy<'a>) -> Self {
+        let decide = move |facts: &FunctionFacts| {
+            let best = facts.outlook().best().context("the function can run nowhere")?;
+            tactical.place_on(facts, best.provider)
+        };
+        Self { name: "tactical under one_step_model", decide: Box::new(decide), failure: None }
+    }
+
     /// What went wrong first, if anything did.
     ///
     /// # Errors

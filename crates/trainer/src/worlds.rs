@@ -16,21 +16,16 @@ use crate::placement::{TacticalPolicy, possible_actions, possible_providers};
 /// scope; function and provider are drawn.
 pub struct TacticalWorld<'w> {
     simulation: Simulation<'w>,
-    functions: &'w [usize],
+    functions: Vec<usize>,
     encoder: &'w tactical::Encoder,
     rng: Xoshiro256PlusPlus,
     provider: Provider,
 }
 
 impl<'w> TacticalWorld<'w> {
-    /// Episodes over `functions` (those about which there is something to decide in the training
-    /// split).
-    pub fn new(
-        world: &'w World,
-        functions: &'w [usize],
-        encoder: &'w tactical::Encoder,
-        rng: Xoshiro256PlusPlus,
-    ) -> Self {
+    /// Episodes over the functions about which there is something to decide in the training scope.
+    pub fn new(world: &'w World, encoder: &'w tactical::Encoder, rng: Xoshiro256PlusPlus) -> Self {
+        let functions = world.deciding(Scope::training());
         let simulation = Simulation::new(world, Scope::training(), Objective::tactical());
         Self { simulation, functions, encoder, rng, provider: Provider::Aws }
     }
@@ -69,8 +64,9 @@ impl Environment for TacticalWorld<'_> {
 /// provider is paid for what the chain makes of it. An episode is one function, drawn, through the
 /// training split.
 pub struct StrategicWorld<'w> {
+    /// One for each world, with the functions to decide about.
+    worlds: Vec<(Simulation<'w>, Vec<usize>)>,
     simulation: Simulation<'w>,
-    functions: &'w [usize],
     encoder: &'w strategic::Encoder,
     tactical: TacticalPolicy<'w>,
     rng: Xoshiro256PlusPlus,
@@ -78,10 +74,8 @@ pub struct StrategicWorld<'w> {
 
 /// What a [`StrategicWorld`] is made of.
 pub struct StrategicParts<'w> {
-    /// The world.
-    pub world: &'w World,
-    /// Functions about which there is something to decide in the training split.
-    pub functions: &'w [usize],
+    /// The worlds, of which each episode is in one.
+    pub worlds: &'w [World],
     /// What providers are paid by.
     pub objective: Objective,
     /// How facts become states.
@@ -92,10 +86,16 @@ pub struct StrategicParts<'w> {
 
 impl<'w> StrategicWorld<'w> {
     /// Episodes drawn from `rng`.
-    pub fn new(parts: StrategicParts<'w>, rng: Xoshiro256PlusPlus) -> Self {
-        let simulation = Simulation::new(parts.world, Scope::training(), parts.objective);
-        let StrategicParts { functions, encoder, tactical, .. } = parts;
-        Self { simulation, functions, encoder, tactical, rng }
+    ///
+    /// # Errors
+    /// When there is no world.
+    pub fn new(parts: StrategicParts<'w>, rng: Xoshiro256PlusPlus) -> Result<Self> {
+        let StrategicParts { worlds, objective, encoder, tactical } = parts;
+        let scope = Scope::training();
+        let within = |world| Simulation::new(world, scope, objective);
+        let simulation = within(worlds.first().context("there is no world to learn in")?);
+        let worlds = worlds.iter().map(|world| (within(world), world.deciding(scope))).collect();
+        Ok(Self { worlds, simulation, encoder, tactical, rng })
     }
 
     fn observe(&self) -> Option<Observation> {
@@ -108,7 +108,9 @@ impl<'w> StrategicWorld<'w> {
 
 impl Environment for StrategicWorld<'_> {
     fn reset(&mut self) -> Result<Observation> {
-        let function = self.functions.choose(&mut self.rng).context("there is no function")?;
+        let world = self.worlds.choose(&mut self.rng).context("there is no world to learn in")?;
+        let function = world.1.choose(&mut self.rng).context("there is no function")?;
+        self.simulation = world.0.clone();
         ensure!(self.simulation.reset(*function), "nothing is to be decided about {function}");
         self.observe().context("an episode begins with a decision")
     }

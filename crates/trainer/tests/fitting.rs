@@ -80,7 +80,13 @@ fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
         explore: 0.5,
         epsilon: 0.1,
     };
-    dqn::fit([&net, &target], &mut Guess::new(seed), &options, &ProgressBar::hidden()).unwrap();
+    dqn::fit(
+        [&net, &target],
+        &mut Guess::new(seed),
+        &options,
+        &mut Watch::showing(&ProgressBar::hidden()),
+    )
+    .unwrap();
     net
 }
 
@@ -110,7 +116,7 @@ fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
         value: 0.5,
         entropy: 0.0,
     };
-    ppo::fit(&net, &mut worlds, &options, &ProgressBar::hidden()).unwrap();
+    ppo::fit(&net, &mut worlds, &options, &mut Watch::showing(&ProgressBar::hidden())).unwrap();
     net
 }
 

@@ -3,13 +3,13 @@
 
 use anyhow::{Context, Result};
 use candle_core::{D, Device, Tensor};
-use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::environment::{Environment, Observation};
 use super::optimiser::Adam;
 use super::replay::{Replay, Transition};
+use super::watch::Watch;
 use crate::nets::{Network, StrategicNet};
 
 const MAX_GRADIENT_NORM: f64 = 10.0;
@@ -52,17 +52,18 @@ pub fn fit(
     [net, target]: [&StrategicNet; 2],
     environment: &mut dyn Environment,
     options: &Options,
-    progress: &ProgressBar,
+    watch: &mut Watch<'_, StrategicNet>,
 ) -> Result<f64> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
     let mut replay = Replay::new(options.replay);
     let mut adam = Adam::new(net.parameters().vars(), options.learning_rate, MAX_GRADIENT_NORM)?;
     target.parameters().copy_from(net.parameters())?;
-    progress.set_length(options.decisions as u64);
+    watch.progress.set_length(options.decisions as u64);
     let mut observation = environment.reset()?;
     let (mut steps, mut recent, mut counted) = (0, 0.0, 0);
     for decision in 0..options.decisions {
         let done = decision as f64 / options.decisions as f64;
+        watch.look(net, done)?;
         let action = if rng.random_bool(epsilon(options, done)) {
             random_action(&observation, &mut rng)?
         } else {
@@ -91,9 +92,9 @@ pub fn fit(
                 (recent, counted) = (recent + loss, counted + 1);
             }
         }
-        progress.inc(1);
+        watch.progress.inc(1);
     }
-    progress.finish_and_clear();
+    watch.finish(net)?;
     Ok(recent / f64::from(counted.max(1)))
 }
 

@@ -6,8 +6,10 @@ pub mod lstm;
 mod optimiser;
 pub mod ppo;
 mod replay;
+mod watch;
 
 pub use environment::{Environment, Observation, Outcome};
+pub use watch::Watch;
 
 /// A factor that falls from 1 to `last` along a half cosine while `done` goes from 0 to 1.
 fn cosine_decay(done: f64, last: f64) -> f64 {

@@ -5,13 +5,13 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device, Tensor};
 use candle_nn::ops::log_softmax;
-use indicatif::ProgressBar;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::environment::{Environment, Observation};
 use super::optimiser::Adam;
+use super::watch::Watch;
 use crate::nets::{Network, TacticalNet};
 
 const MAX_GRADIENT_NORM: f64 = 0.5;
@@ -67,7 +67,7 @@ pub fn fit(
     net: &TacticalNet,
     environments: &mut [Box<dyn Environment + '_>],
     options: &Options,
-    progress: &ProgressBar,
+    watch: &mut Watch<'_, TacticalNet>,
 ) -> Result<f64> {
     ensure!(!environments.is_empty(), "there is nothing to learn on");
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
@@ -76,10 +76,11 @@ pub fn fit(
     let mut actors = Actors { net, environments, observations };
     let rounds =
         options.decisions.div_ceil(options.horizon.max(1) * actors.environments.len()).max(1);
-    progress.set_length(rounds as u64);
+    watch.progress.set_length(rounds as u64);
     let (mut recent, mut counted) = (0.0, 0);
     for round in 0..rounds {
         let done = round as f64 / rounds as f64;
+        watch.look(net, done)?;
         adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
         let entropy = options.entropy * super::cosine_decay(done, 0.0);
         let mut decisions = actors.gather(options, &mut rng)?;
@@ -94,10 +95,9 @@ pub fn fit(
         if done >= 0.9 {
             (recent, counted) = (recent + reward, counted + 1);
         }
-        progress.inc(1);
-        progress.set_message(format!("reward {reward:.4}"));
+        watch.progress.inc(1);
     }
-    progress.finish_and_clear();
+    watch.finish(net)?;
     Ok(recent / f64::from(counted.max(1)))
 }
 

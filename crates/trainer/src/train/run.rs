@@ -6,6 +6,9 @@ use anyhow::{Context, Result};
 use strata_runtime::{Data, OnnxRuntime};
 use strata_simulator::{Scope, Split, Trace, World, WorldOptions};
 
+/// Worlds to learn in.
+const VARIATIONS: u64 = 16;
+
 /// What a run is made with.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
@@ -25,8 +28,8 @@ pub struct Run {
     pub(super) options: RunOptions,
     pub(super) world: World,
     pub(super) runtime: OnnxRuntime,
-    /// Functions about which there is something to decide in the training scope.
-    pub(super) functions: Vec<usize>,
+    /// Worlds to learn in: the same calls by functions that live elsewhere.
+    pub(super) variations: Vec<World>,
 }
 
 impl Run {
@@ -44,8 +47,12 @@ impl Run {
         };
         // The world is the same whatever the seed of the training.
         let world = World::new(trace, WorldOptions::default());
-        let functions = world.deciding(Scope::training());
-        Ok(Self { options, world, runtime, functions })
+        let variations = (0..VARIATIONS).map(|number| {
+            let options = WorldOptions { seed: number + 1, ..WorldOptions::default() };
+            World::new(world.trace().varied(number), options)
+        });
+        let variations = variations.collect();
+        Ok(Self { options, world, runtime, variations })
     }
 
     /// What the figures of a table are measured on: held out, or, while settings are being chosen, validation.

@@ -8,11 +8,13 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Provider};
 use strata_policy::{strategic, tactical};
 
+use strata_simulator::{Scope, evaluate};
+
 use super::progress;
 use super::run::{Run, named};
 use super::tactical::random_states;
 use crate::columns;
-use crate::fit::dqn;
+use crate::fit::{Watch, dqn};
 use crate::nets::{StrategicNet, TacticalNet};
 use crate::placement::{Evaluated, StrategicPolicy, TacticalPolicy};
 use crate::publish::{Description, publish};
@@ -32,7 +34,7 @@ pub struct StrategicOptions {
     #[arg(skip)]
     pub research: bool,
     /// Decisions taken.
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 100_000)]
     pub dqn_decisions: usize,
     /// Decisions per gradient step.
     #[arg(long, default_value_t = 4)]
@@ -44,10 +46,10 @@ pub struct StrategicOptions {
     #[arg(long, default_value_t = 50_000)]
     pub dqn_replay: usize,
     /// Learning rate of the first step.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 3e-4)]
     pub dqn_learning_rate: f64,
     /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
-    #[arg(long, default_value_t = 0.7)]
+    #[arg(long, default_value_t = 0.3)]
     pub dqn_gamma: f64,
 }
 
@@ -94,13 +96,12 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     let below_encoder = tactical::Encoder::of_names(features_below)?;
     let encoder = strategic::Encoder::of_names(features)?;
     let parts = StrategicParts {
-        world: &run.world,
-        functions: &run.functions,
+        worlds: &run.variations,
         objective: Objective::tactical(),
         encoder: &encoder,
         tactical: TacticalPolicy::new(&below, &below_encoder),
     };
-    let mut world = StrategicWorld::new(parts, Xoshiro256PlusPlus::seed_from_u64(seed));
+    let mut world = StrategicWorld::new(parts, Xoshiro256PlusPlus::seed_from_u64(seed))?;
     let rows = random_states(&mut world, SCALING_ROWS, &mut rng)?;
     let spreads: Vec<_> = encoder
         .features()
@@ -124,7 +125,15 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         explore: 0.5,
         epsilon: 0.05,
     };
-    dqn::fit([&net, &target], &mut world, &settings, &progress::bar("strategic")?)?;
+    let bar = progress::bar("strategic")?;
+    let mut watch = Watch::judged(&bar, |net| {
+        let below = TacticalPolicy::new(&below, &below_encoder);
+        let mut policy = Evaluated::chain(StrategicPolicy::new(net, &encoder), below);
+        let judged = evaluate(&run.world, &mut policy, Scope::validation(), Objective::tactical());
+        policy.finish()?;
+        Ok(judged.summary().mean_reward)
+    });
+    dqn::fit([&net, &target], &mut world, &settings, &mut watch)?;
 
     let chain = |objective| -> Result<PlacementTable> {
         let mut table = PlacementTable::baselines(&run.world, run.judged_on(), objective);

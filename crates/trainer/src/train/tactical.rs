@@ -9,10 +9,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Provider};
 use strata_policy::tactical::{ACTIONS, Action, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
 
+use strata_simulator::{Scope, evaluate};
+
 use super::progress;
 use super::run::{Run, named};
 use crate::columns;
-use crate::fit::{Environment, Observation, ppo};
+use crate::fit::{Environment, Observation, Watch, ppo};
 use crate::nets::TacticalNet;
 use crate::placement::{Evaluated, TacticalPolicy};
 use crate::publish::{Description, publish};
@@ -34,7 +36,7 @@ pub struct TacticalOptions {
     #[arg(skip)]
     pub research: bool,
     /// Decisions taken.
-    #[arg(long, default_value_t = 400_000)]
+    #[arg(long, default_value_t = 600_000)]
     pub ppo_decisions: usize,
     /// Decisions of each of 32 environments per round.
     #[arg(long, default_value_t = 64)]
@@ -46,10 +48,10 @@ pub struct TacticalOptions {
     #[arg(long, default_value_t = 256)]
     pub ppo_batch: usize,
     /// Learning rate of the first step.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 3e-4)]
     pub ppo_learning_rate: f64,
     /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
-    #[arg(long, default_value_t = 0.7)]
+    #[arg(long, default_value_t = 0.3)]
     pub ppo_gamma: f64,
     /// Weight of the entropy at the beginning.
     #[arg(long, default_value_t = 0.01)]
@@ -66,11 +68,13 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let names: &[&str] = if options.research { &DEFAULT_FEATURES } else { &EXTENDED_FEATURES };
     let encoder = Encoder::of_names(names)?;
-    let world = |number: u64| {
+    let world = |number: u64| -> Result<TacticalWorld<'_>> {
         let rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(number));
-        TacticalWorld::new(&run.world, &run.functions, &encoder, rng)
+        let number = number as usize % run.variations.len().max(1);
+        let world = run.variations.get(number).context("there is no world to learn in")?;
+        Ok(TacticalWorld::new(world, &encoder, rng))
     };
-    let rows = random_states(&mut world(0), SCALING_ROWS, &mut rng)?;
+    let rows = random_states(&mut world(0)?, SCALING_ROWS, &mut rng)?;
     let spreads: Vec<_> = encoder
         .features()
         .map(|(name, unit, ..)| columns::spread_of(name, unit, run.training_minutes()))
@@ -79,8 +83,10 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     if !options.research {
         net = net.advised(ADVICE_GAIN)?;
     }
-    let mut worlds: Vec<Box<dyn Environment + '_>> =
-        (1..=ACTORS).map(|number| Box::new(world(number)) as Box<dyn Environment>).collect();
+    let mut worlds = Vec::new();
+    for number in 1..=ACTORS {
+        worlds.push(Box::new(world(number)?) as Box<dyn Environment + '_>);
+    }
     let settings = ppo::Options {
         seed,
         decisions: options.ppo_decisions,
@@ -94,7 +100,9 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
         value: 0.5,
         entropy: options.ppo_entropy,
     };
-    ppo::fit(&net, &mut worlds, &settings, &progress::bar("tactical")?)?;
+    let bar = progress::bar("tactical")?;
+    let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)));
+    ppo::fit(&net, &mut worlds, &settings, &mut watch)?;
 
     let mut table = PlacementTable::baselines(&run.world, run.judged_on(), Objective::tactical());
     let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
@@ -110,6 +118,15 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     };
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(table)
+}
+
+/// The mean objective on validation functions and hours, each function on the provider of the one-step model, which stands for the
+/// layer above.
+fn judge(run: &Run, policy: TacticalPolicy<'_>) -> Result<f64> {
+    let mut policy = Evaluated::under_one_step_model(policy);
+    let evaluation = evaluate(&run.world, &mut policy, Scope::validation(), Objective::tactical());
+    policy.finish()?;
+    Ok(evaluation.summary().mean_reward)
 }
 
 /// States met under random decisions.
