@@ -31,7 +31,8 @@ pub(crate) enum Content {
     Lines(Vec<Line>),
 }
 
-/// A bar from 0 to `value` with a whisker from `low` to `high`; only a dot for `value` if `is_spread`.
+/// A bar from 0 to `value`, or over `middle` if there is one, with a whisker from `low` to `high` and a dot
+/// at `value`.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) label: String,

@@ -177,10 +177,9 @@ fn by_horizon(subject: &Subject, forecasts: &Forecasts) -> [[f64; HORIZONS.len()
             for (number, horizon) in HORIZONS.into_iter().enumerate() {
                 let Some(truth) = series.get(window.target_step + horizon - 1) else { continue };
                 let truth = [truth.request_rate, truth.memory_util, truth.cpu_util];
-                for output in 0..3 {
-                    let sum = &mut sums[output][number];
-                    sum.0 += (answer.point[output] - truth[output]).powi(2);
-                    sum.1 += 1.0;
+                for (output, row) in sums.iter_mut().enumerate() {
+                    row[number].0 += (answer.point[output] - truth[output]).powi(2);
+                    row[number].1 += 1.0;
                 }
             }
         }
@@ -198,10 +197,9 @@ fn by_trigger(subject: &Subject, forecasts: &Forecasts) -> [[f64; TRIGGERS.len()
             Some(Trigger::Queue) => 2,
             _ => 3,
         };
-        for output in 0..3 {
-            let sum = &mut sums[output][number];
-            sum.0 += (answer.point[output] - f64::from(window.y[output])).powi(2);
-            sum.1 += 1.0;
+        for (output, row) in sums.iter_mut().enumerate() {
+            row[number].0 += (answer.point[output] - f64::from(window.y[output])).powi(2);
+            row[number].1 += 1.0;
         }
     }
     sums.map(|row| row.map(|(squared, count)| ratio(squared, count).sqrt()))
