@@ -19,6 +19,8 @@ const MIN_SPREAD: f64 = 1e-12;
 /// Nor does that of a function whose standard deviation is below this share of its mean: a fit of
 /// noise in the last digits is any number, and a mean over functions would be that number.
 const MIN_VARIATION: f64 = 0.01;
+/// Nor below this: a thousandth of a processor, of the memory, or of a request per second.
+const MIN_DEVIATION: f64 = 1e-3;
 
 /// Figures of one forecast value.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -146,7 +148,7 @@ impl Sums {
 
     fn varies(&self) -> bool {
         let deviation = ratio(self.spread, self.count).sqrt();
-        self.spread > MIN_SPREAD && deviation > MIN_VARIATION * self.mean.abs()
+        deviation > MIN_DEVIATION && deviation > MIN_VARIATION * self.mean.abs()
     }
 
     fn r2(&self) -> f64 {

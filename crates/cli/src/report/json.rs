@@ -13,7 +13,7 @@ Intervals are 95 % cluster bootstraps over functions (2,000 resamples, seeded). 
 calls, weighted by calls; latency percentiles are over the runs drawn for each decision; rates of violations and \
 cold starts are means over decisions; moves are per function and day. regret is the oracle less the policy, difference is \
 strata less the policy. Forecasts are about busy windows only, in raw units; exponential smoothing has alpha 0.5 over \
-the window, oldest step first; the mean R2 is over functions whose truth has a standard deviation above 1 % of its mean.";
+the window, oldest step first; the mean R2 is over functions whose truth has a standard deviation above 1 % of its mean and above 0.001.";
 
 /// The whole file.
 pub(crate) fn of(results: &Results) -> Value {
