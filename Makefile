@@ -21,7 +21,7 @@ FORMAT ?= summary
 OUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help ort venv tools build run test fmt-check lint manifests unit bench load train images fmt clean
+.PHONY: help ort venv tools build run test fmt-check lint manifests unit bench report load train images fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ unit: ort venv tools
 
 bench: build ## measure throughput and latency on this machine
 	$(TARGET)/release/strata bench
+
+report: build ## compare the services with baselines on the bundled trace: target/report/report.html
+	$(TARGET)/release/strata report --out $(TARGET)/report
 
 load: build tools ## load a running coordinator with ghz (FORMAT=html OUT=report.html)
 	$(TARGET)/release/strata requests --limit 2000 --out tests/load/data.json

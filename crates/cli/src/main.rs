@@ -12,6 +12,7 @@ mod memory;
 mod output;
 mod protojson;
 mod replay;
+mod report;
 mod request;
 mod signals;
 mod table;

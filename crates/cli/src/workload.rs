@@ -58,7 +58,8 @@ pub(crate) struct TraceRequest {
     pub(crate) unseen: bool,
 }
 
-fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
+/// A decision of the simulator as a request.
+pub(crate) fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
     let facts = &request.point.facts;
     pb::DecideRequest {
         correlation_id: String::new(),

@@ -145,7 +145,8 @@ impl Trace {
         decode::decode(files)
     }
 
-    /// A trace of the files `invocations.csv`, `durations.csv` and `memory.csv` in a directory, each with or without `.gz`.
+    /// A trace of the three files of a directory whose names are or end in `_`: `invocations.csv`, `durations.csv`, `memory.csv`, each
+    /// with or without `.gz`.
     ///
     /// # Errors
     /// As [`Trace::from_files`].

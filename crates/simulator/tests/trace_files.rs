@@ -175,3 +175,38 @@ fn a_directory_that_is_not_there_is_named() {
     let error = Trace::from_dir(std::path::Path::new("no-such-directory")).unwrap_err();
     assert!(error.to_string().contains("no-such-directory"), "{error}");
 }
+
+fn in_directory(names: &[&str]) -> Result<Trace, TraceError> {
+    let directory = tempfile::tempdir().unwrap();
+    for name in names {
+        let text = match name {
+            name if name.contains("invocations") => INVOCATIONS,
+            name if name.contains("durations") => DURATIONS,
+            _ => MEMORY,
+        };
+        let zipped = name.ends_with(".gz");
+        let bytes = if zipped { gzip(text.as_bytes()) } else { text.as_bytes().to_vec() };
+        std::fs::write(directory.path().join(name), bytes).unwrap();
+    }
+    Trace::from_dir(directory.path())
+}
+
+#[test]
+fn files_of_a_directory_are_known_by_the_end_of_their_names() {
+    let plain = ["invocations.csv", "durations.csv.gz", "memory.csv", "README.md"];
+    let prefixed = ["day_1_invocations.csv.gz", "x_durations.csv", "day_memory.csv.gz"];
+    assert_eq!(in_directory(&plain).unwrap(), in_directory(&prefixed).unwrap());
+}
+
+#[test]
+fn a_directory_with_none_or_two_of_a_kind_says_what_it_holds() {
+    let error = in_directory(&["a_invocations.csv", "mydurations.csv", "memory.csv"]).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("_durations.csv"), "{error}");
+    assert!(error.contains("found a_invocations.csv, memory.csv, mydurations.csv"), "{error}");
+    let two = ["a_invocations.csv", "b_invocations.csv.gz", "durations.csv", "memory.csv"];
+    let error = in_directory(&two).unwrap_err().to_string();
+    assert!(error.ends_with("found a_invocations.csv, b_invocations.csv.gz"), "{error}");
+    let error = in_directory(&["README.md"]).unwrap_err().to_string();
+    assert!(error.ends_with("found no CSV file"), "{error}");
+}

@@ -9,6 +9,8 @@ use crate::signals::Signals;
 pub(crate) struct Running {
     /// The coordinator.
     pub(crate) endpoint: String,
+    /// The operational layer; `None` where only the coordinator is known.
+    pub(crate) operational: Option<String>,
     /// The process ids of the four.
     pub(crate) pids: Vec<(Service, u32)>,
 }
@@ -35,8 +37,11 @@ pub(crate) async fn serve<T>(
         started = Cluster::start(options) => started?,
         code = signals.next() => return Ok(Ended::Interrupted(code.into())),
     };
-    let running =
-        Running { endpoint: cluster.plan().endpoint(Service::Coordinator), pids: cluster.pids() };
+    let running = Running {
+        endpoint: cluster.plan().endpoint(Service::Coordinator),
+        operational: Some(cluster.plan().endpoint(Service::Operational)),
+        pids: cluster.pids(),
+    };
     let outcome = tokio::select! {
         done = work(running) => done.map(Ended::Done),
         failure = cluster.failure() => Err(failure),

@@ -57,7 +57,10 @@ impl Bench {
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
         let measuring = Measuring { duration: self.duration, requests, bar };
         let report = match self.endpoint {
-            Some(endpoint) => measuring.all(Running { endpoint, pids: Vec::new() }).await?,
+            Some(endpoint) => {
+                let running = Running { endpoint, operational: None, pids: Vec::new() };
+                measuring.all(running).await?
+            }
             None => {
                 let options = Options { quiet: true, ..self.start.options(Ports::Free) };
                 match cluster::serve(options, async |running| measuring.all(running).await).await? {

@@ -6,6 +6,7 @@ mod echo_server;
 mod health;
 mod models;
 mod replay;
+mod report;
 mod requests;
 mod up;
 
@@ -34,6 +35,8 @@ enum Command {
     Health(health::Health),
     /// Replay the bundled trace and show what was decided
     Replay(replay::Replay),
+    /// Compare the services' decisions with baselines on a trace, as a page with pictures
+    Report(report::Report),
     /// Measure throughput, latency and memory on this machine
     Bench(bench::Bench),
     /// Publish models of your own and check published ones
@@ -61,6 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Command::Decide(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Report(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::Models(command) => command.run().await,
             Command::Requests(command) => command.run(),

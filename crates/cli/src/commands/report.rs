@@ -1,0 +1,110 @@
+//! `strata report`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+use strata_domain::{Objective, Weights};
+use strata_simulator::{Scope, Trace, World, WorldOptions};
+
+use super::up::{self, Start};
+use crate::cluster::{self, Ended, Options, Ports};
+use crate::output;
+use crate::report::{self, Subject};
+
+/// Replay a trace with the decisions of the services and of the baselines, and report what became of
+/// them.
+///
+/// Starts the four services on free ports. Writes report.html, report.json and pictures.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Directory of a trace: three files that end in _invocations.csv, _durations.csv and
+    /// _memory.csv, each with or without .gz [default: the held-out part of the bundled trace]
+    #[arg(long, value_name = "DIR")]
+    trace: Option<PathBuf>,
+    /// Directory to write to
+    #[arg(long, value_name = "DIR", default_value = "target/report")]
+    out: PathBuf,
+    /// How much cost, performance and carbon count; scaled to a sum of 1
+    #[arg(long, value_name = "COST,PERFORMANCE,CARBON", value_parser = weights)]
+    weights: Option<Weights>,
+    /// Latency promised, in ms
+    #[arg(long, value_name = "MS", value_parser = positive)]
+    sla_ms: Option<f64>,
+    /// Penalty for broken promises
+    #[arg(long, value_name = "PENALTY", value_parser = positive)]
+    sla_penalty: Option<f64>,
+    #[command(flatten)]
+    start: Start,
+}
+
+impl Report {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let subject = self.subject()?;
+        std::fs::create_dir_all(&self.out).with_context(|| {
+            format!("{} cannot be made; name another --out", self.out.display())
+        })?;
+        let bar = ProgressBar::hidden();
+        let shown = bar.clone();
+        let options = Options {
+            quiet: true,
+            log: Arc::new(move |service, line| {
+                shown.suspend(|| output::note(up::log_line(service, line)));
+            }),
+            ..self.start.options(Ports::Free)
+        };
+        let served =
+            cluster::serve(options, async |running| report::ask(&subject, &running, &bar).await);
+        let answers = match served.await? {
+            Ended::Done(answers) => answers,
+            Ended::Interrupted(code) => return Ok(code),
+        };
+        let results = report::judge(&subject, answers);
+        report::write(&results, &self.out)?;
+        output::say(report::headline(&results))?;
+        output::say(format_args!("written: {}", self.out.join("report.html").display()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn subject(&self) -> anyhow::Result<Subject> {
+        let (name, trace, scope) = match &self.trace {
+            Some(dir) => (dir.display().to_string(), Trace::from_dir(dir)?, Scope::everything()),
+            None => {
+                let trace = Trace::bundled().context("the bundled trace")?;
+                (
+                    "the bundled trace (held-out functions and hours)".to_owned(),
+                    trace,
+                    Scope::held_out(),
+                )
+            }
+        };
+        let usual = Objective::strategic();
+        let objective = Objective {
+            weights: self.weights.unwrap_or(usual.weights),
+            sla_ms: self.sla_ms.unwrap_or(usual.sla_ms),
+            sla_penalty: self.sla_penalty.unwrap_or(usual.sla_penalty),
+        };
+        let world = World::new(trace, WorldOptions::default());
+        Ok(Subject { name, world, scope, objective })
+    }
+}
+
+fn weights(text: &str) -> Result<Weights, String> {
+    let parts: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    match parts.as_deref() {
+        Ok(&[cost, performance, carbon]) => {
+            Weights::new(cost, performance, carbon).map_err(|error| error.to_string())
+        }
+        _ => {
+            Err("must be three numbers with commas between them, such as 0.4,0.35,0.25".to_owned())
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    value.ok_or_else(|| "must be a number of at least 0".to_owned())
+}

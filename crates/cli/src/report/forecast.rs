@@ -1,0 +1,164 @@
+//! The forecasts of the operational layer, asked for as the coordinator asks.
+
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+use strata_simulator::{Cohort, Split, Window, WindowOptions};
+use strata_wire::pb::forecast_row_result::Result as Answer;
+use strata_wire::pb::operational_client::OperationalClient;
+use strata_wire::{pb, placement_to_pb, time_to_pb};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Subject;
+use crate::connection;
+use crate::failure::Refusal;
+
+/// About the most windows that are asked about.
+const MAX_WINDOWS: usize = 150_000;
+/// Rows of a frame.
+const ROWS: usize = 512;
+/// Frames without an answer: the layer's queue must hold their rows.
+const FRAMES: usize = 2;
+const SECONDS_PER_STEP: i64 = 15;
+
+/// A forecast: the next values, and what they will hardly exceed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Forecast {
+    pub(crate) point: [f64; 3],
+    pub(crate) upper: [f64; 3],
+}
+
+/// Windows and what was answered, functions one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Forecasts {
+    pub(crate) windows: Vec<Window>,
+    pub(crate) answers: Vec<Forecast>,
+    pub(crate) stride: usize,
+}
+
+/// Asks the layer at `endpoint` about the busy windows of the scope.
+///
+/// # Errors
+/// A layer that cannot be reached, or refuses a row.
+pub(super) async fn ask(
+    subject: &Subject,
+    endpoint: &str,
+    bar: &ProgressBar,
+) -> anyhow::Result<Forecasts> {
+    let all: usize = of_scope(subject, 1, &mut |_| ());
+    // Odd, so that every quarter of a minute is seen.
+    let stride = all.div_ceil(MAX_WINDOWS).max(1) | 1;
+    let mut windows = Vec::new();
+    of_scope(subject, stride, &mut |window| windows.push(window));
+    bar.set_message("forecasts");
+    bar.set_length(windows.len() as u64);
+    bar.reset();
+    let mut answers = vec![Forecast::default(); windows.len()];
+    let mut frames = windows.chunks(ROWS).enumerate();
+    let (sender, receiver) = mpsc::channel(FRAMES);
+    let mut sender = Some(sender);
+    let mut waiting = 0;
+    for _ in 0..FRAMES {
+        waiting += usize::from(send(subject, &mut sender, frames.next())?);
+    }
+    let mut client = OperationalClient::new(connection::channel(endpoint)?);
+    let lost = || format!("the stream to {endpoint} ended");
+    let results = client.forecast_stream(ReceiverStream::new(receiver)).await;
+    let mut results = results.map_err(Refusal::of).with_context(lost)?.into_inner();
+    while waiting > 0 {
+        let frame = results.message().await.map_err(Refusal::of).with_context(lost)?;
+        let frame = frame.with_context(lost)?;
+        if frame.draining {
+            bail!("{endpoint} is shutting down");
+        }
+        let first = usize::try_from(frame.frame_id).unwrap_or(usize::MAX).saturating_sub(1);
+        let place = answers.chunks_mut(ROWS).nth(first).context("an answer to no frame")?;
+        take(place, frame.rows)?;
+        bar.inc(place.len() as u64);
+        waiting -= 1;
+        waiting += usize::from(send(subject, &mut sender, frames.next())?);
+    }
+    Ok(Forecasts { windows, answers, stride })
+}
+
+/// Hands over every window of the scope; how many there were.
+fn of_scope(subject: &Subject, stride: usize, taken: &mut impl FnMut(Window)) -> usize {
+    let (world, scope) = (&subject.world, subject.scope);
+    let mut count = 0;
+    for (function, traced) in world.trace().functions().iter().enumerate() {
+        if scope.cohort.is_some_and(|cohort| cohort != Cohort::of(traced)) {
+            continue;
+        }
+        for split in Split::ALL.into_iter().filter(|split| scope.split.is_none_or(|s| s == *split))
+        {
+            let options = WindowOptions { stride, ..WindowOptions::default() };
+            for window in world.windows_of(function, split, options) {
+                count += 1;
+                taken(window);
+            }
+        }
+    }
+    count
+}
+
+/// Sends a frame if there is one; the last was sent when there is none.
+fn send(
+    subject: &Subject,
+    sender: &mut Option<mpsc::Sender<pb::ForecastFrame>>,
+    frame: Option<(usize, &[Window])>,
+) -> anyhow::Result<bool> {
+    let Some((number, windows)) = frame else {
+        *sender = None;
+        return Ok(false);
+    };
+    let rows: Option<Vec<pb::ForecastRow>> =
+        windows.iter().map(|window| row(subject, window)).collect();
+    let rows = rows.context("a window of a function that is not in the trace")?;
+    let frame = pb::ForecastFrame { frame_id: number as u64 + 1, rows };
+    let sender = sender.as_ref().context("a frame after the last")?;
+    sender.try_send(frame).context("a frame in flight too many")?;
+    Ok(true)
+}
+
+fn row(subject: &Subject, window: &Window) -> Option<pb::ForecastRow> {
+    let trace = subject.world.trace();
+    let placement = trace.functions().get(window.function)?.attributes.placement;
+    let passed = i64::try_from(window.target_step).ok()? * SECONDS_PER_STEP;
+    let placement = placement_to_pb(placement);
+    let steps = window.x.iter().map(|x| {
+        let [request_rate, memory_util, cpu_util, queue_depth, _] = x.map(f64::from);
+        pb::TelemetryStep { request_rate, memory_util, cpu_util, queue_depth }
+    });
+    let request = pb::ForecastRequest {
+        at: Some(time_to_pb(trace.start().plus_seconds(passed))),
+        steps: steps.collect(),
+        observed_memory_mb: placement.memory_mb,
+        placement: Some(placement),
+    };
+    Some(pb::ForecastRow { request: Some(request), ..pb::ForecastRow::default() })
+}
+
+fn take(places: &mut [Forecast], rows: Vec<pb::ForecastRowResult>) -> anyhow::Result<()> {
+    if places.len() != rows.len() {
+        bail!("{} answers to {} questions", rows.len(), places.len());
+    }
+    for (place, row) in places.iter_mut().zip(rows) {
+        let forecast = match row.result {
+            Some(Answer::Response(response)) => response.forecast,
+            Some(Answer::Fault(fault)) => {
+                bail!("a forecast was refused: {}: {}", fault.kind().as_str_name(), fault.message)
+            }
+            None => None,
+        };
+        let forecast = forecast.context("an answer without forecast")?;
+        let point = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
+        *place = Forecast { point, upper: upper_bound(&forecast) };
+    }
+    Ok(())
+}
+
+/// What the next step will hardly exceed. The layer gives no bound of its own yet: its forecast, which
+/// is trained to be high rather than low, is the bound.
+fn upper_bound(forecast: &pb::Forecast) -> [f64; 3] {
+    [forecast.request_rate, forecast.memory_util, forecast.cpu_util]
+}

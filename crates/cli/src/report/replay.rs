@@ -1,0 +1,115 @@
+//! The decisions of the services: every function goes where it was told to, and is asked about there.
+
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+use strata_domain::Placement;
+use strata_simulator::{Decided, DecisionPoint, Environment, ReplayRequest};
+use strata_wire::pb::decide_stream_response::Result as Answer;
+use strata_wire::{Violations, pb, placement_from_pb};
+
+use super::Subject;
+use crate::load::{Stream, run_stream};
+use crate::workload;
+
+const IN_FLIGHT: usize = 256;
+/// The coordinator's telemetry: twelve steps, four a minute.
+const WINDOW_STEPS: usize = 12;
+const STEPS_PER_MINUTE: usize = 4;
+
+/// Lets the services decide about every function of the scope, round by round.
+///
+/// # Errors
+/// Services that cannot be reached, and a decision that was refused.
+pub(super) async fn strata(
+    subject: &Subject,
+    endpoint: &str,
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Decided>> {
+    let Subject { world, scope, objective, .. } = subject;
+    let mut open: Vec<Environment<'_>> = Vec::new();
+    for function in world.deciding(*scope) {
+        let mut environment = Environment::new(world, *scope, *objective);
+        if environment.reset(function) {
+            open.push(environment);
+        }
+    }
+    bar.set_message("decisions");
+    bar.set_length(open.iter().map(|environment| environment.remaining() as u64).sum());
+    bar.reset();
+    let stream = Stream { endpoint: endpoint.to_owned(), in_flight: IN_FLIGHT };
+    let mut decided = Vec::new();
+    loop {
+        open.retain(|environment| environment.remaining() > 0);
+        if open.is_empty() {
+            break;
+        }
+        let points: Vec<DecisionPoint> = open.iter().filter_map(Environment::observe).collect();
+        let requests: Vec<pb::DecideRequest> = points
+            .iter()
+            .zip(&open)
+            .map(|(point, environment)| request(subject, point, environment.current()))
+            .collect::<Option<_>>()
+            .context("a decision about a function that is not in the trace")?;
+        let answers = round(&stream, requests, bar).await?;
+        for ((environment, point), placement) in open.iter_mut().zip(&points).zip(answers) {
+            if let Some(outcome) = environment.step(placement) {
+                decided.push(Decided { function: point.function, outcome });
+            }
+        }
+    }
+    // Stable: the decisions of a function stay in the order of time.
+    decided.sort_by_key(|decided| decided.function);
+    Ok(decided)
+}
+
+fn request(
+    subject: &Subject,
+    point: &DecisionPoint,
+    current: Placement,
+) -> Option<pb::DecideRequest> {
+    let trace = subject.world.trace();
+    let seconds = point.facts.at.unix_seconds() - trace.start().unix_seconds();
+    let step = usize::try_from(seconds / 60).unwrap_or(0) * STEPS_PER_MINUTE;
+    let telemetry = subject.world.telemetry_on(point.function, current)?;
+    let measured = telemetry.series(step.saturating_sub(WINDOW_STEPS)..step);
+    // Nothing was called before the trace began.
+    let mut window = [Default::default(); WINDOW_STEPS];
+    for (slot, step) in window.iter_mut().rev().zip(measured.into_iter().rev()) {
+        *slot = step;
+    }
+    let function = trace.functions().get(point.function)?.id.clone();
+    Some(workload::to_pb(&ReplayRequest { function, point: point.clone(), window }))
+}
+
+async fn round(
+    stream: &Stream,
+    requests: Vec<pb::DecideRequest>,
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<Placement>> {
+    let mut answers: Vec<Result<Placement, String>> =
+        vec![Err("no answer came".to_owned()); requests.len()];
+    run_stream(stream, requests.into_iter(), |number, _, result| {
+        answers[number] = match result {
+            Answer::Decision(response) => placed(&response),
+            Answer::Fault(fault) => {
+                Err(format!("{}: {}", fault.kind().as_str_name(), fault.message))
+            }
+        };
+        bar.inc(1);
+    })
+    .await?;
+    let asked = answers.len();
+    let faults = answers.iter().filter(|answer| answer.is_err()).count();
+    let placements: Result<Vec<Placement>, String> = answers.into_iter().collect();
+    match placements {
+        Ok(placements) => Ok(placements),
+        Err(first) => bail!("{faults} of {asked} decisions were not made; the first: {first}"),
+    }
+}
+
+fn placed(response: &pb::DecideResponse) -> Result<Placement, String> {
+    let answered = response.placement.as_ref().ok_or("a decision without placement")?;
+    let mut violations = Violations::default();
+    placement_from_pb(answered, "placement", &mut violations)
+        .ok_or_else(|| "a decision for a placement that is none".to_owned())
+}
