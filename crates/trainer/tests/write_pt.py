@@ -62,10 +62,6 @@ class Pickler(pickle.Pickler):
         return None
 
 
-class StateDict(collections.OrderedDict):
-    """An OrderedDict with attributes pickles them, as module.state_dict() does its _metadata."""
-
-
 def main():
     path, key = sys.argv[1:3]
     state, storages = collections.OrderedDict(), []
