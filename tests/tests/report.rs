@@ -31,7 +31,7 @@ fn write_trace(directory: &Path) {
     let mut memory = format!("HashApp,HashFunction,{}\n", levels.join(","));
     for function in 0..FUNCTIONS {
         let per_minute: Vec<String> =
-            (0..MINUTES).map(|minute| (minute * (function + 3) % 7).to_string()).collect();
+            (0..MINUTES).map(|minute| (minute * (function % 6 + 1) % 7).to_string()).collect();
         let trigger = ["http", "timer", "queue", "storage"][function % 4];
         writeln!(calls, "a,f{function},{trigger},{}", per_minute.join(",")).unwrap();
         let run = 20 * (function + 1);
