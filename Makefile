@@ -72,8 +72,11 @@ load: build tools ## load a running coordinator with ghz (FORMAT=html OUT=report
 	$(TARGET)/release/strata requests --limit 2000 --out tests/load/data.json
 	bin/ghz --config tests/load/decide.json --format $(FORMAT) $(if $(OUT),--output $(OUT))
 
-train: ort ## train the three models again into models
-	$(CARGO) run --release --locked -p strata-trainer -- all --out models --seed $(SEED)
+train: ort ## train the models again into models: version 1 of all three, version 2 of the placing two
+	$(CARGO) build --release --locked -p strata-trainer
+	$(TARGET)/release/trainer all --research --out models --seed $(SEED)
+	$(TARGET)/release/trainer tactical --out models --seed $(SEED)
+	$(TARGET)/release/trainer strategic --out models --seed $(SEED)
 
 images: ## build the container image
 	$(DOCKER) build -f deploy/Dockerfile -t $(IMAGE):$(TAG) --build-arg VERSION=$(TAG) .

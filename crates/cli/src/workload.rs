@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use strata_simulator::{Replay, ReplayOptions, ReplayRequest, Split, Trace, World, WorldOptions};
-use strata_wire::{pb, placement_to_pb, provider_to_pb, region_to_pb, time_to_pb};
+use strata_wire::{pb, placement_to_pb, provider_to_pb, region_to_pb, time_to_pb, weights_to_pb};
 
 /// A part of the trace's day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -95,6 +95,7 @@ pub(crate) fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
                 .map_or(0, |provider| provider_to_pb(provider).into()),
             cpu_share: Some(facts.cpu_share),
         }),
+        weights: Some(weights_to_pb(facts.objective.weights)),
         telemetry: request
             .window
             .iter()

@@ -31,10 +31,10 @@ pub(crate) struct Report {
     /// How much cost, performance and carbon count; scaled to a sum of 1
     #[arg(long, value_name = "COST,PERFORMANCE,CARBON", value_parser = weights)]
     weights: Option<Weights>,
-    /// Latency promised, in ms
-    #[arg(long, value_name = "MS", value_parser = positive)]
-    sla_ms: Option<f64>,
-    /// Penalty for broken promises
+    /// Latency promised, in ms [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    sla_ms: Option<u32>,
+    /// Penalty for promises broken that could be kept [default: 2]
     #[arg(long, value_name = "PENALTY", value_parser = positive)]
     sla_penalty: Option<f64>,
     #[command(flatten)]
@@ -81,13 +81,15 @@ impl Report {
                 )
             }
         };
-        let usual = Objective::strategic();
+        // That of the layer that has the last word about a placement.
+        let usual = Objective::tactical();
         let objective = Objective {
             weights: self.weights.unwrap_or(usual.weights),
-            sla_ms: self.sla_ms.unwrap_or(usual.sla_ms),
+            sla_ms: self.sla_ms.map_or(usual.sla_ms, f64::from),
             sla_penalty: self.sla_penalty.unwrap_or(usual.sla_penalty),
         };
-        let world = World::new(trace, WorldOptions::default());
+        let options = WorldOptions { sla_ms: objective.sla_ms as u32, ..WorldOptions::default() };
+        let world = World::new(trace, options);
         Ok(Subject { name, world, scope, objective })
     }
 }

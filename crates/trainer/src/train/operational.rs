@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{DEFAULT_FEATURES, Encoder, LABELS, WINDOW_STEPS};
 use strata_simulator::{
-    ForecastScore, Scorer, Split, Window, WindowOptions, last_value, moving_average,
+    ForecastScore, Scope, Scorer, Window, WindowOptions, last_value, moving_average,
 };
 
 use super::progress;
@@ -20,7 +20,7 @@ use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
 use crate::scaling::{Column, Scaling, Transform};
 
-/// Windows of the validation and held-out splits that are looked at: every such one. Odd, because a
+/// Windows of the validation scope that are looked at: every such one. Odd, because a
 /// minute has four steps and many functions are called at its beginning: an even stride would look
 /// at some quarters of the minute only.
 const STRIDE: usize = 5;
@@ -64,15 +64,15 @@ pub struct OperationalOptions {
 pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 2]> {
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut train = windows(run, Split::Train, 1, true);
+    let mut train = windows(run, Scope::training(), 1, true);
     // The greatest rate and queue are those of the whole training split, not of the draw.
     let (scaling, rate) = scaling(&train)?;
     train.shuffle(&mut rng);
     train.truncate(options.lstm_windows - options.lstm_windows / ANY_WINDOW);
-    let mut any: Vec<Window> = windows(run, Split::Train, IDLE_STRIDE, false);
+    let mut any: Vec<Window> = windows(run, Scope::training(), IDLE_STRIDE, false);
     any.shuffle(&mut rng);
     train.extend(any.into_iter().take(options.lstm_windows / ANY_WINDOW));
-    let validation = windows(run, Split::Validation, 2 * STRIDE + 1, true);
+    let validation = windows(run, Scope::validation(), STRIDE, true);
     let outputs = vec![rate, OutputRange::Fraction, OutputRange::Fraction];
     let net = OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng)?;
     let settings = lstm::Options {
@@ -86,7 +86,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     let fitted = lstm::fit(&net, [&train, &validation], &settings, &progress::bar("operational")?)?;
 
     let tables = [("busy", true), ("all", false)]
-        .map(|(name, skip_idle)| score(name, &net, &windows(run, Split::Test, STRIDE, skip_idle)));
+        .map(|(name, skip_idle)| score(name, &net, &windows(run, run.judged_on(), 1, skip_idle)));
     let [busy, all] = tables;
     let tables = [busy?, all?];
     for table in &tables {
@@ -116,9 +116,9 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     Ok(tables)
 }
 
-fn windows(run: &Run, split: Split, stride: usize, skip_idle: bool) -> Vec<Window> {
+fn windows(run: &Run, scope: Scope, stride: usize, skip_idle: bool) -> Vec<Window> {
     let options = WindowOptions { stride, skip_idle, ..WindowOptions::default() };
-    run.world.windows(split, options).collect()
+    run.world.windows(scope, options).collect()
 }
 
 /// Every column between 0 and 1, the sine between -1 and 1; rates and queues on a logarithmic scale
