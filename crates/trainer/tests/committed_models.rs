@@ -10,7 +10,9 @@ use strata_runtime::{OnnxRuntime, Repository};
 use strata_trainer::parity::TOLERANCE;
 use strata_trainer::{nets, publish};
 
-const LAYERS: [&str; 3] = ["operational", "strategic", "tactical"];
+/// Every published model and its version.
+const MODELS: [(&str, u32); 5] =
+    [("operational", 1), ("strategic", 1), ("strategic", 2), ("tactical", 1), ("tactical", 2)];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -21,19 +23,21 @@ fn the_onnx_checker_accepts_every_model() {
     let python = root().join(".venv/bin/python");
     assert!(python.exists(), "{} is missing: run `make venv`", python.display());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check_onnx.py");
-    let files = LAYERS.map(|layer| root().join("models").join(layer).join("1/model.onnx"));
+    let files = MODELS.map(|(layer, version)| {
+        root().join("models").join(layer).join(version.to_string()).join("model.onnx")
+    });
     let output = Command::new(python).arg(script).args(&files).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(told.lines().count(), LAYERS.len(), "{told}");
+    assert_eq!(told.lines().count(), MODELS.len(), "{told}");
 }
 
 #[test]
 fn onnx_runtime_computes_what_candle_computes() {
     let runtime = OnnxRuntime::load(None).unwrap();
     let verified = publish::verify(&root().join("models"), &runtime).unwrap();
-    let names: Vec<&str> = verified.iter().map(|found| found.name.as_str()).collect();
-    assert_eq!(names, LAYERS);
+    let found: Vec<_> = verified.iter().map(|v| (v.name.as_str(), v.version)).collect();
+    assert_eq!(found, MODELS);
     for found in &verified {
         let (name, parity) = (&found.name, found.parity.as_ref().unwrap());
         assert!(found.rows > 500, "{name}: {} rows", found.rows);
@@ -44,29 +48,34 @@ fn onnx_runtime_computes_what_candle_computes() {
 }
 
 #[test]
-fn the_forecaster_beats_the_moving_average_and_the_policies_staying_put() {
+fn the_forecaster_beats_the_moving_average_and_the_policies_every_baseline_by_hand() {
     let repository = Repository::open(root().join("models")).unwrap();
-    let metric = |layer: &str, name: &str| {
-        let files = repository.load(layer, Some(1)).unwrap();
+    let metric = |(layer, version): (&str, u32), name: &str| {
+        let files = repository.load(layer, Some(version)).unwrap();
         *files.manifest().metrics.get(name).unwrap_or_else(|| panic!("{layer} has no {name}"))
     };
-    assert!(
-        metric("operational", "r2_request_rate")
-            > metric("operational", "moving_average_r2_request_rate")
-    );
-    for layer in ["strategic", "tactical"] {
-        assert!(metric(layer, "reward") > metric(layer, "stay_put_reward"));
-        assert!(metric(layer, "reward") > metric(layer, "random_reward"));
-        assert!(metric(layer, "reward") < metric(layer, "oracle_reward"));
+    let operational = ("operational", 1);
+    let (own, average) = ("r2_request_rate", "moving_average_r2_request_rate");
+    assert!(metric(operational, own) > metric(operational, average));
+    for model in MODELS.into_iter().filter(|(layer, _)| *layer != "operational") {
+        assert!(metric(model, "objective") > metric(model, "stay_put_objective"));
+        assert!(metric(model, "objective") > metric(model, "random_objective"));
+        assert!(metric(model, "objective") < metric(model, "oracle_objective"));
     }
-    assert!(metric("strategic", "reward") > metric("strategic", "best_constant_reward"));
+    let chain = ("strategic", 2);
+    let by_hand = ["greedy_cost", "greedy_latency", "greedy_carbon", "round_robin", "best_fixed"];
+    for baseline in by_hand {
+        let gain = metric(chain, "objective") - metric(chain, &format!("{baseline}_objective"));
+        assert!(gain > 0.1, "{baseline}: {gain}");
+    }
+    assert!(metric(chain, "objective") > 0.9 * metric(chain, "oracle_objective"));
 }
 
 #[test]
 fn a_network_rebuilt_from_its_file_writes_the_same_constants() {
     let repository = Repository::open(root().join("models")).unwrap();
-    for layer in LAYERS {
-        let files = repository.load(layer, Some(1)).unwrap();
+    for (layer, version) in MODELS {
+        let files = repository.load(layer, Some(version)).unwrap();
         let network = nets::from_onnx(files.graph()).unwrap();
         let again = nets::from_onnx(&network.to_onnx().unwrap()).unwrap();
         assert_eq!(network.scaling(), again.scaling());
