@@ -119,7 +119,7 @@ fn decide_prints_an_answer_to_read_and_one_to_parse() {
     let cluster = SHARED.get();
     let endpoint = cluster.coordinator.spec().endpoint();
     let text = good(&format!("decide --endpoint {endpoint} {FLAGS} --explain"));
-    for part in ["shop/pay", "run on", "runs on", "next 15 s", "strategic v1", "tactical scores:"] {
+    for part in ["shop/pay", "run on", "runs on", "next 15 s", "strategic v2", "tactical scores:"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     let text = good(&format!(

@@ -14,7 +14,7 @@ async fn the_strategic_layer_chooses_the_provider_of_the_highest_q_value() {
     let best = answer.q_values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
     assert_eq!(answer.provider, best as i32 + 1);
     let inference = answer.inference.unwrap();
-    assert_eq!((inference.model.as_str(), inference.version), ("strategic", 1));
+    assert_eq!((inference.model.as_str(), inference.version), ("strategic", 2));
     assert!(inference.batch_size >= 1 && inference.run_us > 0);
 }
 

@@ -43,6 +43,15 @@ struct AppLoad {
     is_bursty: Option<bool>,
 }
 
+/// What the rest of a request says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) at: UtcTime,
+    pub(crate) current: Option<Placement>,
+    pub(crate) steps: &'a [pb::TelemetryStep],
+    pub(crate) objective: Objective,
+}
+
 impl Load {
     /// Reads a workload; notes every field that is wrong.
     pub(crate) fn read(workload: Option<&pb::Workload>, violations: &mut Violations) -> Self {
@@ -127,13 +136,8 @@ impl Load {
     }
 
     /// The facts the models take and the estimates are made of.
-    pub(crate) fn fill(
-        self,
-        at: UtcTime,
-        current: Option<Placement>,
-        steps: &[pb::TelemetryStep],
-        objective: Objective,
-    ) -> FunctionFacts {
+    pub(crate) fn fill(self, asked: Asked<'_>) -> FunctionFacts {
+        let Asked { at, current, steps, objective } = asked;
         let rate = self.rate_per_minute.unwrap_or_else(|| mean_rate_per_minute(steps));
         let inter_arrival =
             self.inter_arrival_ms.unwrap_or_else(|| (MS_PER_MINUTE / rate).min(DAY_MS));

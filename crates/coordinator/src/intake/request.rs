@@ -9,7 +9,7 @@ use strata_wire::{Fault, Violations, pb, placement_from_pb, time_from_pb};
 
 use super::{
     candidates::{Candidates, Limits, read_weights},
-    facts::Load,
+    facts::{Asked, Load},
 };
 
 /// The longest correlation id, in bytes.
@@ -61,7 +61,8 @@ impl Question {
         if request.telemetry.is_empty() {
             return Err(no_telemetry(request.function.unwrap_or_default()));
         }
-        let facts = load.fill(at, current, &request.telemetry, limits.objective(weights));
+        let objective = limits.objective(weights);
+        let facts = load.fill(Asked { at, current, steps: &request.telemetry, objective });
         Ok(Self {
             correlation_id: request.correlation_id,
             at,

@@ -159,7 +159,7 @@ impl Machine<'_> {
         Ok(value)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Value>> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Value>> {
         let mark = self.stack.iter().rposition(|slot| matches!(slot, Slot::Mark));
         let slots = self.stack.split_off(mark.context("there is no mark")?);
         slots
@@ -299,7 +299,7 @@ impl Machine<'_> {
                 self.pop()?;
             }
             b'e' => {
-                self.to_mark()?;
+                self.pop_to_mark()?;
             }
             b')' => self.tuple(Vec::new())?,
             0x85..=0x87 => {
@@ -307,7 +307,7 @@ impl Machine<'_> {
                 self.tuple(parts)?;
             }
             b't' => {
-                let parts = self.to_mark()?;
+                let parts = self.pop_to_mark()?;
                 self.tuple(parts)?;
             }
             b's' => {
@@ -315,7 +315,7 @@ impl Machine<'_> {
                 self.set_items(items)?;
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.pop_to_mark()?;
                 self.set_items(items)?;
             }
             b'R' | 0x81 => self.reduce()?,
