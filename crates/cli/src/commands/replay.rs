@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::up::{self, Start};
-use crate::cluster::{self, Ended, Options, Ports};
+use super::up::Start;
+use crate::cluster::{self, Ended};
 use crate::load::{Stream, run_stream};
 use crate::replay::Tally;
 use crate::workload::{self, Part, TraceRequest};
@@ -51,14 +50,7 @@ impl Replay {
         if !self.up {
             return replay(stream, &requests, &bar).await;
         }
-        let shown = bar.clone();
-        let options = Options {
-            quiet: true,
-            log: Arc::new(move |service, line| {
-                shown.suspend(|| output::note(up::log_line(service, line)));
-            }),
-            ..self.start.options(Ports::Free)
-        };
+        let options = self.start.behind(&bar);
         let ended = cluster::serve(options, async |running| {
             replay(Stream { endpoint: running.endpoint, ..stream }, &requests, &bar).await
         });

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
@@ -10,8 +9,8 @@ use indicatif::ProgressBar;
 use strata_domain::{Objective, Weights};
 use strata_simulator::{Scope, Trace, World, WorldOptions};
 
-use super::up::{self, Start};
-use crate::cluster::{self, Ended, Options, Ports};
+use super::up::Start;
+use crate::cluster::{self, Ended};
 use crate::output;
 use crate::report::{self, Subject};
 
@@ -48,14 +47,7 @@ impl Report {
             format!("{} cannot be made; name another --out", self.out.display())
         })?;
         let bar = ProgressBar::hidden();
-        let shown = bar.clone();
-        let options = Options {
-            quiet: true,
-            log: Arc::new(move |service, line| {
-                shown.suspend(|| output::note(up::log_line(service, line)));
-            }),
-            ..self.start.options(Ports::Free)
-        };
+        let options = self.start.behind(&bar);
         let served =
             cluster::serve(options, async |running| report::ask(&subject, &running, &bar).await);
         let answers = match served.await? {

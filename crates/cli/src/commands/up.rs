@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use indicatif::ProgressBar;
 
 use crate::cluster::{Cluster, Options, Ports, Service};
 use crate::signals::Signals;
@@ -50,10 +51,22 @@ impl Start {
             ready_within: self.ready_within,
         }
     }
+
+    /// The options of a quiet cluster on free ports, whose lines are shown above a progress bar.
+    pub(crate) fn behind(&self, bar: &ProgressBar) -> Options {
+        let shown = bar.clone();
+        Options {
+            quiet: true,
+            log: Arc::new(move |service, line| {
+                shown.suspend(|| output::note(log_line(service, line)));
+            }),
+            ..self.options(Ports::Free)
+        }
+    }
 }
 
 /// A line of a service as it is shown, behind its name.
-pub(crate) fn log_line(service: Service, line: &str) -> String {
+fn log_line(service: Service, line: &str) -> String {
     format!("{:<11} | {line}", service.name())
 }
 
