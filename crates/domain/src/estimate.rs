@@ -183,12 +183,12 @@ fn late_share(
     let deviation = profile
         .duration_std_ms
         .map_or(TYPICAL_SIGMA, |std_ms| log_deviation(std_ms, profile.duration_ms));
+    let sigma = deviation.max(LEAST_SIGMA);
+    let median_ln = mean_ms.ln() - sigma * sigma / 2.0;
     let longer = |left_ms: f64| {
         if mean_ms <= 0.0 || left_ms <= 0.0 {
             return f64::from(u8::from(left_ms <= 0.0));
         }
-        let sigma = deviation.max(LEAST_SIGMA);
-        let median_ln = mean_ms.ln() - sigma * sigma / 2.0;
         normal_tail((left_ms.ln() - median_ln) / sigma)
     };
     let left_ms = profile.sla_ms - placed.network_ms;
