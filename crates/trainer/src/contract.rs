@@ -96,6 +96,11 @@ impl Layer {
         }
     }
 
+    /// What the positions of each output mean.
+    pub fn labels(self) -> Vec<Vec<String>> {
+        self.outputs().into_iter().map(|(_, labels)| labels).collect()
+    }
+
     /// The columns a model takes when it names none.
     ///
     /// # Errors

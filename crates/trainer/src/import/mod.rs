@@ -127,7 +127,7 @@ pub fn import(options: &Import, runtime: &OnnxRuntime) -> Result<PathBuf> {
     let description = Description {
         version,
         features,
-        labels: options.layer.outputs().into_iter().map(|(_, labels)| labels).collect(),
+        labels: options.layer.labels(),
         data: origin.data(),
         training: origin.training(),
         metrics: BTreeMap::new(),

@@ -14,6 +14,7 @@ use strata_simulator::{
 
 use super::progress;
 use super::run::{Run, named};
+use crate::contract::Layer;
 use crate::fit::lstm;
 use crate::nets::{OperationalNet, OutputRange};
 use crate::publish::{Description, publish};
@@ -93,11 +94,10 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
         table.ensure_beats("moving average")?;
     }
     let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
-    let labels = LABELS.map(str::to_owned).to_vec();
     let description = Description {
         version: super::RESEARCH,
         features: named(encoder.features()),
-        labels: vec![labels],
+        labels: Layer::Operational.labels(),
         data: run.data(),
         training: BTreeMap::from([
             ("windows".to_owned(), (train.len() as i64).into()),

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_domain::{Objective, Provider};
+use strata_domain::Objective;
 use strata_policy::{strategic, tactical};
 
 use super::progress;
 use super::run::{Run, named};
 use super::tactical::random_states;
 use crate::columns;
+use crate::contract::Layer;
 use crate::fit::{Watch, dqn};
 use crate::nets::{StrategicNet, TacticalNet};
 use crate::placement::{Evaluated, StrategicPolicy, TacticalPolicy};
@@ -142,7 +143,7 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     let description = Description {
         version,
         features: named(encoder.features()),
-        labels: vec![Provider::ALL.map(|provider| provider.name().to_owned()).to_vec()],
+        labels: Layer::Strategic.labels(),
         data: run.data(),
         training: training(&settings),
         metrics: tables[0].metrics("strata")?,

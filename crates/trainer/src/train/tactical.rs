@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_domain::{Objective, Provider};
-use strata_policy::tactical::{ACTIONS, Action, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
+use strata_domain::Objective;
+use strata_policy::tactical::{ACTIONS, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
 
 use super::progress;
 use super::run::{Run, named};
 use crate::columns;
+use crate::contract::Layer;
 use crate::fit::{Environment, Observation, Watch, ppo};
 use crate::nets::TacticalNet;
 use crate::placement::{Evaluated, TacticalPolicy};
@@ -109,7 +110,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     let description = Description {
         version: if options.research { super::RESEARCH } else { super::EXTENDED },
         features: named(encoder.features()),
-        labels: vec![action_labels(), vec!["value".to_owned()]],
+        labels: Layer::Tactical.labels(),
         data: run.data(),
         training: training(&settings),
         metrics: table.metrics("tactical alone")?,
@@ -143,16 +144,6 @@ pub(super) fn random_states(
         };
     }
     Ok(rows)
-}
-
-/// `us-east-1/128` and so on, by index.
-fn action_labels() -> Vec<String> {
-    let actions = (0..ACTIONS).filter_map(Action::from_index);
-    actions
-        .map(|Action { region, memory }| {
-            format!("{}/{}", region.name_at(Provider::Aws), memory.megabytes())
-        })
-        .collect()
 }
 
 fn training(settings: &ppo::Options) -> BTreeMap<String, strata_runtime::Scalar> {
