@@ -5,10 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 use strata_domain::Objective;
-use strata_simulator::{
-    BestFixed, Greedy, OneStepModel, Oracle, PlacementPolicy, RandomPlacement, RoundRobin, Scope,
-    StayPut, Trace, TraceError, World, WorldOptions, evaluate,
-};
+use strata_simulator::{Scope, Trace, TraceError, World, WorldOptions, baselines, evaluate};
 
 fn main() -> Result<(), TraceError> {
     let world = World::new(Trace::bundled()?, WorldOptions::default());
@@ -24,22 +21,11 @@ fn main() -> Result<(), TraceError> {
 }
 
 fn table(world: &World, scope: Scope, objective: Objective) {
-    let policies: [Box<dyn PlacementPolicy>; 9] = [
-        Box::new(StayPut),
-        Box::new(RandomPlacement::new(1)),
-        Box::new(RoundRobin::default()),
-        Box::new(Greedy::cost()),
-        Box::new(Greedy::latency()),
-        Box::new(Greedy::carbon()),
-        Box::new(BestFixed::of(world, scope, objective)),
-        Box::new(OneStepModel),
-        Box::new(Oracle::of(world, scope, objective)),
-    ];
     println!(
         "{:<15} {:>9} {:>6} {:>6} {:>6} {:>7} {:>7} {:>6} {:>6}",
         "policy", "objective", "cost", "perf", "carbon", "late", "avoid", "cold", "moves"
     );
-    for mut policy in policies {
+    for mut policy in baselines(world, scope, objective, 1) {
         let r = evaluate(world, policy.as_mut(), scope, objective).summary();
         println!(
             "{:<15} {:>9.4} {:>6.3} {:>6.3} {:>6.3} {:>6.1}% {:>6.2}% {:>5.1}% {:>5.1}%",

@@ -5,17 +5,38 @@ use strata_domain::{Estimate, Objective, Placement, Provider, scaling};
 use crate::{
     environment::{DecisionPoint, Environment},
     evaluate::PlacementPolicy,
+    oracle::Oracle,
     seed::{Draws, Purpose, stream},
     split::Scope,
     world::World,
 };
+
+/// Everything a learnt policy has to beat over a scope, and the oracle, which nothing can. `seed` is that of the random one.
+pub fn baselines(
+    world: &World,
+    scope: Scope,
+    objective: Objective,
+    seed: u64,
+) -> [Box<dyn PlacementPolicy>; 9] {
+    [
+        Box::new(Oracle::of(world, scope, objective)),
+        Box::new(StayPut),
+        Box::new(RandomPlacement::new(seed)),
+        Box::new(RoundRobin::default()),
+        Box::new(Greedy::cost()),
+        Box::new(Greedy::latency()),
+        Box::new(Greedy::carbon()),
+        Box::new(BestFixed::of(world, scope, objective)),
+        Box::new(OneStepModel),
+    ]
+}
 
 /// Leaves every function where it is.
 #[derive(Debug, Clone, Copy)]
 pub struct StayPut;
 
 impl PlacementPolicy for StayPut {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "stay_put"
     }
 
@@ -54,7 +75,7 @@ impl BestFixed {
 }
 
 impl PlacementPolicy for BestFixed {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "best_fixed"
     }
 
@@ -74,7 +95,7 @@ impl RandomPlacement {
 }
 
 impl PlacementPolicy for RandomPlacement {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "random"
     }
 
@@ -94,7 +115,7 @@ pub struct RoundRobin {
 }
 
 impl PlacementPolicy for RoundRobin {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "round_robin"
     }
 
@@ -140,7 +161,7 @@ impl Greedy {
 }
 
 impl PlacementPolicy for Greedy {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         self.name
     }
 
@@ -156,7 +177,7 @@ impl PlacementPolicy for Greedy {
 pub struct OneStepModel;
 
 impl PlacementPolicy for OneStepModel {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "one_step_model"
     }
 

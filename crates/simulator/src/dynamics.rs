@@ -215,7 +215,7 @@ impl Dynamics {
                     cold_start_probability: effect.means.cold_start_rate,
                     carbon: effect.means.carbon,
                     late_share: effect.means.sla_violation_rate,
-                    feasible: PlacedRun::new(&self.profile, placement).is_feasible(),
+                    feasible: self.is_feasible(placement),
                 }
             })
             .collect();

@@ -67,11 +67,9 @@ impl<'w> Environment<'w> {
     /// begins with.
     pub fn reset_at(&mut self, function: usize, current: Placement) -> bool {
         (self.next, self.end) = (0, 0);
-        let Some(dynamics) = self.world.dynamics(function) else { return false };
-        if self.world.decisions(function, self.scope) == 0 {
+        let Some((dynamics, numbers)) = self.world.decided(function, self.scope) else {
             return false;
-        }
-        let numbers = dynamics.decided_in(self.scope.split);
+        };
         self.past = dynamics.intervals[numbers.start].past_calls;
         (self.function, self.next, self.end) = (function, numbers.start, numbers.end);
         self.current = current;

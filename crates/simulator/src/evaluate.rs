@@ -12,7 +12,7 @@ use crate::{
 /// Something that decides placements.
 pub trait PlacementPolicy {
     /// What reports call it.
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
 
     /// Where the function shall run from now on.
     fn place(&mut self, point: &DecisionPoint) -> Placement;

@@ -26,7 +26,9 @@ mod windows;
 mod world;
 
 pub use attributes::Attributes;
-pub use baseline::{BestFixed, Greedy, OneStepModel, RandomPlacement, RoundRobin, StayPut};
+pub use baseline::{
+    BestFixed, Greedy, OneStepModel, RandomPlacement, RoundRobin, StayPut, baselines,
+};
 pub use decode::{Source, TraceError, TraceFiles};
 pub use dynamics::{OBSERVED_ON, Outcome, RUNS_PER_INTERVAL};
 pub use environment::{DecisionPoint, Environment};

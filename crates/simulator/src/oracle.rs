@@ -7,6 +7,7 @@ use crate::{
     environment::DecisionPoint,
     evaluate::PlacementPolicy,
     split::Scope,
+    trace::TracedFunction,
     world::World,
 };
 
@@ -23,26 +24,19 @@ pub struct Oracle {
 impl Oracle {
     /// Plans for every function of a scope.
     pub fn of(world: &World, scope: Scope, objective: Objective) -> Self {
-        let plan = |function: usize| {
-            if world.decisions(function, scope) == 0 {
-                return Vec::new();
-            }
-            let start = world.trace().functions().get(function).map(|f| f.attributes.placement);
-            match (world.dynamics(function), start) {
-                (Some(dynamics), Some(start)) => {
-                    let intervals = &dynamics.intervals[dynamics.decided_in(scope.split)];
-                    Plan::of(dynamics, intervals, objective).from(start)
-                }
-                _ => Vec::new(),
-            }
+        let plan = |(function, traced): (usize, &TracedFunction)| {
+            world.decided(function, scope).map_or_else(Vec::new, |(dynamics, numbers)| {
+                Plan::of(dynamics, &dynamics.intervals[numbers], objective)
+                    .from(traced.attributes.placement)
+            })
         };
-        let plans = (0..world.functions()).map(plan).collect();
+        let plans = world.trace().functions().iter().enumerate().map(plan).collect();
         Self { plans, function: usize::MAX, next: 0 }
     }
 }
 
 impl PlacementPolicy for Oracle {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "oracle"
     }
 

@@ -1,6 +1,6 @@
 //! A trace brought to life by a seed.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use strata_domain::{DEFAULT_SLA_MS, Placement};
 
@@ -67,10 +67,20 @@ impl World {
     /// How many decisions about a function a scope holds: the intervals in which it is called, without the very first of all, in which
     /// it is only observed.
     pub fn decisions(&self, function: usize, scope: impl Into<Scope>) -> usize {
-        let scope = scope.into();
-        let included = self.trace.functions().get(function).is_some_and(|f| scope.includes(f));
-        let Some(dynamics) = self.dynamics(function).filter(|_| included) else { return 0 };
-        dynamics.decided_in(scope.split).len()
+        self.decided(function, scope.into()).map_or(0, |(_, numbers)| numbers.len())
+    }
+
+    /// A function with the numbers of the intervals a scope decides about; `None` when there are none. Functions outside of the scope are
+    /// not worked out.
+    pub(crate) fn decided(
+        &self,
+        function: usize,
+        scope: Scope,
+    ) -> Option<(&Dynamics, Range<usize>)> {
+        self.trace.functions().get(function).filter(|traced| scope.includes(traced))?;
+        let dynamics = self.dynamics(function)?;
+        let numbers = dynamics.decided_in(scope.split);
+        (!numbers.is_empty()).then_some((dynamics, numbers))
     }
 
     /// Functions about which a scope holds something to decide, by position.

@@ -135,7 +135,7 @@ impl<'a> Evaluated<'a> {
 }
 
 impl PlacementPolicy for Evaluated<'_> {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         self.name
     }
 

@@ -5,10 +5,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, ensure};
 use strata_domain::Objective;
-use strata_simulator::{
-    BestFixed, ForecastScore, Greedy, OneStepModel, Oracle, PlacementPolicy, RandomPlacement,
-    Report, RoundRobin, Scope, StayPut, World, evaluate,
-};
+use strata_simulator::{ForecastScore, PlacementPolicy, Report, Scope, World, baselines, evaluate};
 
 /// Seed of the random baseline.
 const RANDOM_SEED: u64 = 1;
@@ -25,29 +22,15 @@ impl PlacementTable {
     /// Everything a learnt policy has to beat, and the oracle, which nothing can.
     pub fn baselines(world: &World, scope: Scope, objective: Objective) -> Self {
         let mut table = Self { scope, objective, reports: Vec::new() };
-        table.add(world, &mut StayPut);
-        table.add(world, &mut RandomPlacement::new(RANDOM_SEED));
-        table.add(world, &mut RoundRobin::default());
-        table.add(world, &mut Greedy::cost());
-        table.add(world, &mut Greedy::latency());
-        table.add(world, &mut Greedy::carbon());
-        table.add(world, &mut BestFixed::of(world, scope, objective));
-        table.add(world, &mut OneStepModel);
-        table.add(world, &mut Oracle::of(world, scope, objective));
+        for mut policy in baselines(world, scope, objective, RANDOM_SEED) {
+            table.add(world, policy.as_mut());
+        }
         table
     }
 
     /// Evaluates another policy.
     pub fn add(&mut self, world: &World, policy: &mut dyn PlacementPolicy) {
         self.reports.push(evaluate(world, policy, self.scope, self.objective).summary());
-    }
-
-    /// The mean objective of `policy`.
-    ///
-    /// # Errors
-    /// When the policy was not evaluated.
-    pub fn mean(&self, policy: &str) -> Result<f64> {
-        Ok(self.report(policy)?.mean_reward)
     }
 
     fn report(&self, policy: &str) -> Result<&Report> {

@@ -19,10 +19,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use strata_domain::Objective;
-use strata_simulator::{
-    BestFixed, Decided, Greedy, OneStepModel, Oracle, PlacementPolicy, RandomPlacement, RoundRobin,
-    Scope, StayPut, World, evaluate,
-};
+use strata_simulator::{Decided, Scope, World, baselines, evaluate};
 
 use crate::cluster::Running;
 use bootstrap::{Clusters, Interval};
@@ -129,20 +126,10 @@ pub(crate) async fn ask(
 /// Lets the baselines decide as well, and compares.
 pub(crate) fn judge(subject: &Subject, answers: Answers) -> Results {
     let Subject { world, scope, objective, .. } = subject;
-    let mut policies: Vec<(&'static str, Box<dyn PlacementPolicy>)> = vec![
-        (ORACLE, Box::new(Oracle::of(world, *scope, *objective))),
-        ("stay_put", Box::new(StayPut)),
-        ("random", Box::new(RandomPlacement::new(SEED))),
-        ("round_robin", Box::new(RoundRobin::default())),
-        ("greedy_cost", Box::new(Greedy::cost())),
-        ("greedy_latency", Box::new(Greedy::latency())),
-        ("greedy_carbon", Box::new(Greedy::carbon())),
-        ("best_fixed", Box::new(BestFixed::of(world, *scope, *objective))),
-        ("one_step_model", Box::new(OneStepModel)),
-    ];
     let mut all = vec![(STRATA, answers.strata)];
-    for (name, policy) in &mut policies {
-        all.push((name, evaluate(world, policy.as_mut(), *scope, *objective).decided));
+    for mut policy in baselines(world, *scope, *objective, SEED) {
+        let evaluation = evaluate(world, policy.as_mut(), *scope, *objective);
+        all.push((policy.name(), evaluation.decided));
     }
     let minutes = scope
         .split
