@@ -2,7 +2,9 @@
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use strata_simulator::{Replay, ReplayOptions, ReplayRequest, Split, Trace, World, WorldOptions};
+use strata_simulator::{
+    CallHistory, Replay, ReplayOptions, ReplayRequest, Split, Step, Trace, World, WorldOptions,
+};
 use strata_wire::{pb, placement_to_pb, provider_to_pb, region_to_pb, time_to_pb, weights_to_pb};
 
 /// A part of the trace's day.
@@ -58,6 +60,22 @@ pub(crate) struct TraceRequest {
     pub(crate) unseen: bool,
 }
 
+/// What the simulator knows of a function's calls, as a message.
+pub(crate) fn calls_to_pb(calls: &CallHistory) -> pb::CallHistory {
+    let times = strata_wire::calls_to_pb(calls.idle_seconds, &calls.gaps).unwrap_or_default();
+    pb::CallHistory { busy: calls.busy.as_ref().map(step_to_pb), ..times }
+}
+
+/// A step of telemetry as a message.
+pub(crate) fn step_to_pb(step: &Step) -> pb::TelemetryStep {
+    pb::TelemetryStep {
+        request_rate: step.request_rate,
+        memory_util: step.memory_util,
+        cpu_util: step.cpu_util,
+        queue_depth: step.queue_depth,
+    }
+}
+
 /// A decision of the simulator as a request.
 pub(crate) fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
     let facts = &request.point.facts;
@@ -94,18 +112,10 @@ pub(crate) fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
                 .data_provider
                 .map_or(0, |provider| provider_to_pb(provider).into()),
             cpu_share: Some(facts.cpu_share),
+            calls: Some(calls_to_pb(&request.calls)),
         }),
         weights: Some(weights_to_pb(facts.objective.weights)),
-        telemetry: request
-            .window
-            .iter()
-            .map(|step| pb::TelemetryStep {
-                request_rate: step.request_rate,
-                memory_util: step.memory_util,
-                cpu_util: step.cpu_util,
-                queue_depth: step.queue_depth,
-            })
-            .collect(),
+        telemetry: request.window.iter().map(step_to_pb).collect(),
         ..pb::DecideRequest::default()
     }
 }

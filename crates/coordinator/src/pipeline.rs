@@ -9,8 +9,8 @@ use strata_chassis::{
 use strata_domain::{FaultKind, Placement};
 use strata_policy::FunctionFacts;
 use strata_wire::{
-    Fault, Violations, pb, placement_from_pb, placement_to_pb, provider_from_pb, provider_to_pb,
-    region_to_pb, time_to_pb, weights_to_pb,
+    Fault, Violations, calls_to_pb, pb, placement_from_pb, placement_to_pb, provider_from_pb,
+    provider_to_pb, region_to_pb, time_to_pb, weights_to_pb,
 };
 use tracing::Span;
 
@@ -154,6 +154,7 @@ impl Pipeline {
             steps: std::mem::take(&mut question.steps),
             observed_memory_mb: question.current.map_or(0, |now| now.memory.megabytes()),
             placement: Some(placement_to_pb(placed.placement)),
+            calls: question.calls.take(),
         };
         let (response, elapsed) = self.hop(&self.operational, request, leg).await?;
         let forecast = response.forecast.ok_or_else(|| disallowed(Forecasting::LAYER))?;
@@ -249,5 +250,6 @@ fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
         cpu_share: Some(facts.cpu_share),
         weights: Some(weights_to_pb(facts.objective.weights)),
         latency_slo_ms: facts.objective.sla_ms,
+        calls: calls_to_pb(facts.idle_seconds, &facts.recent_gaps),
     }
 }

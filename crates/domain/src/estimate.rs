@@ -9,8 +9,6 @@ use crate::{
 /// SeBS (see [`crate::TYPICAL_CPU_SHARE`] for the source).
 pub const TYPICAL_P95_OVER_MEAN: f64 = 1.24;
 
-const MS_PER_MINUTE: f64 = 60_000.0;
-
 /// Where a function's callers and data are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Home {
@@ -38,10 +36,8 @@ pub struct InvocationProfile {
     pub cpu_share: f64,
     /// Memory a run uses, in MB.
     pub memory_used_mb: f64,
-    /// Invocations per minute.
-    pub invocation_rate_per_min: f64,
-    /// Mean time between invocations in ms, used when the rate is 0; 0 or not finite means unknown.
-    pub inter_arrival_ms: f64,
+    /// How likely its invocations are to be cold where it runs, by provider.
+    pub cold: [cold_start::Chance; 3],
     /// Bytes of a request.
     pub request_bytes: f64,
     /// Bytes of an answer.
@@ -162,13 +158,14 @@ pub fn estimate(profile: &InvocationProfile, placement: Placement, at: UtcTime) 
     }
 }
 
-/// Cold starts after gaps in the calls, and the one that a move causes.
+/// Cold starts after gaps in the calls, and the one that a move causes unless the first call would be cold anyway.
 fn cold_probability(profile: &InvocationProfile, placement: Placement) -> f64 {
-    let idle = cold_start::probability_at_rate(placement.provider, rate_per_min(profile));
+    let chance = profile.cold[placement.provider.index()];
+    let (first, share) = (chance.first.clamp(0.0, 1.0), chance.share.clamp(0.0, 1.0));
     if placement == profile.reference {
-        idle
+        share
     } else {
-        idle + (1.0 - idle) / profile.calls_after_move.max(1.0)
+        (share + (1.0 - first) / profile.calls_after_move.max(1.0)).min(1.0)
     }
 }
 
@@ -229,17 +226,6 @@ fn normal_tail(z: f64) -> f64 {
     if z < 0.0 { 1.0 - upper } else { upper }
 }
 
-/// Invocations per minute: the rate, or, without one, what the time between invocations says.
-fn rate_per_min(profile: &InvocationProfile) -> f64 {
-    if profile.invocation_rate_per_min > 0.0 {
-        profile.invocation_rate_per_min
-    } else if profile.inter_arrival_ms > 0.0 {
-        MS_PER_MINUTE / profile.inter_arrival_ms
-    } else {
-        0.0
-    }
-}
-
 struct WarmRun {
     mean_ms: f64,
     p95_ms: f64,
@@ -276,12 +262,16 @@ fn normal_quantile(level: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryTier, TYPICAL_CPU_SHARE};
+    use crate::{CallPattern, MemoryTier, TYPICAL_CPU_SHARE};
     use proptest::prelude::*;
 
     const NOON: UtcTime = UtcTime::from_unix_seconds(12 * 3600);
     const AZURE: Placement =
         Placement { provider: Provider::Azure, region: Region::UsEast, memory: MemoryTier::Mb512 };
+
+    fn called(rate_per_min: f64) -> [cold_start::Chance; 3] {
+        cold_start::Chance::by_provider(&CallPattern::at_rate(rate_per_min), 1.0)
+    }
 
     fn profile() -> InvocationProfile {
         InvocationProfile {
@@ -291,8 +281,7 @@ mod tests {
             reference: AZURE,
             cpu_share: TYPICAL_CPU_SHARE,
             memory_used_mb: 140.0,
-            invocation_rate_per_min: 30.0,
-            inter_arrival_ms: 0.0,
+            cold: called(30.0),
             request_bytes: 500.0,
             response_bytes: 2000.0,
             home: Home { region: Region::UsEast, provider: Some(Provider::Azure) },
@@ -313,22 +302,17 @@ mod tests {
 
     #[test]
     fn a_rare_function_pays_for_cold_starts_in_mean_and_more_in_the_tail() {
-        let rare = InvocationProfile { invocation_rate_per_min: 0.001, ..profile() };
+        let rare = InvocationProfile { cold: called(0.001), ..profile() };
         let (warm, cold) = (estimate(&profile(), AZURE, NOON), estimate(&rare, AZURE, NOON));
         assert!(cold.cold_start_probability > 0.95);
         assert!(cold.latency_ms > warm.latency_ms + 2500.0);
         assert!(cold.p95_latency_ms > 7000.0);
-        // The rate may be unknown and the time between invocations known.
-        let gap = 60_000.0 / 0.001;
-        let by_gap =
-            InvocationProfile { invocation_rate_per_min: 0.0, inter_arrival_ms: gap, ..profile() };
-        assert_eq!(estimate(&by_gap, AZURE, NOON), cold);
     }
 
     #[test]
     fn a_cold_start_loads_code_at_the_speed_of_the_placement_and_bills_it() {
         let lambda = |memory| Placement { provider: Provider::Aws, region: Region::UsEast, memory };
-        let never = InvocationProfile { invocation_rate_per_min: 0.0, ..profile() };
+        let never = InvocationProfile { cold: called(0.0), ..profile() };
         let extra = |memory| {
             let cold = estimate(&never, lambda(memory), NOON);
             let warm = estimate(&profile(), lambda(memory), NOON);
@@ -372,7 +356,7 @@ mod tests {
         assert!((here(&at_median) - 0.5).abs() < 1e-6);
         assert!(here(&profile()) < 1e-6);
         // Half of Azure's starts take longer than 1436 ms.
-        let never = InvocationProfile { invocation_rate_per_min: 0.0, ..profile() };
+        let never = InvocationProfile { cold: called(0.0), ..profile() };
         assert!((0.6..=1.0).contains(&here(&never)), "{}", here(&never));
     }
 
@@ -401,8 +385,7 @@ mod tests {
                 duration_p95_ms: Some(numbers[1]),
                 cpu_share: numbers[2],
                 memory_used_mb: numbers[3],
-                invocation_rate_per_min: numbers[4],
-                inter_arrival_ms: numbers[5],
+                cold: [cold_start::Chance { first: numbers[4], share: numbers[5] }; 3],
                 response_bytes: numbers[6],
                 ..profile()
             };

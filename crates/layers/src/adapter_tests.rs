@@ -122,6 +122,7 @@ fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
         steps: vec![step; 12],
         observed_memory_mb: 256,
         placement: facts().current, // 512 MB
+        calls: None,
     };
     let mut input = Vec::new();
     layer.read(request.clone(), &mut input).unwrap();

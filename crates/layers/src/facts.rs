@@ -6,7 +6,8 @@ use strata_domain::{
 };
 use strata_policy::{ApplicationFacts, FunctionFacts};
 use strata_wire::{
-    Violations, pb, placement_from_pb, provider_from_pb, region_from_pb, time_from_pb,
+    Violations, calls_from_pb, pb, placement_from_pb, provider_from_pb, region_from_pb,
+    time_from_pb,
 };
 
 /// The facts in a message, after noting every field that is missing or wrong; `None` without a moment. They mean nothing when anything was noted.
@@ -75,10 +76,15 @@ pub(crate) fn facts_from_pb(
             Weights::default()
         })
     });
+    let calls = facts.calls.as_ref();
+    let (idle_seconds, recent_gaps) =
+        calls.map(|calls| calls_from_pb(calls, "facts.calls", violations)).unwrap_or_default();
     Some(FunctionFacts {
         at: at?,
         invocation_rate_per_minute: rate,
         inter_arrival: Millis::new(inter_arrival),
+        idle_seconds,
+        recent_gaps,
         duration: Millis::new(duration),
         avg_duration: Millis::new(avg_duration),
         std_duration: Millis::new(std_duration),
@@ -135,6 +141,11 @@ pub(crate) mod tests {
             cpu_share: Some(0.8),
             weights: Some(pb::ObjectiveWeights { cost: 1.0, performance: 3.0, carbon: 0.0 }),
             latency_slo_ms: 400.0,
+            calls: Some(pb::CallHistory {
+                idle_seconds: Some(90.0),
+                gap_seconds: vec![60.0, 120.0],
+                busy: None,
+            }),
         }
     }
 
@@ -159,6 +170,15 @@ pub(crate) mod tests {
     #[test]
     fn every_wrong_field_is_named() {
         assert_eq!(wrong_fields(|facts| facts.at = None), ["facts.at"]);
+        let calls = |gap_seconds| pb::CallHistory { gap_seconds, ..Default::default() };
+        assert_eq!(
+            wrong_fields(|facts| facts.calls = Some(calls(vec![1.0, -1.0]))),
+            ["facts.calls.gap_seconds[1]"]
+        );
+        assert_eq!(
+            wrong_fields(|facts| facts.calls = Some(calls(vec![1.0; 17]))),
+            ["facts.calls.gap_seconds"]
+        );
         assert_eq!(wrong_fields(|f| f.duration_ms = f64::NAN), ["facts.duration_ms"]);
         assert_eq!(wrong_fields(|f| f.avg_cost_usd = -1e-9), ["facts.avg_cost_usd"]);
         assert_eq!(wrong_fields(|f| f.memory_mb = f64::INFINITY), ["facts.memory_mb"]);

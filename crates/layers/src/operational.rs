@@ -1,12 +1,17 @@
 //! The operational layer: what will the function need next?
 
+use std::fmt;
+
 use strata_chassis::trace::TRACE_TARGET;
 use strata_domain::{FaultKind, UtcTime};
 use strata_policy::operational::{
-    self, Decoder, Encoder, MAX_STEP_VALUE, STEP_SECONDS, Step, WINDOW_STEPS,
+    self, CallHistory, Decoder, Encoder, MAX_STEP_VALUE, Observation, STEP_SECONDS, Step,
+    WINDOW_STEPS,
 };
 use strata_runtime::Manifest;
-use strata_wire::{Fault, Violations, memory_from_pb, pb, placement_from_pb, time_from_pb};
+use strata_wire::{
+    Fault, Violations, calls_from_pb, memory_from_pb, pb, placement_from_pb, time_from_pb,
+};
 use tracing::Span;
 
 use crate::{
@@ -20,6 +25,8 @@ pub(crate) struct Operational {
     encoder: Encoder,
     decoder: Decoder,
     forecast: usize,
+    /// The bounds, and where the output has which; not every model gives them.
+    upper: Option<(usize, Decoder)>,
 }
 
 impl Adapter for Operational {
@@ -31,13 +38,24 @@ impl Adapter for Operational {
     fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch> {
         let features = adapter::features(manifest, operational::INPUT, &[WINDOW_STEPS])?;
         let forecast = adapter::output(manifest, operational::OUTPUT, operational::LABELS.len())?;
-        let labels = &manifest.outputs[forecast].labels;
+        let decoder = |position: usize, output: &'static str| {
+            Decoder::resolve(&manifest.outputs[position].labels)
+                .map_err(|label| ModelMismatch::Label { output, label })
+        };
+        let upper = match manifest.outputs.iter().any(|o| o.name == operational::UPPER) {
+            true => {
+                let labels = operational::LABELS.len();
+                let position = adapter::output(manifest, operational::UPPER, labels)?;
+                Some((position, decoder(position, operational::UPPER)?))
+            }
+            false => None,
+        };
         Ok(Self {
             encoder: Encoder::resolve(features)
                 .map_err(|source| ModelMismatch::Features { input: operational::INPUT, source })?,
-            decoder: Decoder::resolve(labels)
-                .map_err(|label| ModelMismatch::Label { output: operational::OUTPUT, label })?,
+            decoder: decoder(forecast, operational::OUTPUT)?,
             forecast,
+            upper,
         })
     }
 
@@ -62,14 +80,18 @@ impl Adapter for Operational {
             megabytes => memory_from_pb(megabytes, "observed_memory_mb", &mut violations),
         };
         let window = window_from_pb(&request.steps, at, &mut violations);
+        let calls = history_from_pb(request.calls.as_ref(), &mut violations);
         let (placement, observed, window) = match (placement, observed, window) {
             (Some(placement), Some(observed), Some(window)) if violations.is_empty() => {
                 (placement, observed, window)
             }
             _ => return Err(violations.into_fault()),
         };
-        let window = window.map(|step| step.re_expressed(observed, placement.memory));
-        self.encoder.encode(&window, input);
+        let re_expressed = |step: Step| step.re_expressed(observed, placement.memory);
+        let window = window.map(re_expressed);
+        let calls = CallHistory { busy: calls.busy.map(re_expressed), ..calls };
+        let observation = Observation { window: &window, calls, provider: placement.provider };
+        self.encoder.encode(&observation, input);
         Ok(())
     }
 
@@ -79,10 +101,16 @@ impl Adapter for Operational {
         outputs: &[&[f32]],
         inference: pb::Inference,
     ) -> Result<pb::ForecastResponse, Fault> {
-        let forecast = self
-            .decoder
-            .decode(outputs[self.forecast])
-            .ok_or_else(|| Fault::new(FaultKind::Internal, "the model gave too few numbers"))?;
+        let decoded = |decoder: &Decoder, output: usize| {
+            decoder
+                .decode(outputs[output])
+                .ok_or_else(|| Fault::new(FaultKind::Internal, "the model gave too few numbers"))
+        };
+        let forecast = decoded(&self.decoder, self.forecast)?;
+        let upper = match &self.upper {
+            Some((output, decoder)) => Some(decoded(decoder, *output)?),
+            None => None,
+        };
         Ok(pb::ForecastResponse {
             forecast: Some(pb::Forecast {
                 request_rate: forecast.request_rate,
@@ -91,6 +119,9 @@ impl Adapter for Operational {
                 memory_headroom: 1.0 - forecast.memory_util,
                 cpu_headroom: 1.0 - forecast.cpu_util,
                 concurrency: 0.0,
+                request_rate_upper: upper.map(|u| u.request_rate.max(forecast.request_rate)),
+                memory_util_upper: upper.map(|u| u.memory_util.max(forecast.memory_util)),
+                cpu_util_upper: upper.map(|u| u.cpu_util.max(forecast.cpu_util)),
             }),
             inference: Some(inference),
         })
@@ -98,6 +129,32 @@ impl Adapter for Operational {
 
     fn span() -> Span {
         tracing::info_span!(target: TRACE_TARGET, "operational.forecast", otel.kind = "server")
+    }
+}
+
+/// What a message says of a function's calls.
+fn history_from_pb(calls: Option<&pb::CallHistory>, violations: &mut Violations) -> CallHistory {
+    let Some(calls) = calls else { return CallHistory::default() };
+    let (idle_seconds, gaps) = calls_from_pb(calls, "calls", violations);
+    let busy = calls.busy.as_ref().map(|step| step_from_pb(step, "calls.busy", violations));
+    CallHistory { idle_seconds, gaps, busy }
+}
+
+/// A step of a message whose path is `field`; its hour is not known.
+fn step_from_pb(
+    step: &pb::TelemetryStep,
+    field: impl fmt::Display,
+    violations: &mut Violations,
+) -> Step {
+    let mut number = |name: &str, value: f64, max: f64| {
+        violations.number(format_args!("{field}.{name}"), value, 0.0..=max)
+    };
+    Step {
+        request_rate: number("request_rate", step.request_rate, MAX_STEP_VALUE),
+        memory_util: number("memory_util", step.memory_util, 1.0),
+        cpu_util: number("cpu_util", step.cpu_util, 1.0),
+        queue_depth: number("queue_depth", step.queue_depth, MAX_STEP_VALUE),
+        hour_sin: 0.0,
     }
 }
 
@@ -113,16 +170,10 @@ fn window_from_pb(
     };
     let mut window = [Step::default(); WINDOW_STEPS];
     for (index, (step, from)) in window.iter_mut().zip(steps).enumerate() {
-        let mut number = |name: &str, value: f64, max: f64| {
-            violations.number(format_args!("steps[{index}].{name}"), value, 0.0..=max)
-        };
         let age = STEP_SECONDS * (WINDOW_STEPS - 1 - index) as i64;
         *step = Step {
-            request_rate: number("request_rate", from.request_rate, MAX_STEP_VALUE),
-            memory_util: number("memory_util", from.memory_util, 1.0),
-            cpu_util: number("cpu_util", from.cpu_util, 1.0),
-            queue_depth: number("queue_depth", from.queue_depth, MAX_STEP_VALUE),
             hour_sin: at.map_or(0.0, |at| at.plus_seconds(-age).hour_sin()),
+            ..step_from_pb(from, format_args!("steps[{index}]"), violations)
         };
     }
     Some(window)

@@ -22,7 +22,7 @@ impl<'a> Situation<'a> {
     }
 
     fn outlook(&self) -> &Outlook {
-        self.outlook.get_or_init(|| Box::new(self.facts.outlook()))
+        self.outlook.get_or_init(|| Box::new(self.facts.outlook(FunctionFacts::STAY_MINUTES)))
     }
 
     /// The best expected objective on a provider.

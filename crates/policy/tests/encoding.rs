@@ -7,7 +7,7 @@ use strata_domain::{
 };
 use strata_policy::{
     ApplicationFacts, FunctionFacts, SchemaError,
-    operational::{self, Decoder, Step},
+    operational::{self, CallHistory, Decoder, Observation, Step},
     strategic, tactical,
 };
 
@@ -16,6 +16,8 @@ fn facts() -> FunctionFacts {
         at: UtcTime::from_unix_seconds(1_563_197_400), // Monday 13:30
         invocation_rate_per_minute: 2400.0,
         inter_arrival: Millis::new(25.0),
+        idle_seconds: Some(40.0),
+        recent_gaps: [60.0, 90.0].into_iter().collect(),
         duration: Millis::new(120.0),
         avg_duration: Millis::new(100.0),
         std_duration: Millis::new(30.0),
@@ -63,7 +65,7 @@ fn tactical_state_sees_the_provider_chosen_above() {
 
 #[test]
 fn version_two_ends_with_what_the_formulas_expect() {
-    let (facts, outlook) = (facts(), facts().outlook());
+    let (facts, outlook) = (facts(), facts().outlook(FunctionFacts::STAY_MINUTES));
     let encoder = tactical::Encoder::of_names(&tactical::EXTENDED_FEATURES).unwrap();
     let mut row = Vec::new();
     encoder.encode(&facts, Provider::Gcp, &mut row);
@@ -146,11 +148,19 @@ proptest! {
     }
 
     #[test]
-    fn a_window_has_as_many_numbers_as_it_says(rate in 0.0..1e9f64) {
-        let encoder = operational::Encoder::of_names(&operational::DEFAULT_FEATURES).unwrap();
+    fn a_window_has_as_many_numbers_as_it_says_all_within_bounds(
+        rate in 0.0..1e9f64, idle in prop::option::of(0.0..f64::MAX), gaps in prop::collection::vec(0.0..f64::MAX, 0..20),
+    ) {
+        let encoder = operational::Encoder::of_names(&operational::EXTENDED_FEATURES).unwrap();
+        let window = [Step { request_rate: rate, ..Step::default() }; 12];
+        let calls = CallHistory { idle_seconds: idle, gaps: gaps.into_iter().collect(), busy: None };
         let mut row = Vec::new();
-        encoder.encode(&[Step { request_rate: rate, ..Step::default() }; 12], &mut row);
+        encoder.encode(&Observation { window: &window, calls, provider: Provider::Gcp }, &mut row);
         prop_assert_eq!(row.len(), encoder.width());
-        prop_assert!(row[0] <= 1e6);
+        for step in row.chunks(operational::EXTENDED_FEATURES.len()) {
+            for ((name, _, min, max), value) in encoder.features().zip(step) {
+                prop_assert!((min as f32..=max as f32).contains(value), "{name} = {value}");
+            }
+        }
     }
 }

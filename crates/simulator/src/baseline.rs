@@ -1,6 +1,7 @@
 //! Policies a learnt one has to beat.
 
 use strata_domain::{Estimate, Objective, Placement, Provider, scaling};
+use strata_policy::FunctionFacts;
 
 use crate::{
     environment::{DecisionPoint, Environment},
@@ -17,7 +18,7 @@ pub fn baselines(
     scope: Scope,
     objective: Objective,
     seed: u64,
-) -> [Box<dyn PlacementPolicy>; 9] {
+) -> [Box<dyn PlacementPolicy>; 10] {
     [
         Box::new(Oracle::of(world, scope, objective)),
         Box::new(StayPut),
@@ -28,6 +29,7 @@ pub fn baselines(
         Box::new(Greedy::carbon()),
         Box::new(BestFixed::of(world, scope, objective)),
         Box::new(OneStepModel),
+        Box::new(PatientModel),
     ]
 }
 
@@ -166,13 +168,14 @@ impl PlacementPolicy for Greedy {
     }
 
     fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let lowest = point.facts.outlook().best_by(|_, estimate| -(self.value)(estimate));
+        let outlook = point.facts.outlook(FunctionFacts::INTERVAL_MINUTES);
+        let lowest = outlook.best_by(|_, estimate| -(self.value)(estimate));
         lowest.unwrap_or_else(|| StayPut.place(point))
     }
 }
 
-/// Takes the placement with the best expected objective, by the formulas of the domain, without learning and without the future: what an
-/// engineer would write.
+/// Takes the placement with the best expected objective until the next decision, by the formulas of the domain, without learning and without
+/// the future: what an engineer would write.
 #[derive(Debug, Clone, Copy)]
 pub struct OneStepModel;
 
@@ -182,6 +185,25 @@ impl PlacementPolicy for OneStepModel {
     }
 
     fn place(&mut self, point: &DecisionPoint) -> Placement {
-        point.facts.outlook().best().unwrap_or_else(|| StayPut.place(point))
+        best_over(FunctionFacts::INTERVAL_MINUTES, point)
     }
+}
+
+/// The same for an engineer who knows that a function mostly stays where it is put: the cold start of a move is spread over
+/// [`FunctionFacts::STAY_MINUTES`].
+#[derive(Debug, Clone, Copy)]
+pub struct PatientModel;
+
+impl PlacementPolicy for PatientModel {
+    fn name(&self) -> &'static str {
+        "patient_model"
+    }
+
+    fn place(&mut self, point: &DecisionPoint) -> Placement {
+        best_over(FunctionFacts::STAY_MINUTES, point)
+    }
+}
+
+fn best_over(stay_minutes: f64, point: &DecisionPoint) -> Placement {
+    point.facts.outlook(stay_minutes).best().unwrap_or_else(|| StayPut.place(point))
 }

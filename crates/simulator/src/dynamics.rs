@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use strata_domain::{
     Attainable, Estimate, GramsCo2e, InvocationProfile, MemoryTier, Objective, PlacedRun,
-    Placement, Provider, Region, RewardParts, Usd, UtcTime, cold_start,
+    Placement, Provider, RecentGaps, Region, RewardParts, Usd, UtcTime, cold_start,
 };
 
 use crate::{
     arrivals::{Arrivals, STEPS_PER_MINUTE},
-    history::{CallMeans, CallTotals, RunTimes},
+    history::{CallMeans, CallTimes, CallTotals, RunTimes},
     seed::{Purpose, stream},
     split::Split,
     trace::{Trace, TracedFunction},
@@ -80,6 +80,8 @@ pub(crate) struct Interval {
     runs: [f64; RUNS_PER_INTERVAL],
     pub(crate) rate_per_minute: f64,
     pub(crate) inter_arrival_ms: f64,
+    pub(crate) idle_seconds: Option<f64>,
+    pub(crate) recent_gaps: RecentGaps,
     /// What was observed before, on the placement the trace begins with.
     pub(crate) past_runs: RunTimes,
     pub(crate) past_calls: CallTotals,
@@ -148,8 +150,7 @@ impl Dynamics {
             reference: OBSERVED_ON,
             cpu_share: attributes.cpu_share,
             memory_used_mb: function.peak_memory().get(),
-            invocation_rate_per_min: function.invocations() as f64 / trace.minutes().max(1) as f64,
-            inter_arrival_ms: 0.0,
+            cold: Default::default(),
             request_bytes: attributes.request_bytes,
             response_bytes: attributes.response_bytes,
             home: attributes.home,
@@ -172,6 +173,8 @@ impl Dynamics {
         for (number, &(start_minute, split)) in grid.intervals.iter().enumerate() {
             let (rate_per_minute, inter_arrival_ms) = recent_rate(function, start_minute);
             gaps.skip_to(start_minute);
+            let idle_seconds = gaps.times.idle_seconds(start_minute * STEPS_PER_MINUTE);
+            let recent_gaps = gaps.times.gaps();
             let Some(cold) = gaps.walk(start_minute + grid.interval_minutes) else { continue };
             let mut draws = stream(seed, function.identity, Purpose::Durations, number as u64);
             let runs = [(); RUNS_PER_INTERVAL]
@@ -185,6 +188,8 @@ impl Dynamics {
                 runs,
                 rate_per_minute,
                 inter_arrival_ms,
+                idle_seconds,
+                recent_gaps,
                 past_runs,
                 past_calls,
                 attainable: None,
@@ -363,7 +368,7 @@ struct Gaps<'a> {
     arrivals: Arrivals<'a>,
     per_minute: &'a [u32],
     minute: usize,
-    last_step: Option<usize>,
+    times: CallTimes,
 }
 
 #[derive(Default)]
@@ -379,7 +384,7 @@ impl<'a> Gaps<'a> {
             arrivals: Arrivals::new(function, seed),
             per_minute: &function.per_minute,
             minute: 0,
-            last_step: None,
+            times: CallTimes::default(),
         }
     }
 
@@ -408,9 +413,8 @@ impl<'a> Gaps<'a> {
 
     fn call(&mut self, step: usize, count: u32, cold: &mut ColdCalls) {
         // Before the first call of the trace there was no instance.
-        let idle_minutes = self
-            .last_step
-            .map_or(f64::INFINITY, |last| (step - last) as f64 / STEPS_PER_MINUTE as f64);
+        let idle_minutes =
+            self.times.idle_seconds(step).map_or(f64::INFINITY, |seconds| seconds / 60.0);
         for provider in Provider::ALL {
             let probability = cold_start::probability_after_idle(provider, idle_minutes);
             cold.expected[provider.index()] += probability;
@@ -419,6 +423,6 @@ impl<'a> Gaps<'a> {
             }
         }
         cold.calls = cold.calls.saturating_add(count);
-        self.last_step = Some(step);
+        self.times.add(step, count);
     }
 }

@@ -96,6 +96,8 @@ impl<'w> Environment<'w> {
             at: dynamics.at(interval),
             invocation_rate_per_minute: interval.rate_per_minute,
             inter_arrival: Millis::new(interval.inter_arrival_ms),
+            idle_seconds: interval.idle_seconds,
+            recent_gaps: interval.recent_gaps,
             duration: Millis::new(runs.latest_ms() * factor),
             avg_duration: Millis::new(runs.mean_ms() * factor),
             std_duration: Millis::new(runs.std_ms() * factor),

@@ -106,6 +106,8 @@ fn compared(value: usize, raw: f64) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use strata_domain::Provider;
+    use strata_policy::operational::CallHistory;
 
     fn window(function: usize, rates: [f32; 12], next: f32) -> Window {
         Window {
@@ -113,6 +115,8 @@ mod tests {
             target_step: 0,
             x: rates.map(|rate| [rate, 0.5, 0.1, 0.0, 0.0]),
             y: [next, 0.5, 0.1],
+            calls: CallHistory::default(),
+            provider: Provider::Aws,
         }
     }
 

@@ -1,6 +1,9 @@
 //! What has been observed of a function so far.
 
-use strata_domain::{GramsCo2e, Usd};
+use std::collections::VecDeque;
+
+use strata_domain::{GramsCo2e, RecentGaps, Usd};
+use strata_policy::operational::{CallHistory, STEP_SECONDS, Step};
 
 /// Moments of run times, as if measured where the trace was recorded (Welford).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -30,6 +33,69 @@ impl RunTimes {
 
     pub(crate) fn latest_ms(&self) -> f64 {
         self.latest
+    }
+}
+
+/// When a function was called of late. Calls of a step count as evenly spread from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct CallTimes {
+    last_step: Option<usize>,
+    gaps: RecentGaps,
+}
+
+impl CallTimes {
+    /// Takes in the calls of a step, which must be later than the ones before.
+    pub(crate) fn add(&mut self, step: usize, calls: u32) {
+        if calls == 0 {
+            return;
+        }
+        if let Some(seconds) = self.idle_seconds(step) {
+            self.gaps.push(seconds);
+        }
+        let within = STEP_SECONDS as f64 / f64::from(calls);
+        let kept = (calls as usize - 1).min(RecentGaps::MOST);
+        (0..kept).for_each(|_| self.gaps.push(within));
+        self.last_step = Some(step);
+    }
+
+    /// Seconds from the last call to the beginning of `step`; `None` before the first call.
+    pub(crate) fn idle_seconds(&self, step: usize) -> Option<f64> {
+        self.last_step.map(|last| step.saturating_sub(last) as f64 * STEP_SECONDS as f64)
+    }
+
+    pub(crate) fn gaps(&self) -> RecentGaps {
+        self.gaps
+    }
+}
+
+/// When a function was called of late, and what it needed in those steps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CallLog {
+    times: CallTimes,
+    busy: VecDeque<Step>,
+}
+
+impl CallLog {
+    /// Takes in a step, which must be later than the ones before.
+    pub(crate) fn add(&mut self, number: usize, step: &Step) {
+        let calls = (step.request_rate * STEP_SECONDS as f64).round();
+        if calls <= 0.0 {
+            return;
+        }
+        self.times.add(number, calls as u32);
+        if self.busy.len() == CallHistory::BUSY_STEPS {
+            self.busy.pop_front();
+        }
+        self.busy.push_back(*step);
+    }
+
+    /// What is known when the step `now` begins.
+    pub(crate) fn before(&self, now: usize) -> CallHistory {
+        CallHistory {
+            idle_seconds: self.times.idle_seconds(now),
+            gaps: self.times.gaps(),
+            busy: (!self.busy.is_empty()).then(|| Step::mean(self.busy.iter())),
+        }
     }
 }
 
@@ -89,6 +155,17 @@ mod tests {
         assert!((runs.mean_ms() - 5.0).abs() < 1e-12);
         assert!((runs.std_ms() - (26.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(runs.latest_ms(), 9.0);
+    }
+
+    #[test]
+    fn gaps_lie_between_the_beginnings_of_steps_with_calls() {
+        let mut times = CallTimes::default();
+        assert_eq!(times.idle_seconds(7), None);
+        times.add(2, 1);
+        times.add(3, 0);
+        times.add(6, 3);
+        assert_eq!(times.gaps().as_slice(), [60.0, 5.0, 5.0]);
+        assert_eq!(times.idle_seconds(7), Some(15.0));
     }
 
     #[test]

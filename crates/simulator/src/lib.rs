@@ -27,7 +27,7 @@ mod world;
 
 pub use attributes::Attributes;
 pub use baseline::{
-    BestFixed, Greedy, OneStepModel, RandomPlacement, RoundRobin, StayPut, baselines,
+    BestFixed, Greedy, OneStepModel, PatientModel, RandomPlacement, RoundRobin, StayPut, baselines,
 };
 pub use decode::{Source, TraceError, TraceFiles};
 pub use dynamics::{OBSERVED_ON, Outcome, RUNS_PER_INTERVAL};
@@ -42,3 +42,5 @@ pub use telemetry::Telemetry;
 pub use trace::{Trace, TracedFunction, Trigger};
 pub use windows::{FORECAST_VALUES, STEP_FEATURES, Window, WindowOptions, features};
 pub use world::{World, WorldOptions};
+// The types of fields of requests and windows.
+pub use strata_policy::operational::{CallHistory, Step};

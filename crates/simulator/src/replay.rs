@@ -1,11 +1,12 @@
 //! The trace as requests: what a platform controller would have asked, function by function, in the order of time.
 
-use strata_domain::{FunctionId, Objective};
-use strata_policy::operational::{Step, WINDOW_STEPS};
+use strata_domain::{FunctionId, Objective, Placement};
+use strata_policy::operational::{CallHistory, Step, WINDOW_STEPS};
 
 use crate::{
     arrivals::STEPS_PER_MINUTE,
     environment::{DecisionPoint, Environment},
+    history::CallLog,
     split::Split,
     world::World,
 };
@@ -37,6 +38,27 @@ pub struct ReplayRequest {
     pub point: DecisionPoint,
     /// Its last twelve steps of 15 s, oldest first, measured where it runs.
     pub window: [Step; WINDOW_STEPS],
+    /// What is known of its calls.
+    pub calls: CallHistory,
+}
+
+impl ReplayRequest {
+    /// What a platform would ask at a decision when the function has run on `current` all the time; `None` for a function that is not in
+    /// the trace.
+    pub fn new(world: &World, point: DecisionPoint, current: Placement) -> Option<Self> {
+        let step = minute_of(world, &point) * STEPS_PER_MINUTE;
+        // What is known of the calls goes back to the beginning of the trace.
+        let measured = world.telemetry_on(point.function, current)?.series(0..step);
+        let mut log = CallLog::default();
+        measured.iter().enumerate().for_each(|(number, step)| log.add(number, step));
+        // Nothing was called before the trace began.
+        let mut window = [Step::default(); WINDOW_STEPS];
+        for (slot, step) in window.iter_mut().rev().zip(measured.into_iter().rev()) {
+            *slot = step;
+        }
+        let function = world.trace().functions().get(point.function)?.id.clone();
+        Some(Self { function, point, window, calls: log.before(step) })
+    }
 }
 
 /// The requests of a part of the trace, in the order of time; of one moment, in the order of the trace.
@@ -85,17 +107,9 @@ impl Iterator for Replay<'_> {
     type Item = ReplayRequest;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (minute, point) = self.due.pop()?;
-        let step = minute * STEPS_PER_MINUTE;
-        let telemetry = self.world.telemetry(point.function)?;
-        let measured = telemetry.series(step.saturating_sub(WINDOW_STEPS)..step);
-        // Nothing was called before the trace began.
-        let mut window = [Step::default(); WINDOW_STEPS];
-        for (slot, step) in window.iter_mut().rev().zip(measured.into_iter().rev()) {
-            *slot = step;
-        }
-        let function = self.world.trace().functions().get(point.function)?.id.clone();
-        Some(ReplayRequest { function, point, window })
+        let (_, point) = self.due.pop()?;
+        let current = self.world.trace().functions().get(point.function)?.attributes.placement;
+        ReplayRequest::new(self.world, point, current)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use strata_domain::{Placement, Provider, scaling};
+use strata_domain::{Placement, Provider, cold_start, scaling};
 use strata_policy::operational::{STEP_SECONDS, Step};
 
 use crate::{
@@ -19,10 +19,6 @@ const LOOK_BACK_STEPS: usize = LONGEST_RUN_STEPS + 1;
 const MOST_RUNS_DRAWN: u32 = 4;
 /// Memory drifts between values drawn for every this many steps (5 min).
 const MEMORY_KNOT_STEPS: usize = 20;
-
-/// Minutes without calls after which more than half of the instances are gone, by provider (see
-/// [`strata_domain::cold_start`]).
-const WARM_MINUTES: [usize; 3] = [7, 22, 16];
 
 /// The telemetry of one function on one placement.
 ///
@@ -61,6 +57,10 @@ impl<'a> Telemetry<'a> {
             placement,
             run_time_factor: scaling::run_time_factor(crate::OBSERVED_ON, placement, cpu_share),
         }
+    }
+
+    pub(crate) fn placement(&self) -> Placement {
+        self.placement
     }
 
     /// The steps numbered `steps`, counted from the beginning of the trace; what lies beyond its end is left out.
@@ -189,7 +189,8 @@ impl State {
     }
 
     fn is_warm(&self, step: usize, provider: Provider) -> bool {
-        let warm_steps = WARM_MINUTES[provider.index()] * STEPS_PER_MINUTE;
+        let warm_minutes = cold_start::keep_alive_minutes(provider);
+        let warm_steps = (warm_minutes * STEPS_PER_MINUTE as f64) as usize;
         self.instances > 0.0 || self.last_call.is_some_and(|last| step - last < warm_steps)
     }
 }

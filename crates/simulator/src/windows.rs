@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use strata_policy::operational::{Step, WINDOW_STEPS};
+use strata_domain::Provider;
+use strata_policy::operational::{CallHistory, Step, WINDOW_STEPS};
 
-use crate::{arrivals::STEPS_PER_MINUTE, split::Split, world::World};
+use crate::{arrivals::STEPS_PER_MINUTE, history::CallLog, split::Split, world::World};
 
 /// Features of a step, in the order of [`strata_policy::operational::DEFAULT_FEATURES`].
 pub const STEP_FEATURES: usize = 5;
@@ -22,6 +23,20 @@ pub struct Window {
     pub x: [[f32; STEP_FEATURES]; WINDOW_STEPS],
     /// Request rate, memory use, CPU use of the target step.
     pub y: [f32; FORECAST_VALUES],
+    /// What is known of the function's calls when the target step begins.
+    pub calls: CallHistory,
+    /// Where it runs.
+    pub provider: Provider,
+}
+
+impl Window {
+    /// The steps before the target.
+    pub fn steps(&self) -> [Step; WINDOW_STEPS] {
+        self.x.map(|step| {
+            let [request_rate, memory_util, cpu_util, queue_depth, hour_sin] = step.map(f64::from);
+            Step { request_rate, memory_util, cpu_util, queue_depth, hour_sin }
+        })
+    }
 }
 
 /// Which windows to make.
@@ -53,17 +68,29 @@ pub(crate) fn of_function(
     let minutes = split.minutes(world.trace().minutes());
     let steps = minutes.start * STEPS_PER_MINUTE..minutes.end * STEPS_PER_MINUTE;
     let Some(telemetry) = world.telemetry(function) else { return Vec::new() };
-    let series = telemetry.series(steps.clone());
-    targets(&series, options)
+    // What is known of the calls goes back to the beginning of the trace.
+    let whole = telemetry.series(0..steps.end);
+    let series = &whole[steps.start.min(whole.len())..];
+    let mut log = CallLog::default();
+    let mut logged = 0;
+    targets(series, options)
         .map(|target| {
-            let past = &series[target - WINDOW_STEPS..target];
+            let target_step = steps.start + target;
+            (logged..target_step).for_each(|number| log.add(number, &whole[number]));
+            logged = target_step;
             let mut x = [[0.0; STEP_FEATURES]; WINDOW_STEPS];
-            for (row, step) in x.iter_mut().zip(past) {
+            for (row, step) in x.iter_mut().zip(&series[target - WINDOW_STEPS..target]) {
                 *row = features(step);
             }
             let [rate, memory, cpu, ..] = features(&series[target]);
-            let target_step = steps.start + target;
-            Window { function, target_step, x, y: [rate, memory, cpu] }
+            Window {
+                function,
+                target_step,
+                x,
+                y: [rate, memory, cpu],
+                calls: log.before(target_step),
+                provider: telemetry.placement().provider,
+            }
         })
         .collect()
 }

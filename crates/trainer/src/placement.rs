@@ -117,12 +117,15 @@ impl<'a> Evaluated<'a> {
     }
 
     /// The tactical layer under the provider that the domain's formulas would choose.
-    pub fn under_one_step_model(tactical: TacticalPolicy<'a>) -> Self {
+    pub fn under_patient_model(tactical: TacticalPolicy<'a>) -> Self {
         let decide = move |facts: &FunctionFacts| {
-            let best = facts.outlook().best().context("the function can run nowhere")?;
+            let best = facts
+                .outlook(FunctionFacts::STAY_MINUTES)
+                .best()
+                .context("the function can run nowhere")?;
             tactical.place_on(facts, best.provider)
         };
-        Self { name: "tactical under one_step_model", decide: Box::new(decide), failure: None }
+        Self { name: "tactical under patient_model", decide: Box::new(decide), failure: None }
     }
 
     /// What went wrong first, if anything did.

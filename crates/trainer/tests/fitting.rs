@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_domain::Provider;
 use strata_simulator::Window;
 use strata_trainer::fit::{Environment, Observation, Outcome, Watch, dqn, lstm, ppo};
 use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
@@ -138,6 +139,8 @@ fn windows(count: usize, seed: u64) -> Vec<Window> {
             target_step: 0,
             x: [[rate, 0.4, 0.5, 0.0, 0.0]; 12],
             y: [rate, memory, 0.5],
+            calls: Default::default(),
+            provider: Provider::Aws,
         }
     };
     (0..count).map(window).collect()

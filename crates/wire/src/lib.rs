@@ -8,8 +8,9 @@ pub mod pb;
 mod violations;
 
 pub use convert::{
-    estimate_to_pb, memory_from_pb, placement_from_pb, placement_to_pb, provider_from_pb,
-    provider_to_pb, region_from_pb, region_to_pb, time_from_pb, time_to_pb, weights_to_pb,
+    calls_from_pb, calls_to_pb, estimate_to_pb, memory_from_pb, placement_from_pb, placement_to_pb,
+    provider_from_pb, provider_to_pb, region_from_pb, region_to_pb, time_from_pb, time_to_pb,
+    weights_to_pb,
 };
 pub use fault::{Fault, FieldViolation};
 pub use violations::Violations;

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::Subject;
 use crate::connection;
 use crate::failure::Refusal;
+use crate::workload::{calls_to_pb, step_to_pb};
 
 /// About the most windows that are asked about.
 const MAX_WINDOWS: usize = 150_000;
@@ -125,15 +126,12 @@ fn row(subject: &Subject, window: &Window) -> Option<pb::ForecastRow> {
     let placement = trace.functions().get(window.function)?.attributes.placement;
     let passed = i64::try_from(window.target_step).ok()? * SECONDS_PER_STEP;
     let placement = placement_to_pb(placement);
-    let steps = window.x.iter().map(|x| {
-        let [request_rate, memory_util, cpu_util, queue_depth, _] = x.map(f64::from);
-        pb::TelemetryStep { request_rate, memory_util, cpu_util, queue_depth }
-    });
     let request = pb::ForecastRequest {
         at: Some(time_to_pb(trace.start().plus_seconds(passed))),
-        steps: steps.collect(),
+        steps: window.steps().iter().map(step_to_pb).collect(),
         observed_memory_mb: placement.memory_mb,
         placement: Some(placement),
+        calls: Some(calls_to_pb(&window.calls)),
     };
     Some(pb::ForecastRow { request: Some(request), ..pb::ForecastRow::default() })
 }
@@ -157,8 +155,11 @@ fn take(places: &mut [Forecast], rows: Vec<pb::ForecastRowResult>) -> anyhow::Re
     Ok(())
 }
 
-/// What the next step will hardly exceed. The layer gives no bound of its own yet: its forecast, which
-/// is trained to be high rather than low, is the bound.
+/// What the next step will hardly exceed; the forecast itself when the model gives no bound.
 fn upper_bound(forecast: &pb::Forecast) -> [f64; 3] {
-    [forecast.request_rate, forecast.memory_util, forecast.cpu_util]
+    [
+        forecast.request_rate_upper.unwrap_or(forecast.request_rate),
+        forecast.memory_util_upper.unwrap_or(forecast.memory_util),
+        forecast.cpu_util_upper.unwrap_or(forecast.cpu_util),
+    ]
 }

@@ -210,10 +210,18 @@ fn by_trigger(subject: &Subject, forecasts: &Forecasts) -> [[f64; TRIGGERS.len()
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use strata_domain::Provider;
 
     pub(crate) fn window(function: usize, rates: [f32; 12], next: f32) -> Window {
         let x = rates.map(|rate| [rate, 0.5, 0.1, 0.0, 0.0]);
-        Window { function, target_step: 12, x, y: [next, 0.5, 0.1] }
+        Window {
+            function,
+            target_step: 12,
+            x,
+            y: [next, 0.5, 0.1],
+            calls: Default::default(),
+            provider: Provider::Aws,
+        }
     }
 
     #[test]

@@ -12,9 +12,6 @@ use crate::load::{Stream, run_stream};
 use crate::workload;
 
 const IN_FLIGHT: usize = 256;
-/// The coordinator's telemetry: twelve steps, four a minute.
-const WINDOW_STEPS: usize = 12;
-const STEPS_PER_MINUTE: usize = 4;
 
 /// Lets the services decide about every function of the scope, round by round.
 ///
@@ -47,7 +44,10 @@ pub(super) async fn strata(
         let requests: Vec<pb::DecideRequest> = points
             .iter()
             .zip(&open)
-            .map(|(point, environment)| request(subject, point, environment.current()))
+            .map(|(point, environment)| {
+                ReplayRequest::new(world, point.clone(), environment.current())
+            })
+            .map(|request| Some(workload::to_pb(&request?)))
             .collect::<Option<_>>()
             .context("a decision about a function that is not in the trace")?;
         let answers = round(&stream, requests, bar).await?;
@@ -60,25 +60,6 @@ pub(super) async fn strata(
     // Stable: the decisions of a function stay in the order of time.
     decided.sort_by_key(|decided| decided.function);
     Ok(decided)
-}
-
-fn request(
-    subject: &Subject,
-    point: &DecisionPoint,
-    current: Placement,
-) -> Option<pb::DecideRequest> {
-    let trace = subject.world.trace();
-    let seconds = point.facts.at.unix_seconds() - trace.start().unix_seconds();
-    let step = usize::try_from(seconds / 60).unwrap_or(0) * STEPS_PER_MINUTE;
-    let telemetry = subject.world.telemetry_on(point.function, current)?;
-    let measured = telemetry.series(step.saturating_sub(WINDOW_STEPS)..step);
-    // Nothing was called before the trace began.
-    let mut window = [Default::default(); WINDOW_STEPS];
-    for (slot, step) in window.iter_mut().rev().zip(measured.into_iter().rev()) {
-        *slot = step;
-    }
-    let function = trace.functions().get(point.function)?.id.clone();
-    Some(workload::to_pb(&ReplayRequest { function, point: point.clone(), window }))
 }
 
 async fn round(

@@ -62,6 +62,12 @@ struct LoadFlags {
     /// Mean time between invocations [default: from the rate]
     #[arg(long, value_name = "MS")]
     inter_arrival_ms: Option<f64>,
+    /// Time since the last invocation [default: not known]
+    #[arg(long, value_name = "SECONDS")]
+    idle_seconds: Option<f64>,
+    /// Times between the latest invocations, oldest first, at most 16: 600,600,600 for a timer [default: not known]
+    #[arg(long, value_name = "SECONDS", value_delimiter = ',')]
+    gap_seconds: Vec<f32>,
     /// Run time of the latest invocation [default: the mean; one of the two must be given]
     #[arg(long, value_name = "MS")]
     duration_ms: Option<f64>,
@@ -159,6 +165,11 @@ impl SubjectFlags {
 
 impl LoadFlags {
     fn workload(self) -> pb::Workload {
+        let calls = pb::CallHistory {
+            idle_seconds: self.idle_seconds,
+            gap_seconds: self.gap_seconds,
+            busy: None,
+        };
         pb::Workload {
             invocation_rate_per_minute: self.rate,
             inter_arrival_ms: self.inter_arrival_ms,
@@ -169,6 +180,7 @@ impl LoadFlags {
             home_region: self.home_region.map_or(0, |region| region_to_pb(region).into()),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
+            calls: (calls != pb::CallHistory::default()).then_some(calls),
             ..pb::Workload::default()
         }
     }

@@ -139,7 +139,7 @@ impl Candidates {
     /// # Errors
     /// `FailedPrecondition` when the limits leave none.
     pub(crate) fn new(facts: &FunctionFacts, limits: &Limits) -> Result<Self, Fault> {
-        let outlook = facts.outlook();
+        let outlook = facts.outlook(FunctionFacts::STAY_MINUTES);
         let mut allowed = [false; Placement::COUNT];
         for placement in Placement::all() {
             allowed[placement.index()] = limits.allow(placement, outlook.estimate(placement));

@@ -1,11 +1,13 @@
 //! Filling in what a request leaves out about a function's load, as the contract says.
 
 use strata_domain::{
-    GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider, Region,
+    GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider, RecentGaps, Region,
     TYPICAL_CPU_SHARE, Usd, UtcTime, estimate,
 };
 use strata_policy::{ApplicationFacts, FunctionFacts, operational::WINDOW_STEPS};
-use strata_wire::{Violations, pb, provider_from_pb, region_from_pb};
+use strata_wire::{Violations, calls_from_pb, pb, provider_from_pb, region_from_pb};
+
+use super::request::check_step;
 
 const MAX_DURATION_MS: f64 = 3_600_000.0;
 const MAX_PAYLOAD_BYTES: f64 = 1e9;
@@ -33,6 +35,8 @@ pub(crate) struct Load {
     data_provider: Option<Provider>,
     payload_bytes: (f64, f64),
     cpu_share: f64,
+    idle_seconds: Option<f64>,
+    recent_gaps: RecentGaps,
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +118,13 @@ impl Load {
                 None
             }),
         };
+        let calls = workload.calls.as_ref();
+        let (idle_seconds, recent_gaps) = calls
+            .map(|calls| calls_from_pb(calls, "workload.calls", violations))
+            .unwrap_or_default();
+        if let Some(busy) = calls.and_then(|calls| calls.busy.as_ref()) {
+            check_step(busy, "workload.calls.busy", violations);
+        }
         Self {
             rate_per_minute,
             inter_arrival_ms,
@@ -128,6 +139,8 @@ impl Load {
             home,
             data_provider,
             cpu_share: cpu_share.unwrap_or(TYPICAL_CPU_SHARE),
+            idle_seconds,
+            recent_gaps,
             payload_bytes: (
                 request.unwrap_or(DEFAULT_REQUEST_BYTES),
                 response.unwrap_or(DEFAULT_RESPONSE_BYTES),
@@ -146,6 +159,8 @@ impl Load {
             at,
             invocation_rate_per_minute: rate,
             inter_arrival: Millis::new(inter_arrival),
+            idle_seconds: self.idle_seconds,
+            recent_gaps: self.recent_gaps,
             duration: Millis::new(self.duration_ms),
             avg_duration: Millis::new(self.avg_duration_ms),
             std_duration: Millis::new(self.std_duration_ms),
@@ -177,7 +192,7 @@ impl Load {
     /// What a platform would have measured where the function runs now, for what the request leaves out.
     fn estimated(&self, facts: FunctionFacts) -> FunctionFacts {
         let Some(current) = facts.current else { return facts };
-        let known = estimate(&facts.profile(), current, facts.at);
+        let known = estimate(&facts.profile(FunctionFacts::STAY_MINUTES), current, facts.at);
         let cold_start_rate = self.cold_start_rate.unwrap_or(known.cold_start_probability);
         FunctionFacts {
             avg_cost: self.avg_cost_usd.map_or(known.cost, Usd::new),

@@ -1,4 +1,7 @@
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use strata_domain::{FaultKind, FunctionId, Placement, UtcTime};
 use strata_policy::{
@@ -25,6 +28,7 @@ pub(crate) struct Question {
     pub(crate) candidates: Candidates,
     /// Exactly [`WINDOW_STEPS`] of them.
     pub(crate) steps: Vec<pb::TelemetryStep>,
+    pub(crate) calls: Option<pb::CallHistory>,
     pub(crate) explain: bool,
 }
 
@@ -70,6 +74,7 @@ impl Question {
             candidates: Candidates::new(&facts, &limits)?,
             facts,
             steps: request.telemetry,
+            calls: request.workload.and_then(|workload| workload.calls),
             explain: request.options.is_some_and(|options| options.explain),
         })
     }
@@ -96,14 +101,23 @@ fn check_telemetry(steps: &[pb::TelemetryStep], violations: &mut Violations) {
         return;
     }
     for (index, step) in steps.iter().enumerate() {
-        for (name, value, max) in [
-            ("request_rate", step.request_rate, MAX_STEP_VALUE),
-            ("memory_util", step.memory_util, 1.0),
-            ("cpu_util", step.cpu_util, 1.0),
-            ("queue_depth", step.queue_depth, MAX_STEP_VALUE),
-        ] {
-            violations.number(format_args!("telemetry[{index}].{name}"), value, 0.0..=max);
-        }
+        check_step(step, format_args!("telemetry[{index}]"), violations);
+    }
+}
+
+/// Notes what is wrong with a step whose path is `field`.
+pub(super) fn check_step(
+    step: &pb::TelemetryStep,
+    field: impl fmt::Display,
+    violations: &mut Violations,
+) {
+    for (name, value, max) in [
+        ("request_rate", step.request_rate, MAX_STEP_VALUE),
+        ("memory_util", step.memory_util, 1.0),
+        ("cpu_util", step.cpu_util, 1.0),
+        ("queue_depth", step.queue_depth, MAX_STEP_VALUE),
+    ] {
+        violations.number(format_args!("{field}.{name}"), value, 0.0..=max);
     }
 }
 

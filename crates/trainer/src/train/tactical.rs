@@ -122,7 +122,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
 /// The mean objective on validation functions and hours, each function on the provider of the one-step model, which stands for the
 /// layer above.
 fn judge(run: &Run, policy: TacticalPolicy<'_>) -> Result<f64> {
-    run.validate(|| Evaluated::under_one_step_model(policy))
+    run.validate(|| Evaluated::under_patient_model(policy))
 }
 
 /// States met under random decisions.

@@ -1,13 +1,22 @@
 //! The operational layer's model: from the last twelve steps of a function to its next.
 
+mod calls;
+mod features;
+
+pub use calls::CallHistory;
+pub use features::Observation;
+
 use strata_domain::MemoryTier;
 
-use crate::{Feature, SchemaError, feature};
+use self::features::{STEP_FEATURES, Seen, StepFeature};
+use crate::{SchemaError, feature};
 
 /// Name of the model's input.
 pub const INPUT: &str = "window";
 /// Name of the model's output: `[batch, 3]`.
 pub const OUTPUT: &str = "forecast";
+/// Name of the output a model may have beside it: what the next step will hardly exceed, `[batch, 3]` with the same labels.
+pub const UPPER: &str = "upper";
 /// Length of a step, in seconds.
 pub const STEP_SECONDS: i64 = 15;
 /// Steps in a window, oldest first.
@@ -20,6 +29,25 @@ pub const LABELS: [&str; 3] = ["request_rate", "memory_util", "cpu_util"];
 /// The features of the research framework's step, in its order.
 pub const DEFAULT_FEATURES: [&str; 5] =
     ["request_rate", "memory_util", "cpu_util", "queue_depth", "hour_sin"];
+
+/// The features of version 2: those, and what is known of the function's calls beyond the window.
+pub const EXTENDED_FEATURES: [&str; 15] = [
+    "request_rate",
+    "memory_util",
+    "cpu_util",
+    "queue_depth",
+    "hour_sin",
+    "idle_seconds",
+    "last_gap",
+    "mean_gap",
+    "gap_variation",
+    "call_probability",
+    "call_probability_near",
+    "keep_alive_left",
+    "busy_request_rate",
+    "busy_memory_util",
+    "busy_cpu_util",
+];
 
 /// What was observed of a function over 15 seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -50,6 +78,21 @@ impl Step {
     }
 }
 
+impl Step {
+    /// The mean of some steps, without an hour; all 0 when there are none.
+    pub fn mean<'s>(steps: impl Iterator<Item = &'s Self> + Clone) -> Self {
+        let count = steps.clone().count().max(1) as f64;
+        let over = |value: fn(&Self) -> f64| steps.clone().map(value).sum::<f64>() / count;
+        Self {
+            request_rate: over(|step| step.request_rate),
+            memory_util: over(|step| step.memory_util),
+            cpu_util: over(|step| step.cpu_util),
+            queue_depth: over(|step| step.queue_depth),
+            hour_sin: 0.0,
+        }
+    }
+}
+
 /// What to expect of the next step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Forecast {
@@ -60,51 +103,6 @@ pub struct Forecast {
     /// Share of the allotted CPU in use, 0 to 1.
     pub cpu_util: f64,
 }
-
-type StepFeature = Feature<fn(&Step) -> f64>;
-
-const STEP_FEATURES: &[StepFeature] = &[
-    Feature {
-        name: "request_rate",
-        unit: "1/s",
-        min: 0.0,
-        max: MAX_STEP_VALUE,
-        formula: "requests per second",
-        value: |step| step.request_rate,
-    },
-    Feature {
-        name: "memory_util",
-        unit: "1",
-        min: 0.0,
-        max: 1.0,
-        formula: "share of the allotted memory in use",
-        value: |step| step.memory_util,
-    },
-    Feature {
-        name: "cpu_util",
-        unit: "1",
-        min: 0.0,
-        max: 1.0,
-        formula: "share of the allotted CPU in use",
-        value: |step| step.cpu_util,
-    },
-    Feature {
-        name: "queue_depth",
-        unit: "1",
-        min: 0.0,
-        max: MAX_STEP_VALUE,
-        formula: "requests waiting",
-        value: |step| step.queue_depth,
-    },
-    Feature {
-        name: "hour_sin",
-        unit: "1",
-        min: -1.0,
-        max: 1.0,
-        formula: "sin(2 pi seconds of the day / 86400)",
-        value: |step| step.hour_sin,
-    },
-];
 
 /// Turns windows into the rows of one model.
 #[derive(Debug, Clone)]
@@ -135,10 +133,11 @@ impl Encoder {
         WINDOW_STEPS * self.0.len()
     }
 
-    /// Appends the row of `window` to `rows`, step by step, oldest first.
-    pub fn encode(&self, window: &[Step; WINDOW_STEPS], rows: &mut Vec<f32>) {
-        for step in window {
-            rows.extend(self.0.iter().map(|feature| feature.bounded((feature.value)(step))));
+    /// Appends the row of `observation` to `rows`, step by step, oldest first.
+    pub fn encode(&self, observation: &Observation<'_>, rows: &mut Vec<f32>) {
+        let seen = Seen::new(observation);
+        for index in 0..WINDOW_STEPS {
+            rows.extend(self.0.iter().map(|f| f.bounded((f.value)(&seen, index))));
         }
     }
 }
@@ -159,7 +158,7 @@ impl Decoder {
         Ok(Self { positions })
     }
 
-    /// The forecast in `output`; `None` when it is shorter than the labels. Below zero is zero, a share above one is one.
+    /// The forecast, or the upper bounds of it, in `output`; `None` when it is shorter than the labels. Below zero is zero, a share above one is one.
     pub fn decode(&self, output: &[f32]) -> Option<Forecast> {
         let [rate, memory, cpu] = self.positions.map(|position| output.get(position).copied());
         Some(Forecast {

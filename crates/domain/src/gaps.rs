@@ -1,0 +1,76 @@
+//! When a function was called of late.
+
+/// The latest times between a function's invocations in seconds, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RecentGaps {
+    seconds: [f32; Self::MOST],
+    len: usize,
+}
+
+impl RecentGaps {
+    /// As many are kept.
+    pub const MOST: usize = 16;
+
+    /// Takes in the next gap; the oldest gives way. What cannot be (negative, not a number) counts as 0.
+    pub fn push(&mut self, seconds: f64) {
+        let seconds = seconds.max(0.0) as f32;
+        if self.len < Self::MOST {
+            self.seconds[self.len] = seconds;
+            self.len += 1;
+        } else {
+            self.seconds.rotate_left(1);
+            self.seconds[Self::MOST - 1] = seconds;
+        }
+    }
+
+    /// The gaps in seconds, oldest first.
+    pub fn as_slice(&self) -> &[f32] {
+        &self.seconds[..self.len]
+    }
+
+    /// The same, one by one.
+    pub fn seconds(&self) -> impl Iterator<Item = f64> + '_ {
+        self.as_slice().iter().copied().map(f64::from)
+    }
+}
+
+impl FromIterator<f64> for RecentGaps {
+    /// Of more than [`RecentGaps::MOST`] the last ones.
+    fn from_iter<I: IntoIterator<Item = f64>>(seconds: I) -> Self {
+        let mut gaps = Self::default();
+        seconds.into_iter().for_each(|gap| gaps.push(gap));
+        gaps
+    }
+}
+
+/// How often and when a function is called.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CallPattern {
+    /// Invocations per minute.
+    pub rate_per_min: f64,
+    /// Seconds since the last invocation; `None` when unknown.
+    pub idle_seconds: Option<f64>,
+    /// Times between the latest invocations; empty when unknown.
+    pub gaps: RecentGaps,
+}
+
+impl CallPattern {
+    /// Calls at random (Poisson), of which nothing but the rate is known.
+    pub fn at_rate(rate_per_min: f64) -> Self {
+        Self { rate_per_min, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_gaps_are_kept_in_order() {
+        let gaps: RecentGaps = (0..20).map(f64::from).collect();
+        let expected: Vec<f32> = (4..20u8).map(f32::from).collect();
+        assert_eq!(gaps.as_slice(), expected);
+        let odd: RecentGaps = [f64::NAN, -3.0, 2.0].into_iter().collect();
+        assert_eq!(odd.as_slice(), [0.0, 0.0, 2.0]);
+    }
+}

@@ -1,0 +1,140 @@
+//! The catalogue of what the operational model may take, one value per step of the window.
+
+use std::cell::OnceCell;
+
+use strata_domain::{Provider, cold_start};
+
+use super::{CallHistory, MAX_STEP_VALUE, Step, WINDOW_STEPS, calls::Calls};
+use crate::Feature;
+
+/// What is known of a function when its next step is forecast.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation<'a> {
+    /// Its last steps, oldest first.
+    pub window: &'a [Step; WINDOW_STEPS],
+    /// What is known beyond them.
+    pub calls: CallHistory,
+    /// Where it runs.
+    pub provider: Provider,
+}
+
+/// An observation, and what is worked out of it for the first feature that asks.
+pub(super) struct Seen<'a> {
+    observation: &'a Observation<'a>,
+    calls: OnceCell<Calls>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(observation: &'a Observation<'a>) -> Self {
+        Self { observation, calls: OnceCell::new() }
+    }
+
+    fn step(&self, index: usize) -> &Step {
+        &self.observation.window[index]
+    }
+
+    fn calls(&self) -> &Calls {
+        self.calls.get_or_init(|| Calls::new(&self.observation.calls, self.observation.window))
+    }
+}
+
+/// The value of a feature at one step of the window.
+pub(super) type StepFeature = Feature<fn(&Seen<'_>, usize) -> f64>;
+
+const DAY_SECONDS: f64 = 86_400.0;
+/// Variations above this are not told apart.
+const MAX_VARIATION: f64 = 4.0;
+/// Further from the end of the keep-alive than this nothing happens in the next step.
+const NEAR_SECONDS: f64 = 120.0;
+const SECONDS_PER_MINUTE: f64 = 60.0;
+
+const fn feature(
+    (name, unit): (&'static str, &'static str),
+    (min, max): (f64, f64),
+    formula: &'static str,
+    value: fn(&Seen<'_>, usize) -> f64,
+) -> StepFeature {
+    Feature { name, unit, min, max, formula, value }
+}
+
+pub(super) const STEP_FEATURES: &[StepFeature] = &[
+    feature(("request_rate", "1/s"), (0.0, MAX_STEP_VALUE), "requests per second", |s, i| {
+        s.step(i).request_rate
+    }),
+    feature(("memory_util", "1"), (0.0, 1.0), "share of the allotted memory in use", |s, i| {
+        s.step(i).memory_util
+    }),
+    feature(("cpu_util", "1"), (0.0, 1.0), "share of the allotted CPU in use", |s, i| {
+        s.step(i).cpu_util
+    }),
+    feature(("queue_depth", "1"), (0.0, MAX_STEP_VALUE), "requests waiting", |s, i| {
+        s.step(i).queue_depth
+    }),
+    feature(("hour_sin", "1"), (-1.0, 1.0), "sin(2 pi seconds of the day / 86400)", |s, i| {
+        s.step(i).hour_sin
+    }),
+    feature(
+        ("idle_seconds", "s"),
+        (0.0, DAY_SECONDS),
+        "time since the last invocation, the same at every step",
+        |s, _| s.calls().idle_seconds,
+    ),
+    feature(
+        ("last_gap", "s"),
+        (0.0, DAY_SECONDS),
+        "time between the last two invocations, the same at every step",
+        |s, _| s.calls().last_gap,
+    ),
+    feature(
+        ("mean_gap", "s"),
+        (0.0, DAY_SECONDS),
+        "mean time between the latest invocations, the same at every step",
+        |s, _| s.calls().mean_gap,
+    ),
+    feature(
+        ("gap_variation", "1"),
+        (0.0, MAX_VARIATION),
+        "standard deviation of those times over their mean, the same at every step",
+        |s, _| s.calls().gap_variation,
+    ),
+    feature(
+        ("call_probability", "1"),
+        (0.0, 1.0),
+        "of the latest gaps at least as long as the one under way, the share that ended in the next step; with one more gap as the mean \
+         alone suggests; the same at every step",
+        |s, _| s.calls().probability,
+    ),
+    feature(
+        ("call_probability_near", "1"),
+        (0.0, 1.0),
+        "the same where gaps may be a step shorter or longer than they were",
+        |s, _| s.calls().probability_near,
+    ),
+    feature(
+        ("keep_alive_left", "s"),
+        (-NEAR_SECONDS, NEAR_SECONDS),
+        "time for which the provider still keeps an idle instance, the same at every step",
+        |s, _| {
+            let kept = cold_start::keep_alive_minutes(s.observation.provider) * SECONDS_PER_MINUTE;
+            kept - s.calls().idle_seconds
+        },
+    ),
+    feature(
+        ("busy_request_rate", "1/s"),
+        (0.0, MAX_STEP_VALUE),
+        "mean requests per second of the latest steps with an invocation, the same at every step",
+        |s, _| s.calls().busy.request_rate,
+    ),
+    feature(
+        ("busy_memory_util", "1"),
+        (0.0, 1.0),
+        "mean share of the allotted memory in use in those steps, the same at every step",
+        |s, _| s.calls().busy.memory_util,
+    ),
+    feature(
+        ("busy_cpu_util", "1"),
+        (0.0, 1.0),
+        "mean share of the allotted CPU in use in those steps, the same at every step",
+        |s, _| s.calls().busy.cpu_util,
+    ),
+];
