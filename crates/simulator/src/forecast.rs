@@ -14,6 +14,18 @@ pub fn moving_average(window: &Window) -> [f32; FORECAST_VALUES] {
     [0, 1, 2].map(|value| window.x.iter().map(|step| step[value]).sum::<f32>() / steps)
 }
 
+/// The forecast of exponential smoothing over the window, oldest step first, half of each step.
+pub fn exponential_smoothing(window: &Window) -> [f32; FORECAST_VALUES] {
+    [0, 1, 2].map(|value| {
+        let mut steps = window.x.iter().map(|step| step[value]);
+        let first = steps.next().unwrap_or(0.0);
+        steps.fold(first, |level, step| SMOOTHING * step + (1.0 - SMOOTHING) * level)
+    })
+}
+
+/// Share of the latest step in exponential smoothing.
+const SMOOTHING: f32 = 0.5;
+
 /// How far forecasts are from the truth, for request rate, memory use and CPU use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForecastScore {
@@ -24,6 +36,11 @@ pub struct ForecastScore {
     /// from small ones earns nothing; 0 is a forecaster that knows each function's mean in hindsight. The rate is
     /// compared as `ln(1 + rate)`, else the busiest function would be all of the score.
     pub r2: [f64; FORECAST_VALUES],
+    /// The mean over functions of each one's own coefficient of determination, in raw units; over those whose value varies, by more than
+    /// a hundredth of its mean and by more than a thousandth.
+    pub r2_mean: [f64; FORECAST_VALUES],
+    /// Root of the mean squared error, in raw units.
+    pub rmse: [f64; FORECAST_VALUES],
     /// Mean absolute error, in raw units.
     pub mae: [f64; FORECAST_VALUES],
     /// Mean asymmetric squared error, five times as much below the truth as above it, in the units of `r2`.
@@ -49,6 +66,36 @@ struct Sums {
     count: f64,
     mean: [f64; FORECAST_VALUES],
     spread: [f64; FORECAST_VALUES],
+    raw: [Raw; FORECAST_VALUES],
+}
+
+/// Moments of one value in raw units, and the squared errors of its forecasts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Raw {
+    mean: f64,
+    spread: f64,
+    squared: f64,
+}
+
+/// A value that deviates less than this from its mean does not vary, nor one that deviates less than this share of the mean.
+const LEAST_DEVIATION: f64 = 1e-3;
+const LEAST_VARIATION: f64 = 0.01;
+
+impl Raw {
+    /// Takes in the `count`-th value.
+    fn add(&mut self, count: f64, truth: f64, guess: f64) {
+        let step = truth - self.mean;
+        self.mean += step / count;
+        self.spread += step * (truth - self.mean);
+        self.squared += (guess - truth).powi(2);
+    }
+
+    /// Coefficient of determination over `count` values; `None` when they do not vary.
+    fn r2(&self, count: f64) -> Option<f64> {
+        let deviation = (self.spread / count.max(1.0)).sqrt();
+        let varies = deviation > LEAST_DEVIATION && deviation > LEAST_VARIATION * self.mean.abs();
+        varies.then(|| 1.0 - self.squared / self.spread)
+    }
 }
 
 impl Scorer {
@@ -69,6 +116,7 @@ impl Scorer {
         for (value, (&truth, guess)) in pairs {
             let (truth, guess) = (f64::from(truth), f64::from(guess));
             self.absolute[value] += (guess - truth).abs();
+            sums.raw[value].add(sums.count, truth, guess);
             let (truth, guess) = (compared(value, truth), compared(value, guess));
             let error = guess - truth;
             self.squared[value] += error * error;
@@ -92,6 +140,15 @@ impl Scorer {
             windows: self.windows,
             r2: [0, 1, 2]
                 .map(|value| 1.0 - self.squared[value] / spread(value).max(f64::MIN_POSITIVE)),
+            r2_mean: [0, 1, 2].map(|value| {
+                let own = self.functions.iter().filter_map(|sums| sums.raw[value].r2(sums.count));
+                let (sum, count) = own.fold((0.0, 0.0), |(sum, n), r2| (sum + r2, n + 1.0));
+                sum / f64::max(count, 1.0)
+            }),
+            rmse: [0, 1, 2].map(|value| {
+                let squared = self.functions.iter().map(|sums| sums.raw[value].squared);
+                (squared.sum::<f64>() / count).sqrt()
+            }),
             mae: self.absolute.map(|sum| sum / count),
             asymmetric: self.asymmetric.map(|sum| sum / count),
         })
@@ -126,6 +183,7 @@ mod tests {
         rates[11] = 6.0;
         let window = window(0, rates, 1.0);
         assert_eq!(last_value(&window), [6.0, 0.5, 0.1]);
+        assert_eq!(exponential_smoothing(&window)[0], 3.0);
         let [rate, memory, cpu] = moving_average(&window);
         assert_eq!(rate, 0.5);
         assert!((memory - 0.5).abs() < 1e-6 && (cpu - 0.1).abs() < 1e-6);
@@ -157,5 +215,7 @@ mod tests {
         }
         let score = scorer.score().unwrap();
         assert_eq!((score.r2[0], score.mae[0], score.windows), (1.0, 0.0, 3));
+        // Memory and CPU never vary: there is nothing to determine.
+        assert_eq!((score.r2_mean, score.rmse), ([1.0, 0.0, 0.0], [0.0; 3]));
     }
 }

@@ -33,7 +33,7 @@ pub use decode::{Source, TraceError, TraceFiles};
 pub use dynamics::{OBSERVED_ON, Outcome, RUNS_PER_INTERVAL};
 pub use environment::{DecisionPoint, Environment};
 pub use evaluate::{Decided, Evaluation, PlacementPolicy, Report, evaluate};
-pub use forecast::{ForecastScore, Scorer, last_value, moving_average};
+pub use forecast::{ForecastScore, Scorer, exponential_smoothing, last_value, moving_average};
 pub use oracle::Oracle;
 pub use percentiles::Percentiles;
 pub use replay::{Replay, ReplayOptions, ReplayRequest};

@@ -46,8 +46,7 @@ pub struct WindowOptions {
     pub stride: usize,
     /// Steps by which a function's first target is moved, modulo the stride, so that epochs can see other windows.
     pub offset: usize,
-    /// Leave out windows in which nothing happens: no calls in twelve steps and none in the next. They are most of
-    /// all windows and teach nothing.
+    /// Leave out windows without a call. They are most of all windows. What comes next does not choose them: a forecaster does not know it.
     pub skip_idle: bool,
 }
 
@@ -100,7 +99,7 @@ fn targets(series: &[Step], options: WindowOptions) -> impl Iterator<Item = usiz
     let all: Range<usize> = WINDOW_STEPS + options.offset % stride..series.len();
     all.step_by(stride).filter(move |&target| {
         let is_busy = |step: &Step| step.request_rate > 0.0;
-        !options.skip_idle || series[target - WINDOW_STEPS..=target].iter().any(is_busy)
+        !options.skip_idle || series[target - WINDOW_STEPS..target].iter().any(is_busy)
     })
 }
 

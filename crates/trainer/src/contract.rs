@@ -96,6 +96,12 @@ impl Layer {
         }
     }
 
+    /// An output that a model of the layer may have beside those, and what its positions mean.
+    pub fn optional_output(self) -> Option<(&'static str, Vec<String>)> {
+        let upper = || (operational::UPPER, operational::LABELS.map(str::to_owned).to_vec());
+        (self == Self::Operational).then(upper)
+    }
+
     /// What the positions of each output mean.
     pub fn labels(self) -> Vec<Vec<String>> {
         self.outputs().into_iter().map(|(_, labels)| labels).collect()
@@ -159,8 +165,10 @@ impl Layer {
             input.name,
             input.shape.row()
         );
-        for (name, labels) in self.outputs() {
-            let output = manifest.outputs.iter().find(|output| output.name == name);
+        let found = |name: &str| manifest.outputs.iter().find(|output| output.name == name);
+        let given = self.optional_output().filter(|(name, _)| found(name).is_some());
+        for (name, labels) in self.outputs().into_iter().chain(given) {
+            let output = found(name);
             let output = output.with_context(|| format!("the manifest has no output `{name}`"))?;
             ensure!(
                 output.shape.row() == [labels.len()],

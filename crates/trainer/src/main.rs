@@ -30,8 +30,9 @@ fn main() -> ExitCode {
 fn execute(args: Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match args.command {
-        Command::All { run, mut tactical, mut strategic, operational } => {
+        Command::All { run, mut tactical, mut strategic, mut operational } => {
             (tactical.research, strategic.research) = (run.research, run.research);
+            operational.research = run.research;
             let run = train::Run::new(run.into())?;
             writeln!(out, "{}", train::tactical(&run, &tactical)?)?;
             for table in train::strategic(&run, &strategic)? {
@@ -51,7 +52,8 @@ fn execute(args: Args) -> Result<()> {
                 writeln!(out, "{table}")?;
             }
         }
-        Command::Operational { run, operational } => {
+        Command::Operational { run, mut operational } => {
+            operational.research = run.research;
             for table in train::operational(&train::Run::new(run.into())?, &operational)? {
                 writeln!(out, "{table}")?;
             }

@@ -127,21 +127,24 @@ impl fmt::Display for ForecastTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "{:<22} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
             format!("{} windows", self.windows),
             "R2 rate",
             "R2 mem",
             "R2 CPU",
-            "MAE rate",
-            "MAE mem",
-            "MAE CPU"
+            "mean rate",
+            "mean mem",
+            "mean CPU",
+            "RMSE rate",
+            "RMSE mem",
+            "RMSE CPU"
         )?;
         for (name, score) in &self.rows {
-            let ([rate, memory, cpu], mae) = (score.r2, score.mae);
+            let ([rate, memory, cpu], mean, rmse) = (score.r2, score.r2_mean, score.rmse);
             writeln!(
                 f,
-                "{name:<16} {rate:>9.3} {memory:>9.3} {cpu:>9.3} {:>9.4} {:>9.4} {:>9.4}",
-                mae[0], mae[1], mae[2]
+                "{name:<22} {rate:>8.3} {memory:>8.3} {cpu:>8.3} {:>9.3} {:>9.3} {:>9.3} {:>9.4} {:>9.4} {:>9.4}",
+                mean[0], mean[1], mean[2], rmse[0], rmse[1], rmse[2]
             )?;
         }
         Ok(())

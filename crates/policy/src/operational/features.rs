@@ -33,6 +33,12 @@ impl<'a> Seen<'a> {
         &self.observation.window[index]
     }
 
+    /// Seconds for which the provider keeps an idle instance from now on.
+    fn keep_alive_left(&self) -> f64 {
+        let kept = cold_start::keep_alive_minutes(self.observation.provider) * SECONDS_PER_MINUTE;
+        kept - self.calls().idle_seconds
+    }
+
     fn calls(&self) -> &Calls {
         self.calls.get_or_init(|| Calls::new(&self.observation.calls, self.observation.window))
     }
@@ -114,10 +120,29 @@ pub(super) const STEP_FEATURES: &[StepFeature] = &[
         ("keep_alive_left", "s"),
         (-NEAR_SECONDS, NEAR_SECONDS),
         "time for which the provider still keeps an idle instance, the same at every step",
+        |s, _| s.keep_alive_left(),
+    ),
+    feature(
+        ("expected_request_rate", "1/s"),
+        (0.0, MAX_STEP_VALUE),
+        "call_probability times busy_request_rate, the same at every step",
+        |s, _| s.calls().probability * s.calls().busy.request_rate,
+    ),
+    feature(
+        ("expected_memory_util", "1"),
+        (0.0, 1.0),
+        "the last memory_util while the provider keeps an instance, else call_probability times busy_memory_util; the same at every step",
         |s, _| {
-            let kept = cold_start::keep_alive_minutes(s.observation.provider) * SECONDS_PER_MINUTE;
-            kept - s.calls().idle_seconds
+            let last = s.step(WINDOW_STEPS - 1).memory_util;
+            let kept = s.keep_alive_left() > 0.0 && last > 0.0;
+            if kept { last } else { s.calls().probability * s.calls().busy.memory_util }
         },
+    ),
+    feature(
+        ("expected_cpu_util", "1"),
+        (0.0, 1.0),
+        "call_probability times busy_cpu_util, the same at every step",
+        |s, _| s.calls().probability * s.calls().busy.cpu_util,
     ),
     feature(
         ("busy_request_rate", "1/s"),

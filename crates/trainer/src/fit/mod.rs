@@ -2,6 +2,7 @@
 
 pub mod dqn;
 mod environment;
+pub mod gated;
 pub mod lstm;
 mod optimiser;
 pub mod ppo;

@@ -1,6 +1,8 @@
 //! The three networks in candle, with the tensor names of the PyTorch checkpoints.
 
 mod advice;
+mod candidates;
+mod gated;
 mod lstm;
 mod operational;
 mod parameters;
@@ -15,6 +17,8 @@ use candle_core::Tensor;
 use crate::onnx::Initializers;
 use crate::scaling::Scaling;
 
+pub use candidates::Columns;
+pub use gated::{GatedNet, Parts};
 pub use operational::{OperationalNet, OutputRange};
 pub use parameters::{Initialiser, Parameters};
 pub use strategic::StrategicNet;
@@ -75,6 +79,7 @@ pub fn from_onnx(bytes: &[u8]) -> Result<Box<dyn Network>> {
     match graph.graph() {
         "strategic" => Ok(Box::new(StrategicNet::from_onnx(bytes)?)),
         "tactical" => Ok(Box::new(TacticalNet::from_onnx(bytes)?)),
+        "operational" if GatedNet::wrote(&graph) => Ok(Box::new(GatedNet::from_onnx(bytes)?)),
         "operational" => Ok(Box::new(OperationalNet::from_onnx(bytes)?)),
         other => bail!("graph `{other}` is none of strategic, tactical and operational"),
     }

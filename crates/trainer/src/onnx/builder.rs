@@ -128,7 +128,7 @@ impl GraphBuilder {
         self.single(Node { op, name, operands: &operands, attributes: &[] })
     }
 
-    /// `op(x)` for operators without attributes: Relu, Exp, Log.
+    /// `op(x)` for operators without attributes: Relu, Exp, Log, Identity.
     pub fn unary(&mut self, op: &str, name: &str, x: &Value) -> Value {
         self.single(Node { op, name, operands: &[x], attributes: &[] })
     }
@@ -164,6 +164,27 @@ impl GraphBuilder {
         let permutation = Attribute::Ints(axes.iter().map(|&a| a as i64).collect());
         let attributes = [("perm", permutation)];
         self.single(Node { op: "Transpose", name, operands: &[x], attributes: &attributes })
+    }
+
+    /// Gives `x` [batch, ..] the axes `shape` after the batch.
+    pub fn reshape(&mut self, name: &str, x: &Value, shape: &[usize]) -> Value {
+        let axes: Vec<i64> = [-1].into_iter().chain(shape.iter().map(|&d| d as i64)).collect();
+        let operand = self.integers(&format!("{name}.shape"), &axes);
+        self.single(Node { op: "Reshape", name, operands: &[x, &operand], attributes: &[] })
+    }
+
+    /// Weights along the last axis that add up to 1.
+    pub fn softmax(&mut self, name: &str, x: &Value) -> Value {
+        let attributes = [("axis", Attribute::Int(-1))];
+        self.single(Node { op: "Softmax", name, operands: &[x], attributes: &attributes })
+    }
+
+    /// Sums over the axis `axis`, which is dropped.
+    pub fn sum(&mut self, name: &str, x: &Value, axis: usize) -> Value {
+        let axes = self.integers(&format!("{name}.axes"), &[axis as i64]);
+        let attributes = [("keepdims", Attribute::Int(0))];
+        let operands = [x, &axes];
+        self.single(Node { op: "ReduceSum", name, operands: &operands, attributes: &attributes })
     }
 
     /// Drops the axis `axis`, which must have size 1.

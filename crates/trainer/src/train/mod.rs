@@ -1,5 +1,6 @@
 //! The three training runs: data, fitting, held-out figures, publication.
 
+mod forecast;
 mod operational;
 mod progress;
 mod run;

@@ -1,0 +1,212 @@
+//! Trains version 2 of the operational layer: more features, and a bound beside the forecast.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_policy::operational::{
+    CallHistory, EXTENDED_FEATURES, Encoder, LABELS, Observation, WINDOW_STEPS,
+};
+use strata_simulator::{Scope, Window, WindowOptions, World};
+
+use super::operational::{self, OperationalOptions};
+use super::progress;
+use super::run::{Run, named};
+use crate::contract::Layer;
+use crate::fit::gated::{self, Example};
+use crate::nets::{Columns, GatedNet};
+use crate::publish::{Description, publish};
+use crate::report::ForecastTable;
+use crate::scaling::{Column, Scaling, Transform};
+
+/// Worlds that windows are drawn from: the same calls by functions of other providers and sizes.
+const WORLDS: usize = 4;
+/// One of so many training windows is drawn from all there are, idle ones included.
+const ANY_WINDOW: usize = 2;
+/// Steps between the windows from which those are drawn.
+const IDLE_STRIDE: usize = 21;
+/// Steps between the busy windows; odd, so that every quarter of a minute is seen.
+const STRIDE: usize = 3;
+/// So many of a hundred training windows come without a history of calls, as from a caller that keeps none.
+const WITHOUT_HISTORY: u32 = 10;
+/// What request rate (1/s), memory and CPU use are at least taken to vary by.
+const FLOORS: [f32; 3] = [0.05, 0.02, 0.02];
+/// Added to the variance of each value in a function's training windows, so that functions that hardly vary do not count without bound.
+const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-3, 2e-3];
+
+/// Trains and publishes; returns the scores as [`super::operational`] does.
+pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 2]> {
+    let seed = run.options.seed;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let encoder = Encoder::of_names(&EXTENDED_FEATURES)?;
+    let train = draw(run, options.lstm_windows, &mut rng);
+    let train = examples(&encoder, &train);
+    let mut validation = windows(&run.world, Scope::validation(), STRIDE, true);
+    validation.extend(windows(&run.world, Scope::validation(), STRIDE, false));
+    let validation = examples(&encoder, &validation);
+    let mut net = GatedNet::new(scaling(&encoder, &train)?, WINDOW_STEPS, &columns()?, &mut rng)?;
+    let settings = gated::Options {
+        seed,
+        epochs: options.lstm_epochs,
+        patience: options.lstm_patience,
+        batch: options.lstm_batch.get(),
+        learning_rate: options.lstm_learning_rate,
+        level: options.bound_level,
+    };
+    let bar = progress::bar("operational")?;
+    let fitted = gated::fit(&mut net, [&train, &validation], &settings, &bar)?;
+    let mut bounds = Vec::new();
+    let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
+        let windows = windows(&run.world, run.judged_on(), 1, skip_idle);
+        let forecasts = gated::forecasts(&net, &examples(&encoder, &windows))?;
+        bounds.push(under_rates(&windows, &forecasts));
+        let points = forecasts.into_iter().map(|[point, _]| point).collect();
+        operational::score(name, points, &windows)
+    });
+    let [busy, all] = tables;
+    let tables = [busy?, all?];
+    for table in &tables {
+        table.ensure_beats("moving average")?;
+    }
+    let mut metrics = operational::metrics(&tables);
+    for (which, rates) in ["", "all_"].iter().zip(bounds) {
+        for (label, rate) in LABELS.iter().zip(rates) {
+            metrics.insert(format!("{which}upper_exceeded_{label}"), rate);
+        }
+    }
+    let (_, upper) =
+        Layer::Operational.optional_output().context("the bound is in the contract")?;
+    let mut labels = Layer::Operational.labels();
+    labels.push(upper);
+    let mut training = BTreeMap::from([
+        ("windows".to_owned(), (train.len() as i64).into()),
+        ("epochs".to_owned(), (fitted.validation.len() as i64).into()),
+        ("best_epoch".to_owned(), (fitted.best as i64 + 1).into()),
+        ("batch".to_owned(), (settings.batch as i64).into()),
+        ("learning_rate".to_owned(), settings.learning_rate.into()),
+        ("optimiser".to_owned(), "Adam, cosine decay to a twentieth".into()),
+        (
+            "loss".to_owned(),
+            "squared error over the function's variance; quantile loss for the bound".into(),
+        ),
+        ("bound_level".to_owned(), settings.level.into()),
+    ]);
+    for (label, constant) in LABELS.iter().zip(net.conformal()) {
+        training.insert(format!("bound_constant_{label}"), f64::from(*constant).into());
+    }
+    let description = Description {
+        version: super::EXTENDED,
+        features: named(encoder.features()),
+        labels,
+        data: run.data(),
+        training,
+        metrics,
+    };
+    publish(&run.options.models, &net, &description, &run.runtime)?;
+    Ok(tables)
+}
+
+fn windows(world: &World, scope: Scope, stride: usize, skip_idle: bool) -> Vec<Window> {
+    let options = WindowOptions { stride, skip_idle, ..WindowOptions::default() };
+    world.windows(scope, options).collect()
+}
+
+/// `count` windows of training functions and hours.
+fn draw(run: &Run, count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<Window> {
+    let any = count / ANY_WINDOW;
+    let mut drawn = Vec::with_capacity(count);
+    for (stride, skip_idle, wanted) in [(STRIDE, true, count - any), (IDLE_STRIDE, false, any)] {
+        for world in run.variations.iter().take(WORLDS) {
+            let mut found = windows(world, Scope::training(), stride, skip_idle);
+            found.shuffle(rng);
+            found.truncate(wanted / WORLDS);
+            drawn.append(&mut found);
+        }
+    }
+    for window in &mut drawn {
+        if rng.random_range(0..100) < WITHOUT_HISTORY {
+            window.calls = CallHistory::default();
+        }
+    }
+    drawn
+}
+
+/// The rows of `windows`, weighed by the variance of each function's values among them.
+fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
+    let mut moments: BTreeMap<usize, [(f64, f64, f64); 3]> = BTreeMap::new();
+    for window in windows {
+        let sums = moments.entry(window.function).or_default();
+        for ((count, sum, squares), value) in sums.iter_mut().zip(window.y.map(f64::from)) {
+            *count += 1.0;
+            *sum += value;
+            *squares += value * value;
+        }
+    }
+    let weight = |function: usize, output: usize| {
+        let variance = moments.get(&function).map_or(0.0, |sums| {
+            let (count, sum, squares) = sums[output];
+            (squares / count - (sum / count).powi(2)).max(0.0)
+        });
+        (1.0 / (variance + VARIANCE_FLOORS[output])) as f32
+    };
+    let example = |window: &Window| {
+        let steps = window.steps();
+        let observation =
+            Observation { window: &steps, calls: window.calls, provider: window.provider };
+        let mut row = Vec::with_capacity(encoder.width());
+        encoder.encode(&observation, &mut row);
+        let weights = [0, 1, 2].map(|output| weight(window.function, output));
+        Example { row, truth: window.y.to_vec(), weights: weights.to_vec() }
+    };
+    windows.iter().map(example).collect()
+}
+
+/// Shares and probabilities as they are; everything else on a logarithmic scale up to the greatest of the training windows.
+fn scaling(encoder: &Encoder, train: &[Example]) -> Result<Scaling> {
+    let width = encoder.features().count();
+    let greatest = |index: usize| {
+        let values = train.iter().flat_map(|e| e.row.iter().skip(index).step_by(width));
+        values.copied().fold(1.0, f32::max)
+    };
+    let columns = encoder.features().enumerate().map(|(index, (_, unit, min, max))| {
+        let (min, max) = (min as f32, max as f32);
+        match unit {
+            "1/s" => Column::between(Transform::Log1p { gain: 10.0 }, 0.0, greatest(index)),
+            "s" if min >= 0.0 => {
+                Column::between(Transform::Log1p { gain: 1.0 }, 0.0, greatest(index))
+            }
+            "1" if max > 10.0 => {
+                Column::between(Transform::Log1p { gain: 1.0 }, 0.0, greatest(index))
+            }
+            _ => Column::between(Transform::Linear, min, max),
+        }
+    });
+    Scaling::new(columns.collect())
+}
+
+fn columns() -> Result<Columns> {
+    let position = |name: &str| {
+        let found = EXTENDED_FEATURES.iter().position(|known| *known == name);
+        found.with_context(|| format!("version 2 has no feature `{name}`"))
+    };
+    let of = |prefix: &str| -> Result<Vec<usize>> {
+        LABELS.iter().map(|label| position(&format!("{prefix}{label}"))).collect()
+    };
+    Ok(Columns {
+        observed: of("")?,
+        busy: of("busy_")?,
+        expected: of("expected_")?,
+        floor: FLOORS.to_vec(),
+    })
+}
+
+/// Share of windows whose truth is above the bound, for each output.
+fn under_rates(windows: &[Window], forecasts: &[[Vec<f32>; 2]]) -> [f64; 3] {
+    [0, 1, 2].map(|output| {
+        let above = windows.iter().zip(forecasts);
+        let above = above.filter(|(window, [_, upper])| window.y[output] > upper[output]);
+        above.count() as f64 / windows.len().max(1) as f64
+    })
+}
