@@ -22,7 +22,7 @@ mod units;
 pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, TYPICAL_P95_OVER_MEAN, estimate};
 pub use fault::FaultKind;
 pub use function::{FunctionId, FunctionIdError};
-pub use memory::MemoryTier;
+pub use memory::{DEFAULT_MEMORY_MB, MemoryTier};
 pub use objective::{Attainable, DEFAULT_SLA_MS, Objective, RewardParts, Weights, WeightsError};
 pub use outlook::Outlook;
 pub use placement::Placement;

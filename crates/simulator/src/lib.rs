@@ -6,12 +6,14 @@
 mod arrivals;
 mod attributes;
 mod baseline;
+mod calls;
 mod decode;
 mod dynamics;
 mod environment;
 mod evaluate;
 mod forecast;
 mod history;
+mod locate;
 mod oracle;
 mod percentiles;
 mod replay;
