@@ -43,9 +43,9 @@ pub enum TraceError {
         /// What is wrong and what was expected.
         problem: String,
     },
-    /// A directory does not hold exactly one file of a kind.
+    /// A directory holds neither a file of single calls alone nor exactly one file of a kind.
     #[error(
-        "{directory}: must hold exactly one file called `{kind}.csv` or with a name that ends in `_{kind}.csv`, each with or without `.gz`; found {found}"
+        "{directory}: must hold exactly one file called `{kind}.csv` or with a name that ends in `_{kind}.csv`, each with or without `.gz`, or one CSV file only, of single calls (`app`, `func`, `end_timestamp`, `duration`); found {found}"
     )]
     Files {
         /// The directory.
