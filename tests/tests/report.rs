@@ -103,6 +103,26 @@ fn a_trace_of_ones_own_is_replayed_and_judged() {
 }
 
 #[test]
+fn a_file_of_single_calls_is_replayed_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("calls.csv");
+    let mut text = "app,func,end_timestamp,duration\n".to_owned();
+    for minute in 0..MINUTES {
+        for function in 0..FUNCTIONS {
+            let end_s = 60.0 * (minute as f64 + 1.0) - 0.1;
+            writeln!(text, "a,f{function},{end_s},0.{}", 10 + function).unwrap();
+        }
+    }
+    std::fs::write(&file, text).unwrap();
+    let output = report(&file, directory.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bytes = std::fs::read(directory.path().join("report.json")).unwrap();
+    let json: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(json["trace"], file.display().to_string().as_str());
+    assert_eq!(json["functions"], FUNCTIONS);
+}
+
+#[test]
 fn a_directory_without_a_trace_is_an_error_that_says_what_it_needs() {
     let (trace, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let output = report(trace.path(), out.path());

@@ -63,7 +63,12 @@ pub(crate) struct TraceRequest {
 /// What the simulator knows of a function's calls, as a message.
 pub(crate) fn calls_to_pb(calls: &CallHistory) -> pb::CallHistory {
     let times = strata_wire::calls_to_pb(calls.idle_seconds, &calls.gaps).unwrap_or_default();
-    pb::CallHistory { busy: calls.busy.as_ref().map(step_to_pb), ..times }
+    pb::CallHistory {
+        busy: calls.busy.as_ref().map(step_to_pb),
+        run_seconds: calls.run_seconds,
+        long_run_seconds: calls.long_run_seconds,
+        ..times
+    }
 }
 
 /// A step of telemetry as a message.

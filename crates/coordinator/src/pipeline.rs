@@ -154,7 +154,7 @@ impl Pipeline {
             steps: std::mem::take(&mut question.steps),
             observed_memory_mb: question.current.map_or(0, |now| now.memory.megabytes()),
             placement: Some(placement_to_pb(placed.placement)),
-            calls: question.calls.take(),
+            calls: Some(std::mem::take(&mut question.calls)),
         };
         let (response, elapsed) = self.hop(&self.operational, request, leg).await?;
         let forecast = response.forecast.ok_or_else(|| disallowed(Forecasting::LAYER))?;

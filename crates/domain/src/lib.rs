@@ -24,7 +24,7 @@ pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, TYPICAL_P95_OVE
 pub use fault::FaultKind;
 pub use function::{FunctionId, FunctionIdError};
 pub use gaps::{CallPattern, RecentGaps};
-pub use memory::MemoryTier;
+pub use memory::{DEFAULT_MEMORY_MB, MemoryTier};
 pub use objective::{Attainable, DEFAULT_SLA_MS, Objective, RewardParts, Weights, WeightsError};
 pub use outlook::Outlook;
 pub use placement::Placement;

@@ -2,6 +2,9 @@ use std::fmt;
 
 use crate::Megabytes;
 
+/// Memory in MB assumed of a function of which nothing is known, the smallest size on offer.
+pub const DEFAULT_MEMORY_MB: f64 = 128.0;
+
 /// A memory size on offer, in the index order of the tactical model's actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MemoryTier {

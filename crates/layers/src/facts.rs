@@ -144,7 +144,7 @@ pub(crate) mod tests {
             calls: Some(pb::CallHistory {
                 idle_seconds: Some(90.0),
                 gap_seconds: vec![60.0, 120.0],
-                busy: None,
+                ..Default::default()
             }),
         }
     }

@@ -137,7 +137,16 @@ fn history_from_pb(calls: Option<&pb::CallHistory>, violations: &mut Violations)
     let Some(calls) = calls else { return CallHistory::default() };
     let (idle_seconds, gaps) = calls_from_pb(calls, "calls", violations);
     let busy = calls.busy.as_ref().map(|step| step_from_pb(step, "calls.busy", violations));
-    CallHistory { idle_seconds, gaps, busy }
+    let mut seconds = |name: &str, value: Option<f64>| {
+        violations.optional_number(format_args!("calls.{name}"), value, 0.0..=f64::MAX)
+    };
+    CallHistory {
+        idle_seconds,
+        gaps,
+        busy,
+        run_seconds: seconds("run_seconds", calls.run_seconds),
+        long_run_seconds: seconds("long_run_seconds", calls.long_run_seconds),
+    }
 }
 
 /// A step of a message whose path is `field`; its hour is not known.

@@ -153,7 +153,7 @@ proptest! {
     ) {
         let encoder = operational::Encoder::of_names(&operational::EXTENDED_FEATURES).unwrap();
         let window = [Step { request_rate: rate, ..Step::default() }; 12];
-        let calls = CallHistory { idle_seconds: idle, gaps: gaps.into_iter().collect(), busy: None };
+        let calls = CallHistory { idle_seconds: idle, gaps: gaps.into_iter().collect(), ..CallHistory::default() };
         let mut row = Vec::new();
         encoder.encode(&Observation { window: &window, calls, provider: Provider::Gcp }, &mut row);
         prop_assert_eq!(row.len(), encoder.width());

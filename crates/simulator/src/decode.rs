@@ -2,9 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
 };
 
 use strata_domain::FunctionId;
@@ -16,13 +14,11 @@ use crate::{
 };
 
 /// Most functions of one trace.
-const MAX_FUNCTIONS: usize = 100_000;
+pub(crate) const MAX_FUNCTIONS: usize = 100_000;
 /// Most minutes of one trace: a fortnight.
-const MAX_MINUTES: usize = 14 * 1440;
-/// Most CSV files in the directory of a trace, before it is taken for another kind of directory.
-const MAX_NAMES: usize = 1000;
+pub(crate) const MAX_MINUTES: usize = 14 * 1440;
 /// Longest run: a day, far beyond any provider's limit.
-const MAX_DURATION_MS: f64 = 86_400_000.0;
+pub(crate) const MAX_DURATION_MS: f64 = 86_400_000.0;
 /// Most memory: a terabyte.
 const MAX_MEMORY_MB: f64 = 1_048_576.0;
 
@@ -47,9 +43,9 @@ pub enum TraceError {
         /// What is wrong and what was expected.
         problem: String,
     },
-    /// A directory does not hold exactly one file of a kind.
+    /// A directory holds neither a file of single calls alone nor exactly one file of a kind.
     #[error(
-        "{directory}: must hold exactly one file called `{kind}.csv` or with a name that ends in `_{kind}.csv`, each with or without `.gz`; found {found}"
+        "{directory}: must hold exactly one file called `{kind}.csv` or with a name that ends in `_{kind}.csv`, each with or without `.gz`, or one CSV file only, of single calls (`app`, `func`, `end_timestamp`, `duration`); found {found}"
     )]
     Files {
         /// The directory.
@@ -58,6 +54,14 @@ pub enum TraceError {
         kind: &'static str,
         /// What was found instead.
         found: String,
+    },
+    /// A file is not of a known format, or lacks the files that belong to it.
+    #[error("{file}: {problem}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What it lacks, and what would be read.
+        problem: String,
     },
     /// A function has calls but nothing is known about it.
     #[error(
@@ -116,73 +120,6 @@ pub(crate) fn bundled_eight_hours() -> TraceFiles<'static> {
     }
 }
 
-pub(crate) fn decode_dir(directory: &Path) -> Result<Trace, TraceError> {
-    let found = names_of(directory)?;
-    let open = |kind: &'static str| open_source(directory.join(only_one(directory, &found, kind)?));
-    decode(TraceFiles {
-        invocations: open("invocations")?,
-        durations: open("durations")?,
-        memory: open("memory")?,
-    })
-}
-
-/// The names in a directory that may be files of a trace, in order.
-fn names_of(directory: &Path) -> Result<Vec<String>, TraceError> {
-    let unreadable = |source| TraceError::Read { file: directory.display().to_string(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if !(name.ends_with(".csv") || name.ends_with(".csv.gz")) {
-            continue;
-        }
-        if names.len() == MAX_NAMES {
-            return Err(unreadable(io::Error::other(format!(
-                "more than {MAX_NAMES} CSV files; a trace is three"
-            ))));
-        }
-        names.push(name.to_owned());
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// The one file of a kind: `<kind>.csv`, `<anything>_<kind>.csv`, or the same with `.gz`.
-fn only_one<'a>(
-    directory: &Path,
-    found: &'a [String],
-    kind: &'static str,
-) -> Result<&'a str, TraceError> {
-    let is_kind = |name: &&String| {
-        let stem = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".csv").unwrap_or("");
-        stem == kind || stem.strip_suffix(kind).is_some_and(|rest| rest.ends_with('_'))
-    };
-    let matching: Vec<&String> = found.iter().filter(is_kind).collect();
-    match matching[..] {
-        [name] => Ok(name),
-        _ => Err(TraceError::Files {
-            directory: directory.display().to_string(),
-            kind,
-            found: listed(if matching.is_empty() { found.iter().collect() } else { matching }),
-        }),
-    }
-}
-
-fn listed(names: Vec<&String>) -> String {
-    match names[..] {
-        [] => "no CSV file".to_owned(),
-        _ => names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn open_source(path: PathBuf) -> Result<Source<'static>, TraceError> {
-    let name = path.display().to_string();
-    match File::open(&path) {
-        Ok(file) => Ok(Source { name, reader: Box::new(file) }),
-        Err(source) => Err(TraceError::Read { file: name, source }),
-    }
-}
-
 pub(crate) fn decode(files: TraceFiles<'_>) -> Result<Trace, TraceError> {
     let mut durations = Profiles::read(files.durations, &DURATION_COLUMNS, MAX_DURATION_MS)?;
     let mut memory = Profiles::read(files.memory, &MEMORY_COLUMNS, MAX_MEMORY_MB)?;
@@ -214,7 +151,7 @@ pub(crate) fn decode(files: TraceFiles<'_>) -> Result<Trace, TraceError> {
 /// Columns of a percentile file: name and level.
 type Columns = [(&'static str, f64)];
 
-const DURATION_COLUMNS: [(&str, f64); 7] = [
+pub(crate) const DURATION_COLUMNS: [(&str, f64); 7] = [
     ("percentile_Average_0", 0.0),
     ("percentile_Average_1", 0.01),
     ("percentile_Average_25", 0.25),

@@ -10,6 +10,7 @@ use strata_domain::{
 use crate::{
     arrivals::{Arrivals, STEPS_PER_MINUTE},
     history::{CallMeans, CallTimes, CallTotals, RunTimes},
+    invocation::PlacedFunction,
     seed::{Purpose, stream},
     split::Split,
     trace::{Trace, TracedFunction},
@@ -31,8 +32,6 @@ const MS_PER_MINUTE: f64 = 60_000.0;
 /// run they are paired with.
 const DELAY_DEVIATIONS: [f64; RUNS_PER_INTERVAL] =
     [0.157, -1.534, 0.887, -0.489, 1.534, -0.157, -0.887, 0.489];
-/// 95th percentile of the standard normal distribution.
-const Z95: f64 = 1.644_853_6;
 
 /// What a placement meant for the calls of one interval. Costs, times and gas are means per call.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -264,27 +263,22 @@ impl Dynamics {
     pub(crate) fn effect(&self, interval: &Interval, choice: Choice) -> Effect {
         let sla_ms = self.profile.sla_ms;
         let Choice { placement, moved } = choice;
-        let placed = PlacedRun::new(&self.profile, placement);
+        let placed = PlacedFunction::new(&self.profile, placement);
         let cold = interval.cold_share(placement.provider, moved);
-        let delay = cold_start::start_delay(placement.provider);
-        let sigma = (delay.p95_ms / delay.median_ms).ln() / Z95;
-        let load_ms = cold_start::load_ms(placement);
         let (mut run_ms, mut cost, mut violations) = (0.0, 0.0, 0.0);
         let mut sample_latency_ms = [0.0; RUNS_PER_INTERVAL];
         for (index, observed_ms) in interval.runs.iter().enumerate() {
-            let warm_ms = observed_ms * placed.run_time_factor;
-            let start_ms = delay.median_ms * (sigma * DELAY_DEVIATIONS[index]).exp();
-            let (warm, slow) =
-                (placed.network_ms + warm_ms, placed.network_ms + warm_ms + load_ms + start_ms);
+            let warm_ms = placed.run_ms(*observed_ms);
+            let warm = placed.warm_latency_ms(warm_ms);
+            let slow = placed.cold_latency_ms(warm_ms, DELAY_DEVIATIONS[index]);
             run_ms += warm_ms;
-            cost += (1.0 - cold) * placed.cost(warm_ms).get()
-                + cold * placed.cost(warm_ms + load_ms).get();
+            cost += placed.mean_cost(warm_ms, cold);
             violations += (1.0 - cold) * over(warm, sla_ms) + cold * over(slow, sla_ms);
             let is_cold = (index as f64 + 0.5) / RUNS_PER_INTERVAL as f64 <= cold;
             sample_latency_ms[index] = if is_cold { slow } else { warm } as f32;
         }
         let runs = RUNS_PER_INTERVAL as f64;
-        let run_ms = run_ms / runs + cold * load_ms;
+        let run_ms = run_ms / runs + cold * placed.load_ms();
         let middle = interval.start_minute + self.interval_minutes / 2;
         Effect {
             means: CallMeans {
@@ -293,7 +287,7 @@ impl Dynamics {
                 cold_start_rate: cold,
                 sla_violation_rate: violations / runs,
             },
-            latency_ms: placed.network_ms + run_ms + cold * delay.mean_ms,
+            latency_ms: placed.mean_latency_ms(run_ms, cold),
             sample_latency_ms,
         }
     }

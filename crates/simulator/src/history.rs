@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use strata_domain::{GramsCo2e, RecentGaps, Usd};
 use strata_policy::operational::{CallHistory, STEP_SECONDS, Step};
 
+use crate::telemetry::Telemetry;
+
 /// Moments of run times, as if measured where the trace was recorded (Welford).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct RunTimes {
@@ -69,13 +71,22 @@ impl CallTimes {
 }
 
 /// When a function was called of late, and what it needed in those steps.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct CallLog {
     times: CallTimes,
     busy: VecDeque<Step>,
+    run_seconds: f64,
+    long_run_seconds: f64,
 }
 
 impl CallLog {
+    /// Of a function that runs where this telemetry is measured.
+    pub(crate) fn new(telemetry: &Telemetry<'_>) -> Self {
+        let [run_seconds, long_run_seconds] = telemetry.run_seconds();
+        let busy = VecDeque::with_capacity(CallHistory::BUSY_STEPS);
+        Self { times: CallTimes::default(), busy, run_seconds, long_run_seconds }
+    }
+
     /// Takes in a step, which must be later than the ones before.
     pub(crate) fn add(&mut self, number: usize, step: &Step) {
         let calls = (step.request_rate * STEP_SECONDS as f64).round();
@@ -95,6 +106,8 @@ impl CallLog {
             idle_seconds: self.times.idle_seconds(now),
             gaps: self.times.gaps(),
             busy: (!self.busy.is_empty()).then(|| Step::mean(self.busy.iter())),
+            run_seconds: Some(self.run_seconds),
+            long_run_seconds: Some(self.long_run_seconds),
         }
     }
 }

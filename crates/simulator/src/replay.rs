@@ -48,8 +48,9 @@ impl ReplayRequest {
     pub fn new(world: &World, point: DecisionPoint, current: Placement) -> Option<Self> {
         let step = minute_of(world, &point) * STEPS_PER_MINUTE;
         // What is known of the calls goes back to the beginning of the trace.
-        let measured = world.telemetry_on(point.function, current)?.series(0..step);
-        let mut log = CallLog::default();
+        let telemetry = world.telemetry_on(point.function, current)?;
+        let measured = telemetry.series(0..step);
+        let mut log = CallLog::new(&telemetry);
         measured.iter().enumerate().for_each(|(number, step)| log.add(number, step));
         // Nothing was called before the trace began.
         let mut window = [Step::default(); WINDOW_STEPS];

@@ -18,6 +18,7 @@ pub(crate) enum Purpose {
     StepDurations = 5,
     RandomPolicy = 6,
     Cohort = 7,
+    Invocation = 8,
 }
 
 /// A number that stands for a function: FNV-1a of its application's and its own name.

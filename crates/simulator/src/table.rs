@@ -8,7 +8,7 @@ use strata_domain::FunctionId;
 
 use crate::decode::{Source, TraceError};
 
-/// Most bytes of one file after decompression.
+/// Most bytes of one file after decompression, unless its kind is allowed more.
 const MAX_BYTES: u64 = 256 << 20;
 /// Most bytes without an end of line: a fortnight of seven-digit counts is 160 kB.
 const MAX_LINE_BYTES: usize = 4 << 20;
@@ -20,7 +20,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 pub(crate) struct Table<'a> {
     pub(crate) name: String,
     pub(crate) header: StringRecord,
-    reader: csv::Reader<Box<dyn Read + 'a>>,
+    reader: csv::Reader<Limited<Box<dyn Read + 'a>>>,
     pub(crate) record: StringRecord,
     line: u64,
 }
@@ -35,6 +35,11 @@ impl<'a> Table<'a> {
         let mut reader = csv::ReaderBuilder::new().from_reader(reader);
         let header = reader.headers().cloned().map_err(|error| csv_error(&name, error))?;
         Ok(Self { name, header, reader, record: StringRecord::new(), line: 1 })
+    }
+
+    /// Lets the file have this many bytes after decompression.
+    pub(crate) fn allow_bytes(&mut self, most: u64) {
+        self.reader.get_mut().most = most;
     }
 
     /// Moves to the next line; `false` at the end.
@@ -114,27 +119,30 @@ fn csv_error(file: &str, error: csv::Error) -> TraceError {
 }
 
 /// Unpacks gzip, and stops files that are, or become, too large.
-fn plain<'a>(reader: Box<dyn Read + 'a>) -> io::Result<Box<dyn Read + 'a>> {
+fn plain<'a>(reader: Box<dyn Read + 'a>) -> io::Result<Limited<Box<dyn Read + 'a>>> {
     let mut reader = BufReader::new(reader);
     let zipped = reader.fill_buf()?.starts_with(&GZIP_MAGIC);
     let inner: Box<dyn Read + 'a> =
         if zipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
-    Ok(Box::new(Limited { inner, left: MAX_BYTES, line_bytes: 0 }))
+    Ok(Limited { inner, read: 0, most: MAX_BYTES, line_bytes: 0 })
 }
 
 /// Fails, instead of ending early, when there is more than allowed.
 struct Limited<R> {
     inner: R,
-    left: u64,
+    read: u64,
+    most: u64,
     line_bytes: usize,
 }
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
-            too_large(format!("holds more than {} MB unpacked; split it", MAX_BYTES >> 20))
-        })?;
+        self.read = self.read.saturating_add(count as u64);
+        if self.read > self.most {
+            let limit = self.most >> 20;
+            return Err(too_large(format!("holds more than {limit} MB unpacked; split it")));
+        }
         let read = buffer.get(..count).unwrap_or_default();
         self.line_bytes = match read.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => count - end,

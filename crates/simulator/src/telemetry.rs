@@ -59,6 +59,12 @@ impl<'a> Telemetry<'a> {
         }
     }
 
+    /// Mean and 95th percentile of the time a call runs here.
+    pub(crate) fn run_seconds(&self) -> [f64; 2] {
+        let runs = &self.function.duration_ms;
+        [runs.mean(), runs.quantile(0.95)].map(|ms| ms * self.run_time_factor / 1000.0)
+    }
+
     pub(crate) fn placement(&self) -> Placement {
         self.placement
     }

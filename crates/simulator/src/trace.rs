@@ -4,9 +4,12 @@ use strata_domain::{FunctionId, Megabytes, UtcTime};
 
 use crate::{
     attributes::{self, Attributes},
-    decode::{self, TraceError, TraceFiles},
+    calls,
+    decode::{self, Source, TraceError, TraceFiles},
+    locate,
     percentiles::Percentiles,
     seed,
+    table::Table,
 };
 
 /// 2019-07-15T00:00:00Z, a Monday: the first day of the fortnight the trace was recorded in. Which of its days a sample shows is not
@@ -146,17 +149,46 @@ impl Trace {
     }
 
     /// A trace of the three files of a directory whose names are or end in `_`: `invocations.csv`, `durations.csv`, `memory.csv`, each
-    /// with or without `.gz`.
+    /// with or without `.gz`; or of its only CSV file, when it has the columns of [`Trace::from_calls`].
     ///
     /// # Errors
     /// As [`Trace::from_files`].
     pub fn from_dir(directory: &std::path::Path) -> Result<Self, TraceError> {
-        decode::decode_dir(directory)
+        locate::decode_dir(directory)
+    }
+
+    /// A trace of a file or a directory, whichever `path` is: [`Trace::from_dir`], [`Trace::from_calls`] when the file has its columns, or
+    /// else an `invocations` file whose `durations` and `memory` have the same beginning of the name and lie beside it.
+    ///
+    /// # Errors
+    /// As [`Trace::from_files`], and a file that is neither.
+    pub fn from_path(path: &std::path::Path) -> Result<Self, TraceError> {
+        locate::decode_path(path)
+    }
+
+    /// A trace of one file of single calls in the format of the Azure Functions trace of 2021, gzipped or not: `app`, `func`, `end_timestamp` (s since the
+    /// trace began) and `duration` (s), lines and columns in any order.
+    ///
+    /// A call counts in the minute in which it began; the run times of a function are those of its own calls. What the file does not
+    /// say is assumed: [`strata_domain::DEFAULT_MEMORY_MB`] of memory, [`Trigger::Other`], and [`Attributes`].
+    ///
+    /// # Errors
+    /// As [`Trace::from_files`], and more calls, functions or minutes than can be held.
+    pub fn from_calls(source: Source<'_>) -> Result<Self, TraceError> {
+        calls::decode(Table::open(source)?)
     }
 
     pub(crate) fn new(functions: Vec<TracedFunction>, minutes: usize, start_minute: usize) -> Self {
         let seconds = i64::try_from(start_minute).unwrap_or(0) * SECONDS_PER_MINUTE;
-        Self { functions, minutes, start: TRACE_MIDNIGHT.plus_seconds(seconds) }
+        Self::beginning(functions, minutes, TRACE_MIDNIGHT.plus_seconds(seconds))
+    }
+
+    pub(crate) fn beginning(
+        functions: Vec<TracedFunction>,
+        minutes: usize,
+        start: UtcTime,
+    ) -> Self {
+        Self { functions, minutes, start }
     }
 
     /// The same calls of functions that live elsewhere: every attribute drawn again. Training on several variations keeps a model from

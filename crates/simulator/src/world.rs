@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::OnceLock};
 
-use strata_domain::{DEFAULT_SLA_MS, Placement};
+use strata_domain::{DEFAULT_SLA_MS, InvocationProfile, Placement};
 
 use crate::{
     dynamics::{Dynamics, Grid},
@@ -87,6 +87,12 @@ impl World {
     pub fn deciding(&self, scope: impl Into<Scope>) -> Vec<usize> {
         let scope = scope.into();
         (0..self.functions()).filter(|&function| self.decisions(function, scope) > 0).collect()
+    }
+
+    /// What is known of a function's calls over the whole trace, with run times on [`OBSERVED_ON`](crate::OBSERVED_ON): what
+    /// [`PlacedFunction`](crate::PlacedFunction) takes; `None` beyond the last function.
+    pub fn profile(&self, function: usize) -> Option<InvocationProfile> {
+        Some(self.dynamics(function)?.profile)
     }
 
     /// The telemetry of a function on the placement it has when the trace begins; `None` beyond the last function.

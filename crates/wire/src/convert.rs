@@ -98,7 +98,7 @@ pub fn calls_from_pb(
 pub fn calls_to_pb(idle_seconds: Option<f64>, gaps: &RecentGaps) -> Option<pb::CallHistory> {
     let gap_seconds = gaps.as_slice().to_vec();
     let known = idle_seconds.is_some() || !gap_seconds.is_empty();
-    known.then_some(pb::CallHistory { idle_seconds, gap_seconds, busy: None })
+    known.then_some(pb::CallHistory { idle_seconds, gap_seconds, ..Default::default() })
 }
 
 /// The placement in a message whose path is `field`; notes a violation for every part that is missing or unknown.

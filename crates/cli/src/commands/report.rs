@@ -20,9 +20,11 @@ use crate::report::{self, Subject};
 /// Starts the four services on free ports. Writes report.html, report.json and pictures.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Directory of a trace: three files that end in _invocations.csv, _durations.csv and
-    /// _memory.csv, each with or without .gz [default: the held-out part of the bundled trace]
-    #[arg(long, value_name = "DIR")]
+    /// A trace: a directory of three files that end in _invocations.csv, _durations.csv and
+    /// _memory.csv, or the first of them; or one file of calls with the columns app, func,
+    /// end_timestamp and duration. With or without .gz [default: the held-out part of the bundled
+    /// trace]
+    #[arg(long, value_name = "PATH")]
     trace: Option<PathBuf>,
     /// Directory to write to
     #[arg(long, value_name = "DIR", default_value = "target/report")]
@@ -63,7 +65,9 @@ impl Report {
 
     fn subject(&self) -> anyhow::Result<Subject> {
         let (name, trace, scope) = match &self.trace {
-            Some(dir) => (dir.display().to_string(), Trace::from_dir(dir)?, Scope::everything()),
+            Some(path) => {
+                (path.display().to_string(), Trace::from_path(path)?, Scope::everything())
+            }
             None => {
                 let trace = Trace::bundled().context("the bundled trace")?;
                 (

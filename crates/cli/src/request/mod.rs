@@ -168,7 +168,7 @@ impl LoadFlags {
         let calls = pb::CallHistory {
             idle_seconds: self.idle_seconds,
             gap_seconds: self.gap_seconds,
-            busy: None,
+            ..pb::CallHistory::default()
         };
         pb::Workload {
             invocation_rate_per_minute: self.rate,

@@ -1,8 +1,8 @@
 //! Filling in what a request leaves out about a function's load, as the contract says.
 
 use strata_domain::{
-    GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider, RecentGaps, Region,
-    TYPICAL_CPU_SHARE, Usd, UtcTime, estimate,
+    DEFAULT_MEMORY_MB, GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider,
+    RecentGaps, Region, TYPICAL_CPU_SHARE, Usd, UtcTime, estimate,
 };
 use strata_policy::{ApplicationFacts, FunctionFacts, operational::WINDOW_STEPS};
 use strata_wire::{Violations, calls_from_pb, pb, provider_from_pb, region_from_pb};
@@ -13,8 +13,6 @@ const MAX_DURATION_MS: f64 = 3_600_000.0;
 const MAX_PAYLOAD_BYTES: f64 = 1e9;
 const DAY_MS: f64 = 86_400_000.0;
 const MS_PER_MINUTE: f64 = 60_000.0;
-/// Assumed of a function that runs nowhere yet and says nothing of its memory.
-const DEFAULT_MEMORY_MB: f64 = 128.0;
 const DEFAULT_REQUEST_BYTES: f64 = 1_000.0;
 const DEFAULT_RESPONSE_BYTES: f64 = 10_000.0;
 
@@ -122,6 +120,12 @@ impl Load {
         let (idle_seconds, recent_gaps) = calls
             .map(|calls| calls_from_pb(calls, "workload.calls", violations))
             .unwrap_or_default();
+        for (name, seconds) in [
+            ("run_seconds", calls.and_then(|calls| calls.run_seconds)),
+            ("long_run_seconds", calls.and_then(|calls| calls.long_run_seconds)),
+        ] {
+            violations.optional_number(format_args!("workload.calls.{name}"), seconds, 0.0..=ANY);
+        }
         if let Some(busy) = calls.and_then(|calls| calls.busy.as_ref()) {
             check_step(busy, "workload.calls.busy", violations);
         }

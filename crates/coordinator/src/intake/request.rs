@@ -28,7 +28,7 @@ pub(crate) struct Question {
     pub(crate) candidates: Candidates,
     /// Exactly [`WINDOW_STEPS`] of them.
     pub(crate) steps: Vec<pb::TelemetryStep>,
-    pub(crate) calls: Option<pb::CallHistory>,
+    pub(crate) calls: pb::CallHistory,
     pub(crate) explain: bool,
 }
 
@@ -72,12 +72,24 @@ impl Question {
             at,
             current,
             candidates: Candidates::new(&facts, &limits)?,
-            facts,
             steps: request.telemetry,
-            calls: request.workload.and_then(|workload| workload.calls),
+            calls: with_runs(request.workload.and_then(|workload| workload.calls), &facts),
+            facts,
             explain: request.options.is_some_and(|options| options.explain),
         })
     }
+}
+
+/// What is known of a function's calls, with the run times of its workload where it says nothing of them.
+fn with_runs(calls: Option<pb::CallHistory>, facts: &FunctionFacts) -> pb::CallHistory {
+    const MS_PER_SECOND: f64 = 1000.0;
+    /// 95th percentile of the standard normal distribution.
+    const Z95: f64 = 1.645;
+    let mut calls = calls.unwrap_or_default();
+    let (mean, deviation) = (facts.avg_duration.get(), facts.std_duration.get());
+    calls.run_seconds.get_or_insert(mean / MS_PER_SECOND);
+    calls.long_run_seconds.get_or_insert((mean + Z95 * deviation) / MS_PER_SECOND);
+    calls
 }
 
 fn check_function(function: Option<&pb::Function>, violations: &mut Violations) {

@@ -13,6 +13,10 @@ pub struct CallHistory {
     pub gaps: RecentGaps,
     /// Mean over its latest steps with an invocation; `None` when unknown.
     pub busy: Option<Step>,
+    /// Mean time that an invocation runs, in seconds; `None` when unknown.
+    pub run_seconds: Option<f64>,
+    /// 95th percentile of the same; `None` when unknown.
+    pub long_run_seconds: Option<f64>,
 }
 
 impl CallHistory {
@@ -33,6 +37,8 @@ pub(super) struct Calls {
     /// The same where gaps may be one step shorter or longer than they were.
     pub(super) probability_near: f64,
     pub(super) busy: Step,
+    pub(super) run_seconds: f64,
+    pub(super) long_run_seconds: f64,
 }
 
 const STEP: f64 = STEP_SECONDS as f64;
@@ -64,6 +70,7 @@ impl Calls {
             let now = gaps.seconds().filter(|gap| (left..idle_seconds + late).contains(gap));
             (now.count() as f64 + SUPPOSED_GAPS * random) / (longer + SUPPOSED_GAPS)
         };
+        let run_seconds = history.run_seconds.unwrap_or_default();
         let busy = history.busy.unwrap_or_else(|| Step::mean(called()));
         Self {
             idle_seconds,
@@ -73,6 +80,8 @@ impl Calls {
             probability: due(0.0, STEP),
             probability_near: due(STEP, 2.0 * STEP),
             busy,
+            run_seconds,
+            long_run_seconds: history.long_run_seconds.unwrap_or(run_seconds).max(run_seconds),
         }
     }
 }
@@ -94,7 +103,7 @@ mod tests {
         let at = |idle: f64| CallHistory {
             idle_seconds: Some(idle),
             gaps: [600.0; 16].into_iter().collect(),
-            busy: None,
+            ..CallHistory::default()
         };
         let window = called_at(&[]);
         let probability = |idle| Calls::new(&at(idle), &window).probability;

@@ -50,7 +50,7 @@ pub(super) type StepFeature = Feature<fn(&Seen<'_>, usize) -> f64>;
 const DAY_SECONDS: f64 = 86_400.0;
 /// Variations above this are not told apart.
 const MAX_VARIATION: f64 = 4.0;
-/// Further from the end of the keep-alive than this nothing happens in the next step.
+/// Further from the end of the keep-alive or of a run than this nothing happens in the next step.
 const NEAR_SECONDS: f64 = 120.0;
 const SECONDS_PER_MINUTE: f64 = 60.0;
 
@@ -121,6 +121,24 @@ pub(super) const STEP_FEATURES: &[StepFeature] = &[
         (-NEAR_SECONDS, NEAR_SECONDS),
         "time for which the provider still keeps an idle instance, the same at every step",
         |s, _| s.keep_alive_left(),
+    ),
+    feature(
+        ("run_seconds", "s"),
+        (0.0, DAY_SECONDS),
+        "mean time that an invocation runs, the same at every step; 0 when unknown",
+        |s, _| s.calls().run_seconds,
+    ),
+    feature(
+        ("run_left", "s"),
+        (-NEAR_SECONDS, NEAR_SECONDS),
+        "run_seconds less idle_seconds: time left of a mean run that began with the last invocation",
+        |s, _| s.calls().run_seconds - s.calls().idle_seconds,
+    ),
+    feature(
+        ("long_run_left", "s"),
+        (-NEAR_SECONDS, NEAR_SECONDS),
+        "the same for the 95th percentile of run times",
+        |s, _| s.calls().long_run_seconds - s.calls().idle_seconds,
     ),
     feature(
         ("expected_request_rate", "1/s"),

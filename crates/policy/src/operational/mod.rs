@@ -31,7 +31,7 @@ pub const DEFAULT_FEATURES: [&str; 5] =
     ["request_rate", "memory_util", "cpu_util", "queue_depth", "hour_sin"];
 
 /// The features of version 2: those, and what is known of the function's calls beyond the window.
-pub const EXTENDED_FEATURES: [&str; 18] = [
+pub const EXTENDED_FEATURES: [&str; 21] = [
     "request_rate",
     "memory_util",
     "cpu_util",
@@ -44,6 +44,9 @@ pub const EXTENDED_FEATURES: [&str; 18] = [
     "call_probability",
     "call_probability_near",
     "keep_alive_left",
+    "run_seconds",
+    "run_left",
+    "long_run_left",
     "expected_request_rate",
     "expected_memory_util",
     "expected_cpu_util",

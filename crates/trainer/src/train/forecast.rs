@@ -34,7 +34,7 @@ const WITHOUT_HISTORY: u32 = 10;
 /// What request rate (1/s), memory and CPU use are at least taken to vary by.
 const FLOORS: [f32; 3] = [0.05, 0.02, 0.02];
 /// Added to the variance of each value in a function's training windows, so that functions that hardly vary do not count without bound.
-const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-3, 2e-3];
+const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-4, 2e-3];
 
 /// Trains and publishes; returns the scores as [`super::operational`] does.
 pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 2]> {

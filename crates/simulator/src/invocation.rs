@@ -1,0 +1,153 @@
+//! One call of a function on a placement: the formula that everything else here is made of.
+
+use strata_domain::{
+    GramsCo2e, InvocationProfile, PlacedRun, Placement, Provider, Usd, UtcTime,
+    cold_start::{self, StartDelay},
+};
+
+use crate::seed::{Purpose, stream};
+
+/// 95th percentile of the standard normal distribution.
+const Z95: f64 = 1.644_853_6;
+
+/// One call of a function. Numbers that cannot be (negative, not finite) count as 0; only the idle time may be infinite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Invocation {
+    /// How long it runs warm on the profile's reference placement, in ms.
+    pub run_ms: f64,
+    /// Minutes since the call before it; infinite for the first of all.
+    pub idle_minutes: f64,
+    /// Whether the function has just been moved to the placement: then there is no warm instance, however short the idle time.
+    pub moved: bool,
+    /// When it is made; grids are cleaner at some hours than at others.
+    pub at: UtcTime,
+}
+
+/// What one call took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Invoked {
+    /// Its price, egress included.
+    pub cost: Usd,
+    /// Time from the caller's request to the answer, in ms: network, run, cold start.
+    pub latency_ms: f64,
+    /// Operational and embodied gas.
+    pub carbon: GramsCo2e,
+    /// Probability that it starts cold, 0 to 1; of a drawn call 0 or 1.
+    pub cold: f64,
+}
+
+/// A function on a placement, ready for calls: what does not change from one call to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlacedFunction {
+    placed: PlacedRun,
+    provider: Provider,
+    load_ms: f64,
+    delay: StartDelay,
+    /// Standard deviation of the logarithm of the start delay.
+    deviation: f64,
+}
+
+impl PlacedFunction {
+    /// A function of this profile on `placement`. Of the profile, run times and rates are not looked at: each call brings its own.
+    pub fn new(profile: &InvocationProfile, placement: Placement) -> Self {
+        let delay = cold_start::start_delay(placement.provider);
+        Self {
+            placed: PlacedRun::new(profile, placement),
+            provider: placement.provider,
+            load_ms: cold_start::load_ms(placement),
+            delay,
+            deviation: (delay.p95_ms / delay.median_ms).ln() / Z95,
+        }
+    }
+
+    /// Whether the function can run there at all. Calls are worked out even where it cannot.
+    pub fn is_feasible(&self) -> bool {
+        self.placed.is_feasible()
+    }
+
+    /// Time in ms a warm run takes here that takes `reference_ms` on the reference placement.
+    pub fn run_ms(&self, reference_ms: f64) -> f64 {
+        reference_ms * self.placed.run_time_factor
+    }
+
+    /// Probability that a call starts cold, 0 to 1.
+    pub fn cold_probability(&self, call: &Invocation) -> f64 {
+        if call.moved {
+            1.0
+        } else {
+            cold_start::probability_after_idle(self.provider, call.idle_minutes)
+        }
+    }
+
+    /// What a call takes in the mean over cold and warm.
+    pub fn expected(&self, call: &Invocation) -> Invoked {
+        let cold = self.cold_probability(call);
+        let warm_ms = self.run_ms(possible(call.run_ms));
+        let run_ms = warm_ms + cold * self.load_ms;
+        Invoked {
+            cost: Usd::new(self.mean_cost(warm_ms, cold)),
+            latency_ms: self.mean_latency_ms(run_ms, cold),
+            carbon: self.carbon(run_ms, call.at),
+            cold,
+        }
+    }
+
+    /// What a call takes that is drawn: cold or warm by the probability, and when cold with a start delay from its log-normal
+    /// distribution.
+    ///
+    /// The same seed and number give the same bits, and the same luck on every placement. Give each function a seed of its own. The
+    /// distribution is known by its median and 95th percentile, so that the mean of many delays is not quite the measured one, which
+    /// [`PlacedFunction::expected`] uses: 14 % less on Azure, 3 % on AWS, 4 % on GCP.
+    pub fn drawn(&self, call: &Invocation, seed: u64, number: u64) -> Invoked {
+        let mut draws = stream(seed, 0, Purpose::Invocation, number);
+        let is_cold = draws.unit() < self.cold_probability(call);
+        let warm_ms = self.run_ms(possible(call.run_ms));
+        let (run_ms, latency_ms) = if is_cold {
+            (warm_ms + self.load_ms, self.cold_latency_ms(warm_ms, draws.normal()))
+        } else {
+            (warm_ms, self.warm_latency_ms(warm_ms))
+        };
+        Invoked {
+            cost: self.placed.cost(run_ms),
+            latency_ms,
+            carbon: self.carbon(run_ms, call.at),
+            cold: f64::from(u8::from(is_cold)),
+        }
+    }
+
+    /// Time in ms to load the function's code in a cold start; it is billed.
+    pub(crate) fn load_ms(&self) -> f64 {
+        self.load_ms
+    }
+
+    /// Latency in ms of a warm run of `warm_ms` here.
+    pub(crate) fn warm_latency_ms(&self, warm_ms: f64) -> f64 {
+        self.placed.network_ms + warm_ms
+    }
+
+    /// The same of a cold one, with a start delay so many standard deviations (of its logarithm) from the median.
+    pub(crate) fn cold_latency_ms(&self, warm_ms: f64, deviations: f64) -> f64 {
+        let start_ms = self.delay.median_ms * (self.deviation * deviations).exp();
+        self.warm_latency_ms(warm_ms) + self.load_ms + start_ms
+    }
+
+    /// Mean latency in ms when a share `cold` of calls starts cold and runs, loading included, take `run_ms` in the mean.
+    pub(crate) fn mean_latency_ms(&self, run_ms: f64, cold: f64) -> f64 {
+        self.placed.network_ms + run_ms + cold * self.delay.mean_ms
+    }
+
+    /// Mean price in USD of runs that take `warm_ms` warm and of which a share `cold` starts cold.
+    pub(crate) fn mean_cost(&self, warm_ms: f64, cold: f64) -> f64 {
+        (1.0 - cold) * self.placed.cost(warm_ms).get()
+            + cold * self.placed.cost(warm_ms + self.load_ms).get()
+    }
+
+    /// Gas of a run of `run_ms` here, loading included.
+    pub(crate) fn carbon(&self, run_ms: f64, at: UtcTime) -> GramsCo2e {
+        self.placed.carbon(run_ms, at)
+    }
+}
+
+fn possible(ms: f64) -> f64 {
+    if ms.is_finite() { ms.max(0.0) } else { 0.0 }
+}
