@@ -37,7 +37,17 @@ pub(crate) struct Forecasts {
     pub(crate) stride: usize,
 }
 
-/// Asks the layer at `endpoint` about the busy windows of the scope.
+/// A window, and what was answered.
+pub(super) type Answered<'a> = (&'a Window, &'a Forecast);
+
+impl Forecasts {
+    /// Windows with their answers.
+    pub(super) fn answered(&self) -> impl Iterator<Item = Answered<'_>> {
+        self.windows.iter().zip(&self.answers)
+    }
+}
+
+/// Asks the layer at `endpoint` about the windows of the scope, idle ones included.
 ///
 /// # Errors
 /// A layer that cannot be reached, or refuses a row.
@@ -92,7 +102,7 @@ fn of_scope(subject: &Subject, stride: usize, taken: &mut impl FnMut(Window)) ->
         }
         for split in Split::ALL.into_iter().filter(|split| scope.split.is_none_or(|s| s == *split))
         {
-            let options = WindowOptions { stride, ..WindowOptions::default() };
+            let options = WindowOptions { stride, skip_idle: false, ..WindowOptions::default() };
             for window in world.windows_of(function, split, options) {
                 count += 1;
                 taken(window);

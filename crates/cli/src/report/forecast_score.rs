@@ -1,8 +1,12 @@
 //! How good forecasts were, and the simple ones they must beat.
 
-use strata_simulator::{Trigger, Window, last_value, moving_average};
+use strata_simulator::{Trigger, Window, exponential_smoothing, last_value, moving_average};
 
-use super::{Subject, forecast::Forecasts, ratio};
+use super::{
+    Subject,
+    forecast::{Answered, Forecasts},
+    ratio,
+};
 
 /// The three values that are forecast, by the names of the report.
 pub(crate) const OUTPUTS: [&str; 3] = ["request_rate", "memory_util", "cpu_util"];
@@ -10,8 +14,6 @@ pub(crate) const OUTPUTS: [&str; 3] = ["request_rate", "memory_util", "cpu_util"
 pub(crate) const HORIZONS: [usize; 4] = [1, 2, 4, 8];
 /// What functions are grouped by.
 pub(crate) const TRIGGERS: [&str; 4] = ["timer", "http", "queue", "other"];
-/// Share of the latest step in exponential smoothing.
-const ALPHA: f64 = 0.5;
 const STEPS_PER_MINUTE: usize = 4;
 /// A truth with a smaller sum of squared distances from its mean does not vary: what is left is
 /// rounding.
@@ -44,59 +46,66 @@ pub(crate) struct Score {
 /// All figures.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Scores {
+    /// Over all windows, for each output.
     pub(crate) outputs: [Score; 3],
+    /// Over those with a call in them.
+    pub(crate) active: [Score; 3],
     /// RMSE by output and horizon.
     pub(crate) by_horizon: [[f64; HORIZONS.len()]; 3],
     /// RMSE by output and trigger.
     pub(crate) by_trigger: [[f64; TRIGGERS.len()]; 3],
     pub(crate) windows: usize,
+    pub(crate) active_windows: usize,
     pub(crate) stride: usize,
 }
 
 impl Scores {
     pub(crate) fn of(subject: &Subject, forecasts: &Forecasts) -> Self {
-        let Forecasts { windows, answers, stride } = forecasts;
-        let points: Vec<[f64; 3]> = answers.iter().map(|answer| answer.point).collect();
-        let by = |guess: fn(&Window) -> [f64; 3]| windows.iter().map(guess).collect::<Vec<_>>();
-        let last = by(|window| last_value(window).map(f64::from));
-        let moving = by(|window| moving_average(window).map(f64::from));
-        let exponential = by(exponential);
-        let outputs = [0, 1, 2].map(|output| {
-            let fit = |guesses: &[[f64; 3]]| fit(windows, guesses, output);
-            let (own, last_fit) = (fit(&points), fit(&last));
-            let (moving, exponential) = (fit(&moving), fit(&exponential));
-            let baselines = [last_fit, moving, exponential].map(|fit| fit.r2_mean);
-            let bound = |n: usize| answers[n].upper[output];
-            let (under_rate, mean_over) = headroom(windows, output, bound);
-            let (under_twice, over_twice) = headroom(windows, output, |n| 2.0 * last[n][output]);
-            Score {
-                r2_pooled: own.r2_pooled,
-                r2_mean: own.r2_mean,
-                r2_median: own.r2_median,
-                r2_functions: own.functions,
-                rmse: own.rmse,
-                rmse_last: last_fit.rmse,
-                rmse_moving_average: moving.rmse,
-                rmse_exponential: exponential.rmse,
-                r2_mean_best_baseline: baselines.into_iter().fold(f64::MIN, f64::max),
-                under_rate,
-                mean_over,
-                under_rate_twice_last: under_twice,
-                mean_over_twice_last: over_twice,
-            }
-        });
-        let (by_horizon, by_trigger) =
-            (by_horizon(subject, forecasts), by_trigger(subject, forecasts));
-        Self { outputs, by_horizon, by_trigger, windows: windows.len(), stride: *stride }
+        let all: Vec<Answered<'_>> = forecasts.answered().collect();
+        let called = |(window, _): &Answered<'_>| window.x.iter().any(|step| step[0] > 0.0);
+        let active: Vec<Answered<'_>> = all.iter().copied().filter(called).collect();
+        Self {
+            outputs: outputs(&all),
+            active: outputs(&active),
+            by_horizon: by_horizon(subject, &all),
+            by_trigger: by_trigger(subject, &all),
+            windows: all.len(),
+            active_windows: active.len(),
+            stride: forecasts.stride,
+        }
     }
 }
 
-/// Exponential smoothing over the window, oldest step first.
-fn exponential(window: &Window) -> [f64; 3] {
+fn outputs(answered: &[Answered<'_>]) -> [Score; 3] {
+    let by = |guess: fn(&Window) -> [f32; 3]| -> Vec<[f64; 3]> {
+        answered.iter().map(|(window, _)| guess(window).map(f64::from)).collect()
+    };
+    let points: Vec<[f64; 3]> = answered.iter().map(|(_, answer)| answer.point).collect();
+    let (last, moving) = (by(last_value), by(moving_average));
+    let exponential = by(exponential_smoothing);
     [0, 1, 2].map(|output| {
-        let mut values = window.x.iter().map(|step| f64::from(step[output]));
-        let first = values.next().unwrap_or(0.0);
-        values.fold(first, |level, value| ALPHA * value + (1.0 - ALPHA) * level)
+        let fit = |guesses: &[[f64; 3]]| fit(answered, guesses, output);
+        let (own, last_fit) = (fit(&points), fit(&last));
+        let (moving, exponential) = (fit(&moving), fit(&exponential));
+        let baselines = [last_fit, moving, exponential].map(|fit| fit.r2_mean);
+        let bound = |n: usize| answered[n].1.upper[output];
+        let (under_rate, mean_over) = headroom(answered, output, bound);
+        let (under_twice, over_twice) = headroom(answered, output, |n| 2.0 * last[n][output]);
+        Score {
+            r2_pooled: own.r2_pooled,
+            r2_mean: own.r2_mean,
+            r2_median: own.r2_median,
+            r2_functions: own.functions,
+            rmse: own.rmse,
+            rmse_last: last_fit.rmse,
+            rmse_moving_average: moving.rmse,
+            rmse_exponential: exponential.rmse,
+            r2_mean_best_baseline: baselines.into_iter().fold(f64::MIN, f64::max),
+            under_rate,
+            mean_over,
+            under_rate_twice_last: under_twice,
+            mean_over_twice_last: over_twice,
+        }
     })
 }
 
@@ -110,11 +119,11 @@ struct Fit {
 }
 
 /// Windows of one function must come together.
-fn fit(windows: &[Window], guesses: &[[f64; 3]], output: usize) -> Fit {
-    let pairs: Vec<(usize, f64, f64)> = windows
+fn fit(answered: &[Answered<'_>], guesses: &[[f64; 3]], output: usize) -> Fit {
+    let pairs: Vec<(usize, f64, f64)> = answered
         .iter()
         .zip(guesses)
-        .map(|(window, guess)| (window.function, f64::from(window.y[output]), guess[output]))
+        .map(|((window, _), guess)| (window.function, f64::from(window.y[output]), guess[output]))
         .collect();
     let all = Sums::of(&pairs);
     let functions = pairs.chunk_by(|a, b| a.0 == b.0).map(Sums::of);
@@ -157,21 +166,20 @@ impl Sums {
 }
 
 /// Share of windows above their bound, and how far the bound is above the others on average.
-fn headroom(windows: &[Window], output: usize, bound: impl Fn(usize) -> f64) -> (f64, f64) {
-    let above: Vec<f64> = windows
+fn headroom(answered: &[Answered<'_>], output: usize, bound: impl Fn(usize) -> f64) -> (f64, f64) {
+    let above: Vec<f64> = answered
         .iter()
         .enumerate()
-        .map(|(n, window)| bound(n) - f64::from(window.y[output]))
+        .map(|(n, (window, _))| bound(n) - f64::from(window.y[output]))
         .collect();
     let under = above.iter().filter(|above| **above < 0.0).count();
     let over: Vec<f64> = above.iter().copied().filter(|above| *above > 0.0).collect();
     (ratio(under as f64, above.len() as f64), ratio(over.iter().sum(), over.len() as f64))
 }
 
-fn by_horizon(subject: &Subject, forecasts: &Forecasts) -> [[f64; HORIZONS.len()]; 3] {
+fn by_horizon(subject: &Subject, answered: &[Answered<'_>]) -> [[f64; HORIZONS.len()]; 3] {
     let steps = subject.world.trace().minutes() * STEPS_PER_MINUTE;
     let mut sums = [[(0.0, 0.0); HORIZONS.len()]; 3];
-    let answered: Vec<_> = forecasts.windows.iter().zip(&forecasts.answers).collect();
     for group in answered.chunk_by(|a, b| a.0.function == b.0.function) {
         let Some(telemetry) = subject.world.telemetry(group[0].0.function) else { continue };
         let series = telemetry.series(0..steps);
@@ -189,9 +197,9 @@ fn by_horizon(subject: &Subject, forecasts: &Forecasts) -> [[f64; HORIZONS.len()
     sums.map(|row| row.map(|(squared, count)| ratio(squared, count).sqrt()))
 }
 
-fn by_trigger(subject: &Subject, forecasts: &Forecasts) -> [[f64; TRIGGERS.len()]; 3] {
+fn by_trigger(subject: &Subject, answered: &[Answered<'_>]) -> [[f64; TRIGGERS.len()]; 3] {
     let mut sums = [[(0.0, 0.0); TRIGGERS.len()]; 3];
-    for (window, answer) in forecasts.windows.iter().zip(&forecasts.answers) {
+    for (window, answer) in answered {
         let trigger = subject.world.trace().functions().get(window.function);
         let number = match trigger.map(|function| function.trigger) {
             Some(Trigger::Timer) => 0,
@@ -209,8 +217,10 @@ fn by_trigger(subject: &Subject, forecasts: &Forecasts) -> [[f64; TRIGGERS.len()
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::forecast::Forecast;
     use super::*;
-    use strata_domain::Provider;
+    use strata_domain::{Objective, Provider};
+    use strata_simulator::{Scope, Trace, World, WorldOptions};
 
     pub(crate) fn window(function: usize, rates: [f32; 12], next: f32) -> Window {
         let x = rates.map(|rate| [rate, 0.5, 0.1, 0.0, 0.0]);
@@ -231,6 +241,8 @@ pub(super) mod tests {
             .map(|(function, next)| window(function, [0.0; 12], next))
             .to_vec();
         let guesses = [1.0, 1.0, 10.0, 14.0].map(|guess| [guess, 0.5, 0.1]);
+        let none = Forecast::default();
+        let windows: Vec<Answered<'_>> = windows.iter().map(|window| (window, &none)).collect();
         let of_rate = fit(&windows, &guesses, 0);
         // SSE 2; the truth is 6.5 on average, with squared distances 42.25 + 20.25 + 12.25 + 56.25.
         assert!((of_rate.r2_pooled - (1.0 - 2.0 / 131.0)).abs() < 1e-12, "{of_rate:?}");
@@ -241,15 +253,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn smoothing_halves_what_is_older() {
-        let mut rates = [0.0; 12];
-        (rates[10], rates[11]) = (4.0, 8.0);
-        assert_eq!(exponential(&window(0, rates, 0.0))[0], 5.0);
+    fn headroom_counts_what_is_above_the_bound() {
+        let windows = [1.0, 2.0, 6.0, 2.0].map(|next| window(0, [0.0; 12], next));
+        let none = Forecast::default();
+        let windows = windows.each_ref().map(|window| (window, &none));
+        assert_eq!(headroom(&windows, 0, |_| 4.0), (0.25, 7.0 / 3.0));
     }
 
     #[test]
-    fn headroom_counts_what_is_above_the_bound() {
-        let windows = [1.0, 2.0, 6.0, 2.0].map(|next| window(0, [0.0; 12], next));
-        assert_eq!(headroom(&windows, 0, |_| 4.0), (0.25, 7.0 / 3.0));
+    fn windows_without_a_call_count_in_one_of_the_two_tables_only() {
+        let forecasts = Forecasts {
+            windows: vec![window(0, [0.0; 12], 3.0), window(0, [1.0; 12], 3.0)],
+            answers: vec![Forecast::default(); 2],
+            stride: 1,
+        };
+        let world = World::new(Trace::bundled().unwrap().with_only(0..1), WorldOptions::default());
+        let (scope, objective) = (Scope::everything(), Objective::tactical());
+        let subject = Subject { name: "one".to_owned(), world, scope, objective };
+        let scores = Scores::of(&subject, &forecasts);
+        assert_eq!((scores.windows, scores.active_windows), (2, 1));
+        assert_eq!(scores.active[0].rmse, 3.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::forecast_score::OUTPUTS;
+use super::forecast_score::{OUTPUTS, Score, Scores};
 use super::json::NORMALISATION;
 use super::pictures::Picture;
 use super::{ORACLE, Results, STRATA};
@@ -45,7 +45,7 @@ pub(crate) fn page(results: &Results, pictures: &[Picture]) -> String {
         match prefix {
             "objective" => page += &objective_table(results),
             "cost-latency" => page += &physical_table(results),
-            "forecast" => page += &forecast_table(results),
+            "forecast" => page += &forecast_tables(results),
             _ => {}
         }
     }
@@ -128,8 +128,17 @@ fn physical_table(results: &Results) -> String {
     table(&head, rows)
 }
 
-fn forecast_table(results: &Results) -> String {
-    let rows = OUTPUTS.iter().zip(&results.forecast.outputs).map(|(output, score)| {
+fn forecast_tables(results: &Results) -> String {
+    let Scores { outputs, active, windows, active_windows, .. } = &results.forecast;
+    format!(
+        "<p>All {windows} windows:</p>\n{}<p>The {active_windows} windows with a call in them:</p>\n{}",
+        forecast_table(outputs),
+        forecast_table(active)
+    )
+}
+
+fn forecast_table(scores: &[Score; 3]) -> String {
+    let rows = OUTPUTS.iter().zip(scores).map(|(output, score)| {
         let mut row = vec![(*output).to_owned()];
         let values = [
             score.r2_pooled,
@@ -139,6 +148,10 @@ fn forecast_table(results: &Results) -> String {
             score.rmse_last,
             score.rmse_moving_average,
             score.rmse_exponential,
+            score.under_rate,
+            score.mean_over,
+            score.under_rate_twice_last,
+            score.mean_over_twice_last,
         ];
         row.extend(values.map(|value| format!("{value:.4}")));
         row
@@ -152,6 +165,10 @@ fn forecast_table(results: &Results) -> String {
         "last",
         "average",
         "exponential",
+        "bound exceeded",
+        "bound over",
+        "2 x last exceeded",
+        "2 x last over",
     ];
     table(&head, rows)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::forecast_score::{HORIZONS, OUTPUTS, TRIGGERS};
+use super::forecast_score::{HORIZONS, OUTPUTS, Score, TRIGGERS};
 use super::{Judged, ORACLE, Results, STRATA, bootstrap::Interval, ratio};
 
 /// What the figures are measured in.
@@ -31,12 +31,14 @@ pub(crate) fn of(results: &Results) -> Value {
         "regret": by_policy(&|policy| interval(policy.regret)),
         "physical": by_policy(&physical),
         "forecast": forecast(results),
+        "forecast_active": forecast_active(results),
         "functions": results.functions,
         "decisions": results.decisions,
         "gap_closed": results.gap_closed(STRATA),
         "share_of_oracle": ratio(results.mean(STRATA), results.mean(ORACLE)),
         "gain_over": {STRATA: gain(STRATA), ORACLE: gain(ORACLE)},
         "forecast_windows": results.forecast.windows,
+        "forecast_active_windows": results.forecast.active_windows,
         "forecast_stride": results.forecast.stride,
         "weights": {
             "cost": results.objective.weights.cost(),
@@ -69,30 +71,38 @@ fn physical(policy: &Judged) -> Value {
 
 fn forecast(results: &Results) -> Value {
     let outputs = OUTPUTS.iter().enumerate().map(|(number, name)| {
-        let score = &results.forecast.outputs[number];
         let horizons = HORIZONS.iter().zip(results.forecast.by_horizon[number]);
         let horizons: Map<_, _> = horizons.map(|(h, rmse)| (h.to_string(), json!(rmse))).collect();
         let triggers = TRIGGERS.iter().zip(results.forecast.by_trigger[number]);
         let triggers: Map<_, _> =
             triggers.map(|(trigger, rmse)| ((*trigger).to_owned(), json!(rmse))).collect();
-        let value = json!({
-            "r2_pooled": score.r2_pooled,
-            "r2_mean": score.r2_mean,
-            "r2_median": score.r2_median,
-            "r2_functions": score.r2_functions,
-            "rmse": score.rmse,
-            "rmse_last": score.rmse_last,
-            "rmse_moving_average": score.rmse_moving_average,
-            "rmse_exponential": score.rmse_exponential,
-            "r2_mean_best_baseline": score.r2_mean_best_baseline,
-            "under_rate": score.under_rate,
-            "mean_over": score.mean_over,
-            "under_rate_twice_last": score.under_rate_twice_last,
-            "mean_over_twice_last": score.mean_over_twice_last,
-            "rmse_by_horizon": horizons,
-            "rmse_by_trigger": triggers,
-        });
+        let mut value = score(&results.forecast.outputs[number]);
+        value["rmse_by_horizon"] = Value::Object(horizons);
+        value["rmse_by_trigger"] = Value::Object(triggers);
         ((*name).to_owned(), value)
     });
     Value::Object(outputs.collect())
+}
+
+fn forecast_active(results: &Results) -> Value {
+    let scores = OUTPUTS.iter().zip(&results.forecast.active);
+    Value::Object(scores.map(|(name, of)| ((*name).to_owned(), score(of))).collect())
+}
+
+fn score(score: &Score) -> Value {
+    json!({
+        "r2_pooled": score.r2_pooled,
+        "r2_mean": score.r2_mean,
+        "r2_median": score.r2_median,
+        "r2_functions": score.r2_functions,
+        "rmse": score.rmse,
+        "rmse_last": score.rmse_last,
+        "rmse_moving_average": score.rmse_moving_average,
+        "rmse_exponential": score.rmse_exponential,
+        "r2_mean_best_baseline": score.r2_mean_best_baseline,
+        "under_rate": score.under_rate,
+        "mean_over": score.mean_over,
+        "under_rate_twice_last": score.under_rate_twice_last,
+        "mean_over_twice_last": score.mean_over_twice_last,
+    })
 }

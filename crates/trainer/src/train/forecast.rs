@@ -25,16 +25,16 @@ use crate::scaling::{Column, Scaling, Transform};
 const WORLDS: usize = 4;
 /// One of so many training windows is drawn from all there are, idle ones included.
 const ANY_WINDOW: usize = 2;
-/// Steps between the windows from which those are drawn.
+/// Steps between the windows from which those are drawn; odd, so that every quarter of a minute is seen.
 const IDLE_STRIDE: usize = 21;
-/// Steps between the busy windows; odd, so that every quarter of a minute is seen.
+/// Steps between the windows with a call.
 const STRIDE: usize = 3;
 /// So many of a hundred training windows come without a history of calls, as from a caller that keeps none.
 const WITHOUT_HISTORY: u32 = 10;
 /// What request rate (1/s), memory and CPU use are at least taken to vary by.
 const FLOORS: [f32; 3] = [0.05, 0.02, 0.02];
 /// Added to the variance of each value in a function's training windows, so that functions that hardly vary do not count without bound.
-const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-4, 2e-3];
+const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-3, 2e-3];
 
 /// Trains and publishes; returns the scores as [`super::operational`] does.
 pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 2]> {

@@ -35,9 +35,9 @@ const IDLE_STRIDE: usize = 21;
 /// Budgets and settings.
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct OperationalOptions {
-    /// Training windows, drawn from the training split, three quarters of them from those in which
-    /// something happens.
-    #[arg(long, default_value_t = 60_000)]
+    /// Training windows, drawn from the training split: three quarters (version 1) or half (version 2)
+    /// of them with a call.
+    #[arg(long, default_value_t = 200_000)]
     pub lstm_windows: usize,
     /// Most passes over them.
     #[arg(long, default_value_t = 6)]

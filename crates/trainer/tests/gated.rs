@@ -1,0 +1,129 @@
+//! The network of version 2 of the operational layer: what it learns, what it cannot do, and the same in ONNX Runtime.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+use indicatif::ProgressBar;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_policy::operational::{EXTENDED_FEATURES, Encoder, LABELS};
+use strata_runtime::{Data, OnnxRuntime};
+use strata_trainer::contract::Layer;
+use strata_trainer::fit::gated::{self, Example, Options};
+use strata_trainer::nets::{self, Columns, GatedNet, Network};
+use strata_trainer::publish::{Description, publish, verify};
+use strata_trainer::scaling::{Column, Scaling, Transform};
+
+const STEPS: usize = 12;
+const FEATURES: usize = EXTENDED_FEATURES.len();
+/// Greatest rate learnt from.
+const MOST: f32 = 10.0;
+
+fn position(name: &str) -> usize {
+    EXTENDED_FEATURES.iter().position(|known| *known == name).unwrap()
+}
+
+fn columns() -> Columns {
+    let of = |prefix: &str| LABELS.map(|label| position(&format!("{prefix}{label}"))).to_vec();
+    Columns {
+        observed: of(""),
+        busy: of("busy_"),
+        expected: of("expected_"),
+        floor: vec![0.05, 0.02, 0.02],
+    }
+}
+
+fn network(seed: u64) -> GatedNet {
+    let rate = Column::between(Transform::Log1p { gain: 1.0 }, 0.0, MOST);
+    let scaling = Scaling::new(vec![rate; FEATURES]).unwrap();
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    GatedNet::new(scaling, STEPS, &columns(), &mut rng).unwrap()
+}
+
+/// A window in which `rate` and the memory were always the same.
+fn row(rate: f32, memory: f32) -> Vec<f32> {
+    let mut step = vec![0.0; FEATURES];
+    for prefix in ["", "busy_", "expected_"] {
+        step[position(&format!("{prefix}request_rate"))] = rate;
+        step[position(&format!("{prefix}memory_util"))] = memory;
+    }
+    step.repeat(STEPS)
+}
+
+/// The next rate is the last one; memory goes up by 0 to 0.2, nobody knows how much.
+fn examples(count: usize, seed: u64) -> Vec<Example> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let example = |_| {
+        let rate: f32 = rng.random_range(0.0..MOST);
+        let more: f32 = rng.random_range(0.0..0.2);
+        Example {
+            row: row(rate, 0.4),
+            truth: vec![rate, 0.4 + more, 0.0],
+            weights: vec![0.1, 20.0, 1.0],
+        }
+    };
+    (0..count).map(example).collect()
+}
+
+fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
+    let mut net = network(seed);
+    let options = Options { seed, epochs: 4, patience: 4, batch: 32, learning_rate: 3e-3, level };
+    let (train, validation) = (examples(count, seed), examples(400, seed + 1));
+    let bar = ProgressBar::hidden();
+    gated::fit(&mut net, [&train, &validation], &options, &bar).unwrap();
+    net
+}
+
+#[test]
+fn the_bound_holds_as_often_as_was_asked_for() {
+    let held_out = examples(1000, 99);
+    let share_below = |level: f64| {
+        let forecasts = gated::forecasts(&fitted(3, 1200, level), &held_out).unwrap();
+        let pairs = held_out.iter().zip(&forecasts);
+        let held = pairs.filter(|(example, [_, upper])| example.truth[1] <= upper[1]).count();
+        held as f64 / held_out.len() as f64
+    };
+    let (most, half) = (share_below(0.95), share_below(0.5));
+    assert!((0.93..=0.97).contains(&most), "{most}");
+    assert!((0.44..=0.56).contains(&half), "{half}");
+}
+
+#[test]
+fn a_rate_beyond_all_that_was_learnt_is_followed_and_never_overshot() {
+    let net = fitted(3, 1200, 0.95);
+    let far = Example { row: row(5000.0, 0.4), truth: vec![0.0; 3], weights: vec![0.0; 3] };
+    let [forecast, upper] = &gated::forecasts(&net, &[far]).unwrap()[0];
+    assert!((4000.0..=5000.1).contains(&forecast[0]), "{forecast:?}");
+    assert!(upper[0] >= forecast[0] && upper[0].is_finite(), "{upper:?}");
+}
+
+#[test]
+fn it_is_published_with_its_bound_and_read_back_as_itself() {
+    let runtime = OnnxRuntime::load(None).unwrap();
+    let models = tempfile::tempdir().unwrap();
+    let mut network = network(7);
+    network.set_conformal(vec![0.25, 0.5, 0.125]).unwrap();
+    let encoder = Encoder::of_names(&EXTENDED_FEATURES).unwrap();
+    let (_, upper) = Layer::Operational.optional_output().unwrap();
+    let description = Description {
+        version: 2,
+        features: encoder.features().map(|f| (f.0.to_owned(), f.1.to_owned())).collect(),
+        labels: [Layer::Operational.labels(), vec![upper]].concat(),
+        data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
+        training: BTreeMap::new(),
+        metrics: BTreeMap::new(),
+    };
+    let (_, parity) = publish(models.path(), &network, &description, &runtime).unwrap();
+    assert!(parity.worst() <= 1e-5, "{parity:?}");
+    assert_eq!(verify(models.path(), &runtime).unwrap().len(), 1);
+    let bytes = network.to_onnx().unwrap();
+    assert_eq!(nets::from_onnx(&bytes).unwrap().to_onnx().unwrap(), bytes);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+    let bytes = |seed| fitted(seed, 64, 0.9).to_onnx().unwrap();
+    assert_eq!(bytes(5), bytes(5));
+    assert_ne!(bytes(5), bytes(6));
+}
