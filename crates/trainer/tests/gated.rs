@@ -79,7 +79,7 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
 fn the_bound_holds_as_often_as_was_asked_for() {
     let held_out = examples(1000, 99);
     let share_below = |level: f64| {
-        let forecasts = gated::forecasts(&fitted(3, 1200, level), &held_out).unwrap();
+        let forecasts = gated::forecasts(&fitted(3, 640, level), &held_out).unwrap();
         let pairs = held_out.iter().zip(&forecasts);
         let held = pairs.filter(|(example, [_, upper])| example.truth[1] <= upper[1]).count();
         held as f64 / held_out.len() as f64
@@ -91,7 +91,7 @@ fn the_bound_holds_as_often_as_was_asked_for() {
 
 #[test]
 fn a_rate_beyond_all_that_was_learnt_is_followed_and_never_overshot() {
-    let net = fitted(3, 1200, 0.95);
+    let net = fitted(3, 640, 0.95);
     let far = Example { row: row(5000.0, 0.4), truth: vec![0.0; 3], weights: vec![0.0; 3] };
     let [forecast, upper] = &gated::forecasts(&net, &[far]).unwrap()[0];
     assert!((4000.0..=5000.1).contains(&forecast[0]), "{forecast:?}");
