@@ -64,11 +64,8 @@ fn states() -> candle_core::Tensor {
     candle_core::Tensor::new(&[[0f32, 0.3], [1.0, 0.3]], &candle_core::Device::Cpu).unwrap()
 }
 
-fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let options = dqn::Options {
+fn dqn_options(seed: u64, decisions: usize) -> dqn::Options {
+    dqn::Options {
         seed,
         decisions,
         train_every: 2,
@@ -79,7 +76,14 @@ fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
         target_every: 50,
         explore: 0.5,
         epsilon: 0.1,
-    };
+    }
+}
+
+fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let options = dqn_options(seed, decisions);
     dqn::fit(
         [&net, &target],
         &mut Guess::new(seed),
@@ -98,12 +102,8 @@ fn dqn_learns_what_each_action_is_worth() {
     }
 }
 
-fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
-    let mut worlds: Vec<Box<dyn Environment>> =
-        (0..4).map(|number| Box::new(Guess::new(seed + number)) as Box<dyn Environment>).collect();
-    let options = ppo::Options {
+fn ppo_options(seed: u64, decisions: usize) -> ppo::Options {
+    ppo::Options {
         seed,
         decisions,
         horizon: 16,
@@ -115,7 +115,15 @@ fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
         clip: 0.2,
         value: 0.5,
         entropy: 0.0,
-    };
+    }
+}
+
+fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    let mut worlds: Vec<Box<dyn Environment>> =
+        (0..4).map(|number| Box::new(Guess::new(seed + number)) as Box<dyn Environment>).collect();
+    let options = ppo_options(seed, decisions);
     ppo::fit(&net, &mut worlds, &options, &mut Watch::showing(&ProgressBar::hidden())).unwrap();
     net
 }
@@ -161,7 +169,8 @@ fn fitted_lstm(seed: u64, count: usize) -> OperationalNet {
         below: 5.0,
     };
     let (train, validation) = (windows(count, seed), windows(64, seed + 1));
-    lstm::fit(&net, [&train, &validation], &options, &ProgressBar::hidden()).unwrap();
+    let bar = ProgressBar::hidden();
+    lstm::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
     net
 }
 
@@ -184,4 +193,27 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
     assert_eq!(weights(&fitted_ppo(5, 128)), weights(&fitted_ppo(5, 128)));
     assert_eq!(weights(&fitted_lstm(5, 32)), weights(&fitted_lstm(5, 32)));
     assert_ne!(weights(&fitted_dqn(5, 120)), weights(&fitted_dqn(6, 120)));
+}
+
+#[test]
+fn every_fit_leaves_curves_of_a_few_hundred_points() {
+    let bar = ProgressBar::hidden();
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    let mut watch = Watch::judged(&bar, |_: &TacticalNet| Ok(0.5));
+    let mut worlds: Vec<Box<dyn Environment>> = vec![Box::new(Guess::new(1))];
+    ppo::fit(&net, &mut worlds, &ppo_options(1, 320), &mut watch).unwrap();
+    let csv = watch.curves().to_csv();
+    let points = |csv: &str, name: &str| csv.matches(&format!(",{name},")).count();
+    assert!((20..=22).contains(&points(&csv, "objective on validation")), "{csv}");
+    assert_eq!((points(&csv, "reward"), points(&csv, "loss")), (20, 80), "{csv}");
+
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let mut watch = Watch::showing(&bar);
+    let options = dqn_options(1, 800);
+    dqn::fit([&net, &target], &mut Guess::new(1), &options, &mut watch).unwrap();
+    let csv = watch.curves().to_csv();
+    assert!((128..=256).contains(&points(&csv, "reward")), "{csv}");
+    assert!((128..=256).contains(&points(&csv, "loss")), "{csv}");
 }

@@ -70,6 +70,7 @@ pub fn fit(
             best_action(net, &observation)?
         };
         let outcome = environment.step(action)?;
+        watch.curves.add("reward", decision as f64, f64::from(outcome.reward));
         replay.push(Transition {
             state: observation.state,
             action: u32::try_from(action)?,
@@ -88,6 +89,7 @@ pub fn fit(
             if steps % options.target_every.max(1) == 0 {
                 target.parameters().copy_from(net.parameters())?;
             }
+            watch.curves.add("loss", decision as f64, loss);
             if done >= 0.9 {
                 (recent, counted) = (recent + loss, counted + 1);
             }

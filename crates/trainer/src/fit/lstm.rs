@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
-use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_simulator::Window;
 
 use super::optimiser::Adam;
+use super::watch::Watch;
 use crate::nets::{Network, OperationalNet, Parameters};
 
 /// Gradients of an LSTM can explode over twelve steps.
@@ -57,8 +57,9 @@ pub fn fit(
     net: &OperationalNet,
     [train, validation]: [&[Window]; 2],
     options: &Options,
-    progress: &ProgressBar,
+    watch: &mut Watch<'_, OperationalNet>,
 ) -> Result<Fitted> {
+    let progress = watch.progress;
     ensure!(!train.is_empty() && !validation.is_empty(), "there are no windows to learn from");
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
     let loss = Loss::new(net, train, options.below)?;
@@ -74,7 +75,8 @@ pub fn fit(
             let done = (epoch * batches + index) as f64 / (batches * options.epochs) as f64;
             adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
             let windows: Vec<&Window> = chosen.iter().map(|&i| &train[i]).collect();
-            adam.step(&loss.of(net, &windows)?)?;
+            let value = adam.step(&loss.of(net, &windows)?)?;
+            watch.curves.add("loss", (epoch * batches + index) as f64, value);
             progress.inc(1);
         }
         let value = loss.mean(net, validation)?;
@@ -83,6 +85,7 @@ pub fn fit(
             fitted.best = epoch;
         }
         fitted.validation.push(value);
+        watch.curves.add("loss on validation", ((epoch + 1) * batches) as f64, value);
         progress.set_message(format!("validation loss {value:.4}"));
         if epoch - fitted.best >= options.patience {
             break;

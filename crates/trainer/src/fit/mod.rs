@@ -1,5 +1,6 @@
 //! Fitting the three networks.
 
+mod curve;
 pub mod dqn;
 mod environment;
 pub mod lstm;
@@ -8,6 +9,7 @@ pub mod ppo;
 mod replay;
 mod watch;
 
+pub use curve::Curves;
 pub use environment::{Environment, Observation, Outcome};
 pub use watch::Watch;
 

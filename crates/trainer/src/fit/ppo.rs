@@ -86,10 +86,12 @@ pub fn fit(
         let mut decisions = actors.gather(options, &mut rng)?;
         let reward = decisions.iter().map(|d| f64::from(d.reward)).sum::<f64>();
         let reward = reward / decisions.len() as f64;
+        watch.curves.add("reward", round as f64, reward);
         for _ in 0..options.epochs {
             decisions.shuffle(&mut rng);
             for batch in decisions.chunks(options.batch.max(1)) {
-                adam.step(&loss(net, batch, options, entropy)?)?;
+                let loss = adam.step(&loss(net, batch, options, entropy)?)?;
+                watch.curves.add("loss", round as f64, loss);
             }
         }
         if done >= 0.9 {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use indicatif::ProgressBar;
 
+use super::curve::Curves;
 use crate::nets::{Network, Parameters};
 
 /// How often a network is judged while it is fitted.
@@ -19,12 +20,13 @@ pub struct Watch<'a, N> {
     best: Option<(f64, Parameters)>,
     /// Score at each judgement, by the share that was done.
     scores: Vec<(f64, f64)>,
+    pub(super) curves: Curves,
 }
 
 impl<'a, N: Network> Watch<'a, N> {
     /// Shows progress only: the network keeps its last weights.
     pub fn showing(progress: &'a ProgressBar) -> Self {
-        Self { progress, judge: None, best: None, scores: Vec::new() }
+        Self { progress, judge: None, best: None, scores: Vec::new(), curves: Curves::default() }
     }
 
     /// Shows progress, and lets `judge` choose.
@@ -35,6 +37,11 @@ impl<'a, N: Network> Watch<'a, N> {
     /// What the judge said, with the share of the fitting that was done.
     pub fn scores(&self) -> &[(f64, f64)] {
         &self.scores
+    }
+
+    /// How the fit went.
+    pub fn curves(&self) -> &Curves {
+        &self.curves
     }
 
     /// Judges the network when it is time to.
@@ -60,6 +67,8 @@ impl<'a, N: Network> Watch<'a, N> {
         let Some(judge) = &mut self.judge else { return Ok(()) };
         let score = judge(net)?;
         self.scores.push((done, score));
+        let step = done * self.progress.length().unwrap_or_default() as f64;
+        self.curves.add("objective on validation", step.round(), score);
         if self.best.as_ref().is_none_or(|(best, _)| score > *best) {
             self.best = Some((score, net.parameters().snapshot()?));
         }

@@ -15,7 +15,7 @@ use strata_simulator::{
 use super::progress;
 use super::run::{Run, named};
 use crate::contract::Layer;
-use crate::fit::lstm;
+use crate::fit::{Watch, lstm};
 use crate::nets::{OperationalNet, OutputRange};
 use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
@@ -84,7 +84,9 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
         learning_rate: options.lstm_learning_rate,
         below: options.lstm_below,
     };
-    let fitted = lstm::fit(&net, [&train, &validation], &settings, &progress::bar("operational")?)?;
+    let bar = progress::bar("operational")?;
+    let mut watch = Watch::showing(&bar);
+    let fitted = lstm::fit(&net, [&train, &validation], &settings, &mut watch)?;
 
     let tables = [("busy", true), ("all", false)]
         .map(|(name, skip_idle)| score(name, &net, &windows(run, run.judged_on(), 1, skip_idle)));
@@ -111,6 +113,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
             ("loss_weight_above".to_owned(), 1.0.into()),
         ]),
         metrics: metrics(&tables),
+        curves: Some(watch.curves().clone()),
     };
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)

@@ -130,6 +130,7 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         run.validate(|| Evaluated::chain(StrategicPolicy::new(net, &encoder), below))
     });
     dqn::fit([&net, &target], &mut world, &settings, &mut watch)?;
+    let curves = watch.curves().clone();
 
     let chain = |objective| -> Result<PlacementTable> {
         let mut table = PlacementTable::baselines(&run.world, run.judged_on(), objective);
@@ -147,6 +148,7 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         data: run.data(),
         training: training(&settings),
         metrics: tables[0].metrics("strata")?,
+        curves: Some(curves),
     };
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)

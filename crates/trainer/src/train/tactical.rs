@@ -102,6 +102,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     let bar = progress::bar("tactical")?;
     let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)));
     ppo::fit(&net, &mut worlds, &settings, &mut watch)?;
+    let curves = watch.curves().clone();
 
     let mut table = PlacementTable::baselines(&run.world, run.judged_on(), Objective::tactical());
     let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
@@ -114,6 +115,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
         data: run.data(),
         training: training(&settings),
         metrics: table.metrics("tactical alone")?,
+        curves: Some(curves),
     };
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(table)
