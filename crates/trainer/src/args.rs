@@ -73,6 +73,9 @@ pub(crate) struct RunArgs {
     /// Measure on validation functions and hours instead of held-out ones: for choosing settings.
     #[arg(long)]
     choosing: bool,
+    /// Publish even what is worse than the version in service; the manifest says so.
+    #[arg(long)]
+    force: bool,
     /// Train version 1, on the research framework's own features.
     #[arg(long)]
     pub(crate) research: bool,
@@ -85,6 +88,7 @@ impl From<RunArgs> for RunOptions {
             seed: args.seed,
             functions: args.functions,
             choosing: args.choosing,
+            force: args.force,
         }
     }
 }

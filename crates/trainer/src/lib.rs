@@ -8,6 +8,7 @@
 pub mod columns;
 pub mod contract;
 pub mod fit;
+pub mod gate;
 pub mod import;
 pub mod nets;
 pub mod onnx;

@@ -16,6 +16,7 @@ use super::progress;
 use super::run::{Run, named};
 use crate::contract::Layer;
 use crate::fit::{Watch, lstm};
+use crate::gate::{Candidate, Gate};
 use crate::nets::{OperationalNet, OutputRange};
 use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
@@ -92,11 +93,22 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
         .map(|(name, skip_idle)| score(name, &net, &windows(run, run.judged_on(), 1, skip_idle)));
     let [busy, all] = tables;
     let tables = [busy?, all?];
+    let mut gate = Gate::default();
     for table in &tables {
-        table.ensure_beats("moving average")?;
+        gate.require(table.ensure_beats("moving average"));
     }
+    let candidate = Candidate {
+        layer: Layer::Operational,
+        version: super::RESEARCH,
+        figure: "R2 of the request rate over busy windows",
+        value: tables[0].rate_r2("strata")?,
+    };
+    gate.compare(&run.options.models, candidate, |before| {
+        let net = OperationalNet::from_onnx(before.graph())?;
+        score("busy", &net, &windows(run, run.judged_on(), 1, true))?.rate_r2("strata")
+    });
     let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
-    let description = Description {
+    let mut description = Description {
         version: super::RESEARCH,
         features: named(encoder.features()),
         labels: Layer::Operational.labels(),
@@ -115,6 +127,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
         metrics: metrics(&tables),
         curves: Some(watch.curves().clone()),
     };
+    gate.pass(run.options.force, &mut description.training)?;
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)
 }

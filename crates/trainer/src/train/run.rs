@@ -27,6 +27,8 @@ pub struct RunOptions {
     pub functions: Option<usize>,
     /// Measure on the validation scope instead of the held-out one, to choose settings by.
     pub choosing: bool,
+    /// Publish even what the gate refuses.
+    pub force: bool,
 }
 
 /// A world over the bundled trace, and where models go.
@@ -79,6 +81,14 @@ impl Run {
             total += evaluation.decided.iter().map(|decided| decided.outcome.reward).sum::<f64>();
         }
         Ok(total / decisions.max(1) as f64)
+    }
+
+    /// The mean objective of a policy where the figures of a table are measured.
+    pub(super) fn objective(&self, mut policy: Evaluated<'_>) -> Result<f64> {
+        let scope = self.judged_on();
+        let figures = evaluate(&self.world, &mut policy, scope, Objective::tactical()).summary();
+        policy.finish()?;
+        Ok(figures.mean_reward)
     }
 
     /// Minutes of the training split.

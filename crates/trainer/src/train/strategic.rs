@@ -14,6 +14,7 @@ use super::tactical::random_states;
 use crate::columns;
 use crate::contract::Layer;
 use crate::fit::{Watch, dqn};
+use crate::gate::{Candidate, Gate};
 use crate::nets::{StrategicNet, TacticalNet};
 use crate::placement::{Evaluated, StrategicPolicy, TacticalPolicy};
 use crate::publish::{Description, publish};
@@ -141,12 +142,23 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         Ok(table)
     };
     let tables = [chain(Objective::tactical())?, chain(Objective::strategic())?];
+    let mut training = training(&settings);
+    let value = tables[0].objective("strata")?;
+    let mut gate = Gate::default();
+    let candidate = Candidate { layer: Layer::Strategic, version, figure: "objective", value };
+    gate.compare(&run.options.models, candidate, |before| {
+        let net = StrategicNet::from_onnx(before.graph())?;
+        let encoder = strategic::Encoder::of_names(&before.features())?;
+        let below = TacticalPolicy::new(&below, &below_encoder);
+        run.objective(Evaluated::chain(StrategicPolicy::new(&net, &encoder), below))
+    });
+    gate.pass(run.options.force, &mut training)?;
     let description = Description {
         version,
         features: named(encoder.features()),
         labels: Layer::Strategic.labels(),
         data: run.data(),
-        training: training(&settings),
+        training,
         metrics: tables[0].metrics("strata")?,
         curves: Some(curves),
     };
