@@ -73,6 +73,12 @@ pub(crate) struct RunArgs {
     /// Measure on validation functions and hours instead of held-out ones: for choosing settings.
     #[arg(long)]
     choosing: bool,
+    /// Keep checkpoints in this directory: at each judgement, or after each epoch, the latest of each layer and version.
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoints in that directory; layers without one begin anew.
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
     /// Publish even what is worse than the version in service; the manifest says so.
     #[arg(long)]
     force: bool,
@@ -89,6 +95,8 @@ impl From<RunArgs> for RunOptions {
             functions: args.functions,
             choosing: args.choosing,
             force: args.force,
+            checkpoints: args.checkpoint,
+            resume: args.resume,
         }
     }
 }

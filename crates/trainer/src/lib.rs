@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod columns;
 pub mod contract;
 pub mod fit;

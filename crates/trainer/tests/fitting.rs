@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_simulator::Window;
+use strata_trainer::checkpoint::Checkpoints;
+use strata_trainer::contract::Layer;
 use strata_trainer::fit::{Environment, Observation, Outcome, Watch, dqn, lstm, ppo};
 use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
 use strata_trainer::scaling::{Column, Scaling, Transform};
@@ -47,6 +51,10 @@ impl Environment for Guess {
         self.left -= 1;
         let next = (self.left > 0).then(|| self.observe());
         Ok(Outcome { reward, next })
+    }
+
+    fn generator(&mut self) -> &mut Xoshiro256PlusPlus {
+        &mut self.rng
     }
 }
 
@@ -216,4 +224,72 @@ fn every_fit_leaves_curves_of_a_few_hundred_points() {
     let csv = watch.curves().to_csv();
     assert!((128..=256).contains(&points(&csv, "reward")), "{csv}");
     assert!((128..=256).contains(&points(&csv, "loss")), "{csv}");
+}
+
+/// Judges by a fixed measure; when `ends` judgements were made, it fails as a run fails that is ended from outside.
+fn judge(ends: usize, made: &Cell<usize>) -> impl FnMut(&dyn Network) -> Result<f64> + '_ {
+    move |net| {
+        made.set(made.get() + 1);
+        ensure!(made.get() <= ends, "ended from outside");
+        // Not monotonic, so that the best weights are not simply the last.
+        Ok(f64::from(weights(net).iter().sum::<f32>().sin()))
+    }
+}
+
+/// What a fit leaves: weights and curves, or why it ended.
+type Left = Result<(Vec<f32>, String), String>;
+
+fn left(fitted: Result<f64>, net: &dyn Network, watch_csv: String) -> Left {
+    fitted.map(|_| (weights(net), watch_csv)).map_err(|error| format!("{error:#}"))
+}
+
+fn kept_dqn(root: &Path, (ends, made): (usize, &Cell<usize>), decisions: usize) -> Left {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let options = dqn_options(5, decisions);
+    let kept = Checkpoints::new(root, (Layer::Strategic, 2), true).with_all(&options);
+    let (bar, mut score) = (ProgressBar::hidden(), judge(ends, made));
+    let mut watch = Watch::judged(&bar, |net: &StrategicNet| score(net)).kept(Some(kept));
+    let fitted = dqn::fit([&net, &target], &mut Guess::new(5), &options, &mut watch);
+    left(fitted, &net, watch.curves().to_csv())
+}
+
+fn kept_ppo(root: &Path, (ends, made): (usize, &Cell<usize>), decisions: usize) -> Left {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    // Episodes of 8 decisions and rounds of 16: the first decision of a world is taken before.
+    let mut worlds: Vec<Box<dyn Environment>> =
+        (0..2).map(|number| Box::new(Guess::new(number)) as Box<dyn Environment>).collect();
+    let options = ppo::Options { horizon: 13, ..ppo_options(5, decisions) };
+    let kept = Checkpoints::new(root, (Layer::Tactical, 2), true).with_all(&options);
+    let (bar, mut score) = (ProgressBar::hidden(), judge(ends, made));
+    let mut watch = Watch::judged(&bar, |net: &TacticalNet| score(net)).kept(Some(kept));
+    let fitted = ppo::fit(&net, &mut worlds, &options, &mut watch);
+    left(fitted, &net, watch.curves().to_csv())
+}
+
+#[test]
+fn a_fit_that_was_ended_goes_on_to_the_same_weights_and_curves() {
+    type Kept = fn(&Path, (usize, &Cell<usize>), usize) -> Left;
+    for (name, fit, decisions) in
+        [("dqn", kept_dqn as Kept, 700), ("ppo", kept_ppo as Kept, 13 * 2 * 30)]
+    {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let made = Cell::new(0);
+        let expected = fit(whole.path(), (usize::MAX, &made), decisions).unwrap();
+        let judgements = made.replace(0);
+        assert_eq!(judgements, 21, "{name}");
+        let ended = fit(parts.path(), (12, &made), decisions).unwrap_err();
+        assert!(ended.contains("ended from outside"), "{name}: {ended}");
+        made.set(0);
+        let resumed = fit(parts.path(), (usize::MAX, &made), decisions).unwrap();
+        assert!(resumed == expected, "{name}: the resumed fit is another one");
+        // The twelve before the end are not made again.
+        assert_eq!(made.get(), judgements - 12, "{name}");
+
+        let refusal = fit(parts.path(), (usize::MAX, &made), decisions + 1).unwrap_err();
+        let says = format!("decisions {decisions} instead of {}", decisions + 1);
+        assert!(refusal.contains(&says), "{name}: {refusal}");
+    }
 }

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use anyhow::{Result, ensure};
+
 /// Most points of a series.
 const MOST_POINTS: usize = 256;
+/// Most series that are read back.
+const MOST_SERIES: usize = 64;
 
 /// Series by name. A series that is full halves itself: each point is then the mean of two neighbours, at the later one's step.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -66,6 +70,38 @@ impl Curves {
         }
         text
     }
+
+    /// Every series as numbers, for a checkpoint: width, the three of the open point, then the points.
+    pub(super) fn to_numbers(&self) -> BTreeMap<String, Vec<f64>> {
+        let numbers = |series: &Series| {
+            let (step, sum, count) = series.open;
+            let mut numbers = vec![f64::from(series.width), step, sum, f64::from(count)];
+            numbers.extend(series.points.iter().flat_map(|&(step, value)| [step, value]));
+            numbers
+        };
+        self.series.iter().map(|(name, series)| (name.clone(), numbers(series))).collect()
+    }
+
+    /// The other way.
+    ///
+    /// # Errors
+    /// When there are more series, points or numbers than [`Self::to_numbers`] gives.
+    pub(super) fn from_numbers(all: &BTreeMap<String, Vec<f64>>) -> Result<Self> {
+        ensure!(all.len() <= MOST_SERIES, "{} curves are more than there can be", all.len());
+        let mut series = BTreeMap::new();
+        for (name, numbers) in all {
+            let fits = numbers.len() >= 4
+                && numbers.len().is_multiple_of(2)
+                && numbers.len() <= 4 + 2 * MOST_POINTS
+                && numbers.iter().all(|number| number.is_finite())
+                && numbers[0] >= 1.0;
+            ensure!(fits, "curve `{name}` is damaged");
+            let points = numbers[4..].chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+            let open = (numbers[1], numbers[2], numbers[3] as u32);
+            series.insert(name.clone(), Series { points, width: numbers[0] as u32, open });
+        }
+        Ok(Self { series })
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +123,21 @@ mod tests {
         assert!(rows[1].ends_with(",loss,0.5"), "{}", rows[1]);
         assert_eq!(rows.last().unwrap().split(',').next(), Some("100000"));
         assert!(csv.starts_with("step,series,value\n") && csv.ends_with("\n5,reward,0.25\n"));
+    }
+
+    #[test]
+    fn a_curve_goes_on_where_it_was_written_down() {
+        let mut whole = Curves::default();
+        for step in 0..777 {
+            whole.add("loss", f64::from(step), f64::from(step));
+        }
+        let mut resumed = Curves::from_numbers(&whole.to_numbers()).unwrap();
+        for step in 777..3000 {
+            whole.add("loss", f64::from(step), f64::from(step));
+            resumed.add("loss", f64::from(step), f64::from(step));
+        }
+        assert_eq!(whole, resumed);
+        let damaged = BTreeMap::from([("loss".to_owned(), vec![1.0, 0.0, 0.0])]);
+        assert!(Curves::from_numbers(&damaged).is_err());
     }
 }

@@ -69,7 +69,18 @@ pub fn fit(
     let mut order: Vec<usize> = (0..train.len()).collect();
     let mut best = Parameters::new();
     let mut fitted = Fitted { validation: Vec::new(), best: 0 };
-    for epoch in 0..options.epochs {
+    let mut start = 0;
+    if let Some(state) = watch.resume(net)? {
+        start = usize::try_from(state.step)?;
+        fitted = Fitted { validation: state.list("validation")?, best: state.count("best.epoch")? };
+        best = net.parameters().snapshot()?;
+        state.restore_parameters("chosen", &best)?;
+        adam.restore(&state)?;
+        progress.set_position((batches * start) as u64);
+        // The order of an epoch is that of the one before, shuffled again.
+        (0..start).for_each(|_| order.shuffle(&mut rng));
+    }
+    for epoch in start..options.epochs {
         order.shuffle(&mut rng);
         for (index, chosen) in order.chunks(options.batch.get()).enumerate() {
             let done = (epoch * batches + index) as f64 / (batches * options.epochs) as f64;
@@ -87,9 +98,15 @@ pub fn fit(
         fitted.validation.push(value);
         watch.curves.add("loss on validation", ((epoch + 1) * batches) as f64, value);
         progress.set_message(format!("validation loss {value:.4}"));
-        if epoch - fitted.best >= options.patience {
+        if epoch - fitted.best >= options.patience || epoch + 1 == options.epochs {
             break;
         }
+        watch.save(net, epoch + 1, |state| {
+            state.put_list("validation", &fitted.validation)?;
+            state.numbers.insert("best.epoch".to_owned(), fitted.best as f64);
+            state.put_parameters("chosen", &best)?;
+            adam.save(state)
+        })?;
     }
     net.parameters().copy_from(&best)?;
     progress.finish_and_clear();

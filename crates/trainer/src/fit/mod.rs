@@ -7,10 +7,13 @@ pub mod lstm;
 mod optimiser;
 pub mod ppo;
 mod replay;
+mod stage;
+mod state;
 mod watch;
 
 pub use curve::Curves;
 pub use environment::{Environment, Observation, Outcome};
+pub use state::State;
 pub use watch::Watch;
 
 /// A factor that falls from 1 to `last` along a half cosine while `done` goes from 0 to 1.

@@ -86,7 +86,9 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
         below: options.lstm_below,
     };
     let bar = progress::bar("operational")?;
-    let mut watch = Watch::showing(&bar);
+    let checkpoints = run.checkpoints((Layer::Operational, super::RESEARCH), &net, &settings)?;
+    let mut watch = Watch::showing(&bar)
+        .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
     let fitted = lstm::fit(&net, [&train, &validation], &settings, &mut watch)?;
 
     let tables = [("busy", true), ("all", false)]

@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Objective;
 use strata_policy::{strategic, tactical};
+use strata_runtime::sha256_hex;
 
 use super::progress;
 use super::run::{Run, named};
@@ -92,7 +93,8 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let Design { version, features, features_below, workload } = Design::of(options.research);
-    let below = TacticalNet::from_onnx(&run.published("tactical", version)?)?;
+    let graph = run.published("tactical", version)?;
+    let below = TacticalNet::from_onnx(&graph)?;
     let below_encoder = tactical::Encoder::of_names(features_below)?;
     let encoder = strategic::Encoder::of_names(features)?;
     let parts = StrategicParts {
@@ -130,6 +132,10 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         let below = TacticalPolicy::new(&below, &below_encoder);
         run.validate(|| Evaluated::chain(StrategicPolicy::new(net, &encoder), below))
     });
+    let checkpoints = run.checkpoints((Layer::Strategic, version), &net, &settings)?;
+    let tactical = sha256_hex(&graph);
+    let checkpoints = checkpoints.map(|kept| kept.with("tactical_network", tactical));
+    watch = watch.kept(checkpoints);
     dqn::fit([&net, &target], &mut world, &settings, &mut watch)?;
     let curves = watch.curves().clone();
 

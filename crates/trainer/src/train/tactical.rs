@@ -101,7 +101,9 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
         entropy: options.ppo_entropy,
     };
     let bar = progress::bar("tactical")?;
-    let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)));
+    let version = if options.research { super::RESEARCH } else { super::EXTENDED };
+    let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)))
+        .kept(run.checkpoints((Layer::Tactical, version), &net, &settings)?);
     ppo::fit(&net, &mut worlds, &settings, &mut watch)?;
     let curves = watch.curves().clone();
 
@@ -109,7 +111,6 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
     table.add(&run.world, &mut policy);
     policy.finish()?;
-    let version = if options.research { super::RESEARCH } else { super::EXTENDED };
     let mut training = training(&settings);
     let value = table.objective("tactical alone")?;
     let mut gate = Gate::default();
