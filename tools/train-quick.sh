@@ -32,8 +32,8 @@ until address=$(sed -n 's/^ready: coordinator \([^,]*\),.*/\1/p' "$directory/up.
     kill -0 "$services" 2>/dev/null || { echo "train-quick: the services ended early" >&2; cat "$directory/up.log" >&2; exit 1; }
     sleep 0.1
 done
-"$programs/strata" decide --endpoint "http://$address" --application shop --function checkout --rate 12 --duration-ms 240 \
-    --memory-mb 180
+"$programs/strata" decide --endpoint "http://$address" --application shop --function checkout --avg-duration-ms 320 \
+    --rate 340 --steady --provider aws --region us-east-1 --memory 1024
 stop
 trap - EXIT
 echo "train-quick: trained, verified and served $models"
