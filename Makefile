@@ -21,10 +21,10 @@ FORMAT ?= summary
 OUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help ort venv tools build run test fmt-check lint manifests unit bench report load train images fmt clean
+.PHONY: help ort venv tools build run test fmt-check lint manifests unit bench report load train train-quick images fmt clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 ort: ## fetch the pinned ONNX Runtime into .ort
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; install it (Debian and Ubuntu: apt-get install python3 python3-pip python3-venv)" >&2; exit 1; }
@@ -77,6 +77,9 @@ train: ort ## train the models again into models: version 1 of all three, versio
 	$(TARGET)/release/trainer all --research --out models --seed $(SEED)
 	$(TARGET)/release/trainer tactical --out models --seed $(SEED)
 	$(TARGET)/release/trainer strategic --out models --seed $(SEED)
+
+train-quick: build ## try the whole of the training in a minute or two, with tiny budgets: nothing in models is changed
+	tools/train-quick.sh $(TARGET)/release $(TARGET)/train-quick
 
 images: ## build the container image
 	$(DOCKER) build -f deploy/Dockerfile -t $(IMAGE):$(TAG) --build-arg VERSION=$(TAG) .

@@ -73,6 +73,15 @@ pub(crate) struct RunArgs {
     /// Measure on validation functions and hours instead of held-out ones: for choosing settings.
     #[arg(long)]
     choosing: bool,
+    /// Keep checkpoints in this directory: at each judgement, or after each epoch, the latest of each layer and version.
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the checkpoints in that directory; layers without one begin anew.
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+    /// Publish even what is worse than the version in service; the manifest says so.
+    #[arg(long)]
+    force: bool,
     /// Train version 1, on the research framework's own features.
     #[arg(long)]
     pub(crate) research: bool,
@@ -85,6 +94,9 @@ impl From<RunArgs> for RunOptions {
             seed: args.seed,
             functions: args.functions,
             choosing: args.choosing,
+            force: args.force,
+            checkpoints: args.checkpoint,
+            resume: args.resume,
         }
     }
 }

@@ -5,9 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod columns;
 pub mod contract;
 pub mod fit;
+pub mod gate;
 pub mod import;
 pub mod nets;
 pub mod onnx;

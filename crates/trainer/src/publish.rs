@@ -1,5 +1,5 @@
 //! Puts a trained network where services find it: `<models>/<layer>/<version>/{model.onnx,
-//! manifest.yaml}`.
+//! manifest.yaml, training.csv}`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +14,7 @@ use strata_runtime::{
 };
 
 use crate::contract::Layer;
+use crate::fit::Curves;
 use crate::nets::{self, Network};
 use crate::onnx::{self, Header};
 use crate::parity::{self, Parity};
@@ -21,6 +22,7 @@ use crate::probe;
 
 pub(crate) const GRAPH_FILE: &str = "model.onnx";
 const MANIFEST_FILE: &str = "manifest.yaml";
+const CURVES_FILE: &str = "training.csv";
 /// Any seed does; a fixed one makes the measured error the same on every run.
 const PARITY_SEED: u64 = 1;
 
@@ -39,6 +41,8 @@ pub struct Description {
     pub training: BTreeMap<String, Scalar>,
     /// Measured on held-out time.
     pub metrics: BTreeMap<String, f64>,
+    /// How the fit went; nothing for a model made elsewhere.
+    pub curves: Option<Curves>,
 }
 
 /// Writes `network` as ONNX with its manifest, after ONNX Runtime loaded the very bytes and agreed
@@ -61,13 +65,23 @@ pub fn publish(
     let (parity, _) = prove(Some(network), files, runtime)?;
     let parity = parity.context("parity was not measured")?;
     manifest.metrics.insert("parity_max_relative_error".to_owned(), parity.worst());
-    Ok((place(models, &manifest, &graph)?, parity))
+    let curves = description.curves.as_ref().map(Curves::to_csv);
+    Ok((place(models, &manifest, (&graph, curves.as_deref()))?, parity))
 }
 
 /// Writes a model that was proved. The version's directory appears at once and complete.
-pub(crate) fn place(models: &Path, manifest: &Manifest, graph: &[u8]) -> Result<PathBuf> {
+///
+/// `curves` is the text of its training.csv, if it has one.
+pub(crate) fn place(
+    models: &Path,
+    manifest: &Manifest,
+    (graph, curves): (&[u8], Option<&str>),
+) -> Result<PathBuf> {
     let directory = models.join(&manifest.name).join(manifest.version.to_string());
-    replace(&directory, &[(GRAPH_FILE, graph), (MANIFEST_FILE, manifest.to_yaml()?.as_bytes())])
+    let text = manifest.to_yaml()?;
+    let mut files = vec![(GRAPH_FILE, graph), (MANIFEST_FILE, text.as_bytes())];
+    files.extend(curves.map(|curves| (CURVES_FILE, curves.as_bytes())));
+    replace(&directory, &files)
         .with_context(|| format!("cannot publish into {}", directory.display()))?;
     Ok(directory)
 }

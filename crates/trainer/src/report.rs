@@ -40,6 +40,14 @@ impl PlacementTable {
             .with_context(|| format!("no policy `{policy}` was evaluated"))
     }
 
+    /// The mean objective of `policy`.
+    ///
+    /// # Errors
+    /// When the policy was not evaluated.
+    pub fn objective(&self, policy: &str) -> Result<f64> {
+        Ok(self.report(policy)?.mean_reward)
+    }
+
     /// The figures of `policy`, the rewards of all others, and what it changes against staying put
     /// (-0.4: 40 % less).
     ///
@@ -101,7 +109,11 @@ pub struct ForecastTable {
 }
 
 impl ForecastTable {
-    fn rate_r2(&self, name: &str) -> Result<f64> {
+    /// R2 of the request rate of the forecaster `name`.
+    ///
+    /// # Errors
+    /// When it was not scored.
+    pub fn rate_r2(&self, name: &str) -> Result<f64> {
         let found = self.rows.iter().find(|(row, _)| *row == name);
         Ok(found.with_context(|| format!("no forecast `{name}` was scored"))?.1.r2[0])
     }
@@ -116,7 +128,7 @@ impl ForecastTable {
         ensure!(
             own > other,
             "R2 of the request rate over {} windows of held-out time is {own:.3}, that of the \
-             {baseline} {other:.3}: not published; train longer or on more windows",
+             {baseline} {other:.3}",
             self.windows
         );
         Ok(())

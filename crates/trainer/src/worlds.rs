@@ -58,6 +58,10 @@ impl Environment for TacticalWorld<'_> {
         let outcome = self.simulation.step(placement).context("the episode is over")?;
         Ok(Outcome { reward: outcome.reward as f32, next: self.observe() })
     }
+
+    fn generator(&mut self) -> &mut Xoshiro256PlusPlus {
+        &mut self.rng
+    }
 }
 
 /// Providers for functions. Region and memory below are chosen by a tactical policy, so that a
@@ -121,5 +125,9 @@ impl Environment for StrategicWorld<'_> {
         let placement = self.tactical.place_on(&facts, provider)?;
         let outcome = self.simulation.step(placement).context("the episode is over")?;
         Ok(Outcome { reward: outcome.reward as f32, next: self.observe() })
+    }
+
+    fn generator(&mut self) -> &mut Xoshiro256PlusPlus {
+        &mut self.rng
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
@@ -10,6 +12,8 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Provider;
 use strata_simulator::Window;
+use strata_trainer::checkpoint::Checkpoints;
+use strata_trainer::contract::Layer;
 use strata_trainer::fit::{Environment, Observation, Outcome, Watch, dqn, lstm, ppo};
 use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
 use strata_trainer::scaling::{Column, Scaling, Transform};
@@ -49,6 +53,10 @@ impl Environment for Guess {
         let next = (self.left > 0).then(|| self.observe());
         Ok(Outcome { reward, next })
     }
+
+    fn generator(&mut self) -> &mut Xoshiro256PlusPlus {
+        &mut self.rng
+    }
 }
 
 fn scaling(columns: usize) -> Scaling {
@@ -65,11 +73,8 @@ fn states() -> candle_core::Tensor {
     candle_core::Tensor::new(&[[0f32, 0.3], [1.0, 0.3]], &candle_core::Device::Cpu).unwrap()
 }
 
-fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let options = dqn::Options {
+fn dqn_options(seed: u64, decisions: usize) -> dqn::Options {
+    dqn::Options {
         seed,
         decisions,
         train_every: 2,
@@ -80,7 +85,14 @@ fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
         target_every: 50,
         explore: 0.5,
         epsilon: 0.1,
-    };
+    }
+}
+
+fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let options = dqn_options(seed, decisions);
     dqn::fit(
         [&net, &target],
         &mut Guess::new(seed),
@@ -99,12 +111,8 @@ fn dqn_learns_what_each_action_is_worth() {
     }
 }
 
-fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
-    let mut worlds: Vec<Box<dyn Environment>> =
-        (0..4).map(|number| Box::new(Guess::new(seed + number)) as Box<dyn Environment>).collect();
-    let options = ppo::Options {
+fn ppo_options(seed: u64, decisions: usize) -> ppo::Options {
+    ppo::Options {
         seed,
         decisions,
         horizon: 16,
@@ -116,7 +124,15 @@ fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
         clip: 0.2,
         value: 0.5,
         entropy: 0.0,
-    };
+    }
+}
+
+fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    let mut worlds: Vec<Box<dyn Environment>> =
+        (0..4).map(|number| Box::new(Guess::new(seed + number)) as Box<dyn Environment>).collect();
+    let options = ppo_options(seed, decisions);
     ppo::fit(&net, &mut worlds, &options, &mut Watch::showing(&ProgressBar::hidden())).unwrap();
     net
 }
@@ -164,7 +180,8 @@ fn fitted_lstm(seed: u64, count: usize) -> OperationalNet {
         below: 5.0,
     };
     let (train, validation) = (windows(count, seed), windows(64, seed + 1));
-    lstm::fit(&net, [&train, &validation], &options, &ProgressBar::hidden()).unwrap();
+    let bar = ProgressBar::hidden();
+    lstm::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
     net
 }
 
@@ -187,4 +204,95 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
     assert_eq!(weights(&fitted_ppo(5, 128)), weights(&fitted_ppo(5, 128)));
     assert_eq!(weights(&fitted_lstm(5, 32)), weights(&fitted_lstm(5, 32)));
     assert_ne!(weights(&fitted_dqn(5, 120)), weights(&fitted_dqn(6, 120)));
+}
+
+#[test]
+fn every_fit_leaves_curves_of_a_few_hundred_points() {
+    let bar = ProgressBar::hidden();
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    let mut watch = Watch::judged(&bar, |_: &TacticalNet| Ok(0.5));
+    let mut worlds: Vec<Box<dyn Environment>> = vec![Box::new(Guess::new(1))];
+    ppo::fit(&net, &mut worlds, &ppo_options(1, 320), &mut watch).unwrap();
+    let csv = watch.curves().to_csv();
+    let points = |csv: &str, name: &str| csv.matches(&format!(",{name},")).count();
+    assert!((20..=22).contains(&points(&csv, "objective on validation")), "{csv}");
+    assert_eq!((points(&csv, "reward"), points(&csv, "loss")), (20, 80), "{csv}");
+
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let mut watch = Watch::showing(&bar);
+    let options = dqn_options(1, 800);
+    dqn::fit([&net, &target], &mut Guess::new(1), &options, &mut watch).unwrap();
+    let csv = watch.curves().to_csv();
+    assert!((128..=256).contains(&points(&csv, "reward")), "{csv}");
+    assert!((128..=256).contains(&points(&csv, "loss")), "{csv}");
+}
+
+/// Judges by a fixed measure; when `ends` judgements were made, it fails as a run fails that is ended from outside.
+fn judge(ends: usize, made: &Cell<usize>) -> impl FnMut(&dyn Network) -> Result<f64> + '_ {
+    move |net| {
+        made.set(made.get() + 1);
+        ensure!(made.get() <= ends, "ended from outside");
+        // Not monotonic, so that the best weights are not simply the last.
+        Ok(f64::from(weights(net).iter().sum::<f32>().sin()))
+    }
+}
+
+/// What a fit leaves: weights and curves, or why it ended.
+type Left = Result<(Vec<f32>, String), String>;
+
+fn left(fitted: Result<f64>, net: &dyn Network, watch_csv: String) -> Left {
+    fitted.map(|_| (weights(net), watch_csv)).map_err(|error| format!("{error:#}"))
+}
+
+fn kept_dqn(root: &Path, (ends, made): (usize, &Cell<usize>), decisions: usize) -> Left {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let options = dqn_options(5, decisions);
+    let kept = Checkpoints::new(root, (Layer::Strategic, 2), true).with_all(&options);
+    let (bar, mut score) = (ProgressBar::hidden(), judge(ends, made));
+    let mut watch = Watch::judged(&bar, |net: &StrategicNet| score(net)).kept(Some(kept));
+    let fitted = dqn::fit([&net, &target], &mut Guess::new(5), &options, &mut watch);
+    left(fitted, &net, watch.curves().to_csv())
+}
+
+fn kept_ppo(root: &Path, (ends, made): (usize, &Cell<usize>), decisions: usize) -> Left {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+    let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
+    // Episodes of 8 decisions and rounds of 16: the first decision of a world is taken before.
+    let mut worlds: Vec<Box<dyn Environment>> =
+        (0..2).map(|number| Box::new(Guess::new(number)) as Box<dyn Environment>).collect();
+    let options = ppo::Options { horizon: 13, ..ppo_options(5, decisions) };
+    let kept = Checkpoints::new(root, (Layer::Tactical, 2), true).with_all(&options);
+    let (bar, mut score) = (ProgressBar::hidden(), judge(ends, made));
+    let mut watch = Watch::judged(&bar, |net: &TacticalNet| score(net)).kept(Some(kept));
+    let fitted = ppo::fit(&net, &mut worlds, &options, &mut watch);
+    left(fitted, &net, watch.curves().to_csv())
+}
+
+#[test]
+fn a_fit_that_was_ended_goes_on_to_the_same_weights_and_curves() {
+    type Kept = fn(&Path, (usize, &Cell<usize>), usize) -> Left;
+    for (name, fit, decisions) in
+        [("dqn", kept_dqn as Kept, 700), ("ppo", kept_ppo as Kept, 13 * 2 * 30)]
+    {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let made = Cell::new(0);
+        let expected = fit(whole.path(), (usize::MAX, &made), decisions).unwrap();
+        let judgements = made.replace(0);
+        assert_eq!(judgements, 21, "{name}");
+        let ended = fit(parts.path(), (12, &made), decisions).unwrap_err();
+        assert!(ended.contains("ended from outside"), "{name}: {ended}");
+        made.set(0);
+        let resumed = fit(parts.path(), (usize::MAX, &made), decisions).unwrap();
+        assert!(resumed == expected, "{name}: the resumed fit is another one");
+        // The twelve before the end are not made again.
+        assert_eq!(made.get(), judgements - 12, "{name}");
+
+        let refusal = fit(parts.path(), (usize::MAX, &made), decisions + 1).unwrap_err();
+        let says = format!("decisions {decisions} instead of {}", decisions + 1);
+        assert!(refusal.contains(&says), "{name}: {refusal}");
+    }
 }

@@ -45,6 +45,7 @@ fn description(network: &dyn Network) -> Description {
         data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
         training: BTreeMap::new(),
         metrics: BTreeMap::new(),
+        curves: None,
     }
 }
 

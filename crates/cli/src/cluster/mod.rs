@@ -28,6 +28,8 @@ pub(crate) use session::{Ended, Running, serve};
 pub(crate) struct Options {
     /// The directory of the four programs; where this program is, unless said otherwise.
     pub(crate) bin_dir: Option<PathBuf>,
+    /// The models they serve; what the environment says, unless said otherwise.
+    pub(crate) models: Option<PathBuf>,
     /// Where they listen.
     pub(crate) ports: Ports,
     /// Whether they log warnings only, where the environment asks for nothing else.
@@ -83,6 +85,7 @@ impl Cluster {
             for &service in group {
                 let mut env = self.plan.env(service);
                 env.extend(log_env(service, options.quiet));
+                env.extend(models_env(service, options.models.as_deref()));
                 self.children.push(Child::spawn(service, bin_dir, env, options.log.clone())?);
             }
             if let Err(late) = self.ready(group, until).await? {
@@ -201,6 +204,12 @@ fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
         Some((name, value.to_owned()))
     });
     wishes.collect()
+}
+
+/// The directory of its models, for a layer, where one was named.
+fn models_env(service: Service, models: Option<&Path>) -> Option<(String, String)> {
+    let dir = models.filter(|_| Service::LAYERS.contains(&service))?;
+    Some((service.variable("MODELS_DIR"), dir.display().to_string()))
 }
 
 /// Where this program is, and with it the others.

@@ -32,6 +32,7 @@ fn options(dir: &Path, lines: &Lines, ready_within: Duration) -> Options {
     let lines = lines.clone();
     Options {
         bin_dir: Some(dir.to_owned()),
+        models: None,
         ports: Ports::Free,
         quiet: false,
         log: Arc::new(move |service, line| {
@@ -83,4 +84,15 @@ async fn services_are_told_where_to_listen() {
     let (grpc, admin) = error.lines().last().unwrap().trim().split_once(' ').unwrap();
     assert!(grpc.starts_with("127.0.0.1:") && admin.starts_with("127.0.0.1:"), "{error}");
     assert_ne!(grpc, admin);
+}
+
+#[tokio::test]
+async fn layers_are_told_which_models_to_serve() {
+    let dir = tempfile::tempdir().unwrap();
+    let telling = "echo \"serving $STRATA_TACTICAL_MODELS_DIR\" >&2; exit 1";
+    programs(dir.path(), [PATIENT, telling, PATIENT, PATIENT]);
+    let named =
+        Options { models: Some("of/mine".into()), ..options(dir.path(), &Lines::default(), LONG) };
+    let error = format!("{:#}", Cluster::start(named).await.err().unwrap());
+    assert!(error.ends_with("serving of/mine"), "{error}");
 }

@@ -86,7 +86,8 @@ impl Report {
         };
         let options = WorldOptions { sla_ms: objective.sla_ms as u32, ..WorldOptions::default() };
         let world = World::new(trace, options);
-        Ok(Subject { name, world, scope, objective })
+        let models = self.start.models();
+        Ok(Subject { name, world, scope, objective, models })
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Start {
     /// strata]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Directory of the models that are served [default: models, unless the environment says otherwise]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// Time in which all of them must be ready
     #[arg(long, value_name = "TIME", default_value = "60s")]
     #[arg(value_parser = time_flag::parse)]
@@ -45,11 +48,17 @@ impl Start {
     pub(crate) fn options(&self, ports: Ports) -> Options {
         Options {
             bin_dir: self.bin_dir.clone(),
+            models: self.models.clone(),
             ports,
             quiet: false,
             log: Arc::new(|service, line| output::note(log_line(service, line))),
             ready_within: self.ready_within,
         }
+    }
+
+    /// The directory whose models the services are told to serve.
+    pub(crate) fn models(&self) -> PathBuf {
+        self.models.clone().unwrap_or_else(|| PathBuf::from("models"))
     }
 
     /// The options of a quiet cluster on free ports, whose lines are shown above a progress bar.

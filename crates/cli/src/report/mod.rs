@@ -14,7 +14,7 @@ mod replay;
 mod tests;
 mod training;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -40,6 +40,8 @@ pub(crate) struct Subject {
     pub(crate) world: World,
     pub(crate) scope: Scope,
     pub(crate) objective: Objective,
+    /// Directory of the models that answer, for their training curves.
+    pub(crate) models: PathBuf,
 }
 
 /// What the services answered.
@@ -153,7 +155,7 @@ pub(crate) fn judge(subject: &Subject, answers: Answers) -> Results {
         forecast: forecast_score::Scores::of(subject, &answers.forecasts),
         functions,
         decisions,
-        training: training::read(Path::new("models")),
+        training: training::read(&subject.models),
     }
 }
 

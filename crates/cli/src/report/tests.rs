@@ -33,7 +33,8 @@ fn results() -> Results {
     };
     let answers = windows.iter().map(exact).collect();
     let forecasts = Forecasts { windows, answers, stride: 21 };
-    let subject = Subject { name: "a <small> trace".to_owned(), world, scope, objective };
+    let models = "models".into();
+    let subject = Subject { name: "a <small> trace".to_owned(), world, scope, objective, models };
     judge(&subject, Answers { strata, forecasts })
 }
 

@@ -9,6 +9,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::environment::{Environment, Observation};
 use super::optimiser::Adam;
 use super::replay::{Replay, Transition};
+use super::stage::Stage;
+use super::state::State;
 use super::watch::Watch;
 use crate::nets::{Network, StrategicNet};
 
@@ -54,48 +56,109 @@ pub fn fit(
     options: &Options,
     watch: &mut Watch<'_, StrategicNet>,
 ) -> Result<f64> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
-    let mut replay = Replay::new(options.replay);
-    let mut adam = Adam::new(net.parameters().vars(), options.learning_rate, MAX_GRADIENT_NORM)?;
+    let adam = Adam::new(net.parameters().vars(), options.learning_rate, MAX_GRADIENT_NORM)?;
     target.parameters().copy_from(net.parameters())?;
     watch.progress.set_length(options.decisions as u64);
-    let mut observation = environment.reset()?;
-    let (mut steps, mut recent, mut counted) = (0, 0.0, 0);
-    for decision in 0..options.decisions {
+    let mut learner = Learner {
+        nets: [net, target],
+        options,
+        stage: Stage::open(environment)?,
+        rng: Xoshiro256PlusPlus::seed_from_u64(options.seed),
+        replay: Replay::new(options.replay),
+        adam,
+        steps: 0,
+        recent: (0.0, 0),
+    };
+    let mut start = 0;
+    if let Some(state) = watch.resume(net)? {
+        start = usize::try_from(state.step)?;
+        learner.restore(&state)?;
+    }
+    for decision in start..options.decisions {
         let done = decision as f64 / options.decisions as f64;
-        watch.look(net, done)?;
-        let action = if rng.random_bool(epsilon(options, done)) {
-            random_action(&observation, &mut rng)?
-        } else {
-            best_action(net, &observation)?
-        };
-        let outcome = environment.step(action)?;
-        replay.push(Transition {
-            state: observation.state,
-            action: u32::try_from(action)?,
-            reward: outcome.reward,
-            next: outcome.next.clone(),
-        });
-        observation = match outcome.next {
-            Some(next) => next,
-            None => environment.reset()?,
-        };
-        if replay.len() >= options.batch && decision % options.train_every.max(1) == 0 {
-            adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
-            let batch = replay.sample(options.batch, &mut rng);
-            let loss = adam.step(&loss([net, target], &batch, options.gamma)?)?;
-            steps += 1;
-            if steps % options.target_every.max(1) == 0 {
-                target.parameters().copy_from(net.parameters())?;
-            }
-            if done >= 0.9 {
-                (recent, counted) = (recent + loss, counted + 1);
-            }
+        if watch.look(net, done)? && decision > start {
+            watch.save(net, decision, |state| learner.save(state))?;
+        }
+        watch.curves.add("reward", decision as f64, f64::from(learner.decide(done)?));
+        if learner.replay.len() >= options.batch && decision % options.train_every.max(1) == 0 {
+            watch.curves.add("loss", decision as f64, learner.learn(done)?);
         }
         watch.progress.inc(1);
     }
     watch.finish(net)?;
+    let (recent, counted) = learner.recent;
     Ok(recent / f64::from(counted.max(1)))
+}
+
+/// Everything that changes while a network is fitted.
+struct Learner<'a> {
+    /// The network and its target.
+    nets: [&'a StrategicNet; 2],
+    options: &'a Options,
+    stage: Stage<'a>,
+    rng: Xoshiro256PlusPlus,
+    replay: Replay,
+    adam: Adam,
+    /// Gradient steps.
+    steps: usize,
+    /// Sum and number of the losses of the last tenth.
+    recent: (f64, u32),
+}
+
+impl Learner<'_> {
+    /// One decision, remembered; returns its reward.
+    fn decide(&mut self, done: f64) -> Result<f32> {
+        let action = if self.rng.random_bool(epsilon(self.options, done)) {
+            random_action(&self.stage.observation, &mut self.rng)?
+        } else {
+            best_action(self.nets[0], &self.stage.observation)?
+        };
+        let passed = self.stage.act(action)?;
+        self.replay.push(Transition {
+            state: passed.observation.state,
+            action: u32::try_from(action)?,
+            reward: passed.reward,
+            next: (!passed.ends).then(|| self.stage.observation.clone()),
+        });
+        Ok(passed.reward)
+    }
+
+    /// One gradient step; returns its loss.
+    fn learn(&mut self, done: f64) -> Result<f64> {
+        let options = self.options;
+        self.adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
+        let batch = self.replay.sample(options.batch, &mut self.rng);
+        let loss = self.adam.step(&loss(self.nets, &batch, options.gamma)?)?;
+        self.steps += 1;
+        if self.steps.is_multiple_of(options.target_every.max(1)) {
+            self.nets[1].parameters().copy_from(self.nets[0].parameters())?;
+        }
+        if done >= 0.9 {
+            self.recent = (self.recent.0 + loss, self.recent.1 + 1);
+        }
+        Ok(loss)
+    }
+
+    fn save(&self, state: &mut State) -> Result<()> {
+        state.put_generator("fit", &self.rng);
+        state.put_parameters("target", self.nets[1].parameters())?;
+        state.numbers.insert("steps".to_owned(), self.steps as f64);
+        state.numbers.insert("recent.sum".to_owned(), self.recent.0);
+        state.numbers.insert("recent.count".to_owned(), f64::from(self.recent.1));
+        self.adam.save(state)?;
+        self.stage.save("stage", state)?;
+        self.replay.save(state)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.rng = state.generator("fit")?;
+        state.restore_parameters("target", self.nets[1].parameters())?;
+        self.steps = state.count("steps")?;
+        self.recent = (state.number("recent.sum")?, u32::try_from(state.count("recent.count")?)?);
+        self.adam.restore(state)?;
+        self.stage.restore("stage", state)?;
+        self.replay.restore(state)
+    }
 }
 
 fn epsilon(options: &Options, done: f64) -> f64 {

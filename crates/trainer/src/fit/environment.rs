@@ -1,6 +1,7 @@
 //! What a policy learns on.
 
 use anyhow::Result;
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// What a policy sees before it acts.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,4 +41,8 @@ pub trait Environment {
     /// # Errors
     /// When the action is not allowed, or the episode is over.
     fn step(&mut self, action: usize) -> Result<Outcome>;
+
+    /// What everything random is drawn from, and all of the environment that outlives an episode: the same state of it at the beginning of an
+    /// episode and the same actions since give the same observations.
+    fn generator(&mut self) -> &mut Xoshiro256PlusPlus;
 }

@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
-use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_simulator::Window;
 
 use super::optimiser::Adam;
+use super::watch::Watch;
 use crate::nets::{Network, OperationalNet, Parameters};
 
 /// Gradients of an LSTM can explode over twelve steps.
@@ -57,8 +57,9 @@ pub fn fit(
     net: &OperationalNet,
     [train, validation]: [&[Window]; 2],
     options: &Options,
-    progress: &ProgressBar,
+    watch: &mut Watch<'_, OperationalNet>,
 ) -> Result<Fitted> {
+    let progress = watch.progress;
     ensure!(!train.is_empty() && !validation.is_empty(), "there are no windows to learn from");
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
     let loss = Loss::new(net, train, options.below)?;
@@ -68,13 +69,25 @@ pub fn fit(
     let mut order: Vec<usize> = (0..train.len()).collect();
     let mut best = Parameters::new();
     let mut fitted = Fitted { validation: Vec::new(), best: 0 };
-    for epoch in 0..options.epochs {
+    let mut start = 0;
+    if let Some(state) = watch.resume(net)? {
+        start = usize::try_from(state.step)?;
+        fitted = Fitted { validation: state.list("validation")?, best: state.count("best.epoch")? };
+        best = net.parameters().snapshot()?;
+        state.restore_parameters("chosen", &best)?;
+        adam.restore(&state)?;
+        progress.set_position((batches * start) as u64);
+        // The order of an epoch is that of the one before, shuffled again.
+        (0..start).for_each(|_| order.shuffle(&mut rng));
+    }
+    for epoch in start..options.epochs {
         order.shuffle(&mut rng);
         for (index, chosen) in order.chunks(options.batch.get()).enumerate() {
             let done = (epoch * batches + index) as f64 / (batches * options.epochs) as f64;
             adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
             let windows: Vec<&Window> = chosen.iter().map(|&i| &train[i]).collect();
-            adam.step(&loss.of(net, &windows)?)?;
+            let value = adam.step(&loss.of(net, &windows)?)?;
+            watch.curves.add("loss", (epoch * batches + index) as f64, value);
             progress.inc(1);
         }
         let value = loss.mean(net, validation)?;
@@ -83,10 +96,17 @@ pub fn fit(
             fitted.best = epoch;
         }
         fitted.validation.push(value);
+        watch.curves.add("loss on validation", ((epoch + 1) * batches) as f64, value);
         progress.set_message(format!("validation loss {value:.4}"));
-        if epoch - fitted.best >= options.patience {
+        if epoch - fitted.best >= options.patience || epoch + 1 == options.epochs {
             break;
         }
+        watch.save(net, epoch + 1, |state| {
+            state.put_list("validation", &fitted.validation)?;
+            state.numbers.insert("best.epoch".to_owned(), fitted.best as f64);
+            state.put_parameters("chosen", &best)?;
+            adam.save(state)
+        })?;
     }
     net.parameters().copy_from(&best)?;
     progress.finish_and_clear();

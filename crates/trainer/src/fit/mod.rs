@@ -1,5 +1,6 @@
 //! Fitting the three networks.
 
+mod curve;
 pub mod dqn;
 mod environment;
 pub mod gated;
@@ -7,9 +8,13 @@ pub mod lstm;
 mod optimiser;
 pub mod ppo;
 mod replay;
+mod stage;
+mod state;
 mod watch;
 
+pub use curve::Curves;
 pub use environment::{Environment, Observation, Outcome};
+pub use state::State;
 pub use watch::Watch;
 
 /// A factor that falls from 1 to `last` along a half cosine while `done` goes from 0 to 1.

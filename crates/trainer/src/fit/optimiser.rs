@@ -1,32 +1,49 @@
-//! Adam with gradients cut to a greatest norm.
+//! Adam (Kingma and Ba, ICLR 2015) with gradients cut to a greatest norm.
+//!
+//! The same arithmetic as `candle_nn`'s AdamW without decay, whose moments cannot be read or set: a checkpoint needs both.
 
 use anyhow::{Result, ensure};
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+
+use super::state::State;
+
+/// How much of the first moment stays at each step.
+const BETA_1: f64 = 0.9;
+/// How much of the second moment stays at each step.
+const BETA_2: f64 = 0.999;
+/// Small batches late in training have tiny second moments; the usual 1e-8 then makes steps jump.
+const EPSILON: f64 = 1e-6;
 
 /// Adam (no weight decay) over some variables.
 #[derive(Debug)]
 pub(super) struct Adam {
-    inner: AdamW,
-    vars: Vec<Var>,
+    moments: Vec<Moments>,
+    steps: usize,
+    learning_rate: f64,
     max_norm: f64,
+}
+
+#[derive(Debug)]
+struct Moments {
+    var: Var,
+    first: Var,
+    second: Var,
 }
 
 impl Adam {
     /// Updates `vars`; a gradient whose norm over all of them passes `max_norm` is shortened to it.
     pub(super) fn new(vars: Vec<Var>, learning_rate: f64, max_norm: f64) -> Result<Self> {
-        let settings = ParamsAdamW {
-            lr: learning_rate,
-            weight_decay: 0.0,
-            // Small batches late in training have tiny second moments; 1e-8 then makes steps jump.
-            eps: 1e-6,
-            ..ParamsAdamW::default()
-        };
-        Ok(Self { inner: AdamW::new(vars.clone(), settings)?, vars, max_norm })
+        let zeros = |var: &Var| Var::zeros(var.shape(), var.dtype(), var.device());
+        let moments = vars.into_iter().map(|var| {
+            let (first, second) = (zeros(&var)?, zeros(&var)?);
+            Ok(Moments { var, first, second })
+        });
+        Ok(Self { moments: moments.collect::<Result<_>>()?, steps: 0, learning_rate, max_norm })
     }
 
     pub(super) fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.inner.set_learning_rate(learning_rate);
+        self.learning_rate = learning_rate;
     }
 
     /// One step down the gradient of `loss`, a scalar; returns its value.
@@ -35,21 +52,87 @@ impl Adam {
         ensure!(value.is_finite(), "the loss is {value}: lower the learning rate");
         let mut gradients = loss.backward()?;
         let mut squares = 0.0;
-        for var in &self.vars {
+        for Moments { var, .. } in &self.moments {
             if let Some(gradient) = gradients.get(var) {
                 squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
             }
         }
         let norm = squares.sqrt();
         if norm > self.max_norm {
-            for var in &self.vars {
+            for Moments { var, .. } in &self.moments {
                 if let Some(gradient) = gradients.get(var) {
                     let shortened = (gradient * (self.max_norm / norm))?;
                     gradients.insert(var, shortened);
                 }
             }
         }
-        self.inner.step(&gradients)?;
+        self.descend(&gradients)?;
         Ok(value)
+    }
+
+    fn descend(&mut self, gradients: &GradStore) -> Result<()> {
+        self.steps += 1;
+        let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let (scale_1, scale_2) =
+            (1.0 / (1.0 - BETA_1.powi(steps)), 1.0 / (1.0 - BETA_2.powi(steps)));
+        for Moments { var, first, second } in &self.moments {
+            let Some(gradient) = gradients.get(var) else { continue };
+            let next_1 = ((first.as_tensor() * BETA_1)? + (gradient * (1.0 - BETA_1))?)?;
+            let next_2 = ((second.as_tensor() * BETA_2)? + (gradient.sqr()? * (1.0 - BETA_2))?)?;
+            let change = ((&next_1 * scale_1)? / ((&next_2 * scale_2)?.sqrt()? + EPSILON)?)?;
+            let next = (var.as_tensor() - (change * self.learning_rate)?)?;
+            first.set(&next_1)?;
+            second.set(&next_2)?;
+            var.set(&next)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn save(&self, state: &mut State) -> Result<()> {
+        state.numbers.insert("adam.steps".to_owned(), self.steps as f64);
+        for (index, Moments { first, second, .. }) in self.moments.iter().enumerate() {
+            // Copies: the variables go on changing.
+            state.put(&format!("adam.first.{index}"), first.copy()?);
+            state.put(&format!("adam.second.{index}"), second.copy()?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn restore(&mut self, state: &State) -> Result<()> {
+        self.steps = state.count("adam.steps")?;
+        for (index, Moments { first, second, .. }) in self.moments.iter().enumerate() {
+            for (name, var) in [("first", first), ("second", second)] {
+                let kept = state.tensor(&format!("adam.{name}.{index}"))?;
+                ensure!(kept.dtype() == var.dtype(), "a moment of the checkpoint is not f32");
+                var.set(kept)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+
+    #[test]
+    fn steps_are_those_of_candle_to_the_bit() {
+        let start = [0.3f32, -1.2, 4.5];
+        let fresh = || Var::from_tensor(&Tensor::new(&start, &Device::Cpu).unwrap()).unwrap();
+        let loss = |var: &Var| var.sqr().unwrap().sqr().unwrap().sum_all().unwrap();
+        let (own, other) = (fresh(), fresh());
+        let mut adam = Adam::new(vec![own.clone()], 0.01, 1e9).unwrap();
+        let settings =
+            ParamsAdamW { lr: 0.01, weight_decay: 0.0, eps: EPSILON, ..ParamsAdamW::default() };
+        let mut candle = AdamW::new(vec![other.clone()], settings).unwrap();
+        for _ in 0..50 {
+            adam.step(&loss(&own)).unwrap();
+            candle.backward_step(&loss(&other)).unwrap();
+        }
+        assert_eq!(own.to_vec1::<f32>().unwrap(), other.to_vec1::<f32>().unwrap());
+        assert_ne!(own.to_vec1::<f32>().unwrap(), start);
     }
 }

@@ -11,6 +11,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::environment::{Environment, Observation};
 use super::optimiser::Adam;
+use super::stage::Stage;
+use super::state::State;
 use super::watch::Watch;
 use crate::nets::{Network, TacticalNet};
 
@@ -72,24 +74,42 @@ pub fn fit(
     ensure!(!environments.is_empty(), "there is nothing to learn on");
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
     let mut adam = Adam::new(net.parameters().vars(), options.learning_rate, MAX_GRADIENT_NORM)?;
-    let observations = environments.iter_mut().map(|e| e.reset()).collect::<Result<_>>()?;
-    let mut actors = Actors { net, environments, observations };
-    let rounds =
-        options.decisions.div_ceil(options.horizon.max(1) * actors.environments.len()).max(1);
+    let stages = environments.iter_mut().map(|environment| Stage::open(environment.as_mut()));
+    let mut actors = Actors { net, stages: stages.collect::<Result<_>>()? };
+    let rounds = options.decisions.div_ceil(options.horizon.max(1) * actors.stages.len()).max(1);
     watch.progress.set_length(rounds as u64);
-    let (mut recent, mut counted) = (0.0, 0);
-    for round in 0..rounds {
+    let (mut recent, mut counted) = (0.0, 0u32);
+    let mut start = 0;
+    if let Some(state) = watch.resume(net)? {
+        start = usize::try_from(state.step)?;
+        (recent, counted) =
+            (state.number("recent.sum")?, u32::try_from(state.count("recent.count")?)?);
+        rng = state.generator("fit")?;
+        adam.restore(&state)?;
+        actors.restore(&state)?;
+    }
+    for round in start..rounds {
         let done = round as f64 / rounds as f64;
-        watch.look(net, done)?;
+        if watch.look(net, done)? && round > start {
+            watch.save(net, round, |state| {
+                state.numbers.insert("recent.sum".to_owned(), recent);
+                state.numbers.insert("recent.count".to_owned(), f64::from(counted));
+                state.put_generator("fit", &rng);
+                adam.save(state)?;
+                actors.save(state)
+            })?;
+        }
         adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
         let entropy = options.entropy * super::cosine_decay(done, 0.0);
         let mut decisions = actors.gather(options, &mut rng)?;
         let reward = decisions.iter().map(|d| f64::from(d.reward)).sum::<f64>();
         let reward = reward / decisions.len() as f64;
+        watch.curves.add("reward", round as f64, reward);
         for _ in 0..options.epochs {
             decisions.shuffle(&mut rng);
             for batch in decisions.chunks(options.batch.max(1)) {
-                adam.step(&loss(net, batch, options, entropy)?)?;
+                let loss = adam.step(&loss(net, batch, options, entropy)?)?;
+                watch.curves.add("loss", round as f64, loss);
             }
         }
         if done >= 0.9 {
@@ -101,22 +121,21 @@ pub fn fit(
     Ok(recent / f64::from(counted.max(1)))
 }
 
-/// Environments and what each shows.
-struct Actors<'a, 'e> {
+/// Environments side by side, and who acts in them.
+struct Actors<'a> {
     net: &'a TacticalNet,
-    environments: &'a mut [Box<dyn Environment + 'e>],
-    observations: Vec<Observation>,
+    stages: Vec<Stage<'a>>,
 }
 
-impl Actors<'_, '_> {
+impl Actors<'_> {
     /// One round of decisions of all environments, with advantages of zero mean and unit deviation.
     fn gather(&mut self, options: &Options, rng: &mut Xoshiro256PlusPlus) -> Result<Vec<Decision>> {
-        let mut trails = vec![Vec::with_capacity(options.horizon); self.environments.len()];
+        let mut trails = vec![Vec::with_capacity(options.horizon); self.stages.len()];
         for _ in 0..options.horizon.max(1) {
             self.act(&mut trails, rng)?;
         }
         let beyond: Vec<f32> =
-            self.net.act(&states(&self.observations)?)?.1.squeeze(1)?.to_vec1()?;
+            self.net.act(&states(&self.observations())?)?.1.squeeze(1)?.to_vec1()?;
         for (trail, value) in trails.iter_mut().zip(beyond) {
             estimate_advantages(trail, value, options);
         }
@@ -127,29 +146,39 @@ impl Actors<'_, '_> {
 
     /// One decision of each environment.
     fn act(&mut self, trails: &mut [Vec<Decision>], rng: &mut Xoshiro256PlusPlus) -> Result<()> {
-        let (logits, value) = self.net.act(&states(&self.observations)?)?;
-        let logits = (logits + barred(&self.observations, self.net.actions())?)?;
+        let observations = self.observations();
+        let (logits, value) = self.net.act(&states(&observations)?)?;
+        let logits = (logits + barred(&observations, self.net.actions())?)?;
         let log_probabilities: Vec<Vec<f32>> = log_softmax(&logits, D::Minus1)?.to_vec2()?;
         let values: Vec<f32> = value.squeeze(1)?.to_vec1()?;
         for (index, trail) in trails.iter_mut().enumerate() {
             let action = draw(&log_probabilities[index], rng).context("no action is allowed")?;
-            let outcome = self.environments[index].step(action)?;
-            let ends = outcome.next.is_none();
-            let next = match outcome.next {
-                Some(next) => next,
-                None => self.environments[index].reset()?,
-            };
+            let passed = self.stages[index].act(action)?;
             trail.push(Decision {
-                observation: std::mem::replace(&mut self.observations[index], next),
+                observation: passed.observation,
                 action: u32::try_from(action)?,
                 log_probability: log_probabilities[index][action],
                 value: values[index],
-                reward: outcome.reward,
-                ends,
+                reward: passed.reward,
+                ends: passed.ends,
                 advantage: 0.0,
             });
         }
         Ok(())
+    }
+
+    fn observations(&self) -> Vec<&Observation> {
+        self.stages.iter().map(|stage| &stage.observation).collect()
+    }
+
+    fn save(&self, state: &mut State) -> Result<()> {
+        let mut numbered = self.stages.iter().enumerate();
+        numbered.try_for_each(|(index, stage)| stage.save(&format!("stage.{index}"), state))
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        let mut numbered = self.stages.iter_mut().enumerate();
+        numbered.try_for_each(|(index, stage)| stage.restore(&format!("stage.{index}"), state))
     }
 }
 

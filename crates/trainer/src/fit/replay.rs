@@ -1,9 +1,12 @@
 //! A bounded memory of transitions.
 
+use anyhow::{Result, ensure};
+use candle_core::{Device, Tensor};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::environment::Observation;
+use super::state::State;
 
 /// One remembered decision.
 #[derive(Debug, Clone)]
@@ -47,6 +50,54 @@ impl Replay {
             return Vec::new();
         }
         (0..count).map(|_| &self.transitions[rng.random_range(0..self.len())]).collect()
+    }
+
+    /// Keeps all of it.
+    pub(super) fn save(&self, state: &mut State) -> Result<()> {
+        let all = &self.transitions;
+        let Some(first) = all.first() else { return Ok(()) };
+        let (rows, width) = (all.len(), first.state.len());
+        let next = |t: &Transition| t.next.as_ref().map_or(vec![0.0; width], |n| n.state.clone());
+        // An observation allows at least one action: none allowed is the end of an episode.
+        let allowed = all.iter().map(|t| t.next.as_ref().map_or(0, |next| next.allowed)).collect();
+        let column = |values: Vec<u32>| Tensor::from_vec(values, rows, &Device::Cpu);
+        let table = |values: Vec<f32>| Tensor::from_vec(values, (rows, width), &Device::Cpu);
+        state.put("replay.states", table(all.iter().flat_map(|t| t.state.clone()).collect())?);
+        state.put("replay.next", table(all.iter().flat_map(next).collect())?);
+        state.put("replay.actions", column(all.iter().map(|t| t.action).collect())?);
+        state.put("replay.allowed", column(allowed)?);
+        let rewards = all.iter().map(|t| t.reward).collect();
+        state.put("replay.rewards", Tensor::from_vec(rewards, rows, &Device::Cpu)?);
+        state.numbers.insert("replay.oldest".to_owned(), self.oldest as f64);
+        Ok(())
+    }
+
+    /// Remembers what was kept.
+    pub(super) fn restore(&mut self, state: &State) -> Result<()> {
+        if !state.tensors.contains_key("replay.states") {
+            return Ok(());
+        }
+        let states: Vec<Vec<f32>> = state.tensor("replay.states")?.to_vec2()?;
+        let next: Vec<Vec<f32>> = state.tensor("replay.next")?.to_vec2()?;
+        let actions: Vec<u32> = state.tensor("replay.actions")?.to_vec1()?;
+        let allowed: Vec<u32> = state.tensor("replay.allowed")?.to_vec1()?;
+        let rewards: Vec<f32> = state.tensor("replay.rewards")?.to_vec1()?;
+        let rows = states.len();
+        let alike = [next.len(), actions.len(), allowed.len(), rewards.len()] == [rows; 4];
+        let oldest = state.count("replay.oldest")?;
+        ensure!(
+            alike && rows <= self.capacity && oldest < self.capacity,
+            "the replay memory of the checkpoint is damaged"
+        );
+        let rest = next.into_iter().zip(allowed).zip(actions.into_iter().zip(rewards));
+        let transitions = states.into_iter().zip(rest).map(|(state, rest)| {
+            let ((next, allowed), (action, reward)) = rest;
+            let next = (allowed != 0).then_some(Observation { state: next, allowed });
+            Transition { state, action, reward, next }
+        });
+        self.transitions = transitions.collect();
+        self.oldest = oldest;
+        Ok(())
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn import(
     let files = ModelFiles::new(manifest.clone(), graph.to_vec())?;
     let model = publish::start(files, runtime)?;
     probe::finite(&model, bounds)?;
-    publish::place(&import.models, &manifest, graph)
+    publish::place(&import.models, &manifest, (graph, None))
         .with_context(|| format!("cannot publish the {} model", import.layer))
 }
 

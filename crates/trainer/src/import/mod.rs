@@ -131,6 +131,7 @@ pub fn import(options: &Import, runtime: &OnnxRuntime) -> Result<PathBuf> {
         data: origin.data(),
         training: origin.training(),
         metrics: BTreeMap::new(),
+        curves: None,
     };
     let (directory, _) =
         publish(&options.models, network.as_ref(), &description, runtime).with_context(said)?;

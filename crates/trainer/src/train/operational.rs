@@ -16,7 +16,8 @@ use strata_simulator::{
 use super::run::{Run, named};
 use super::{forecast, progress};
 use crate::contract::Layer;
-use crate::fit::lstm;
+use crate::fit::{Watch, lstm};
+use crate::gate::{Candidate, Gate};
 use crate::nets::{OperationalNet, OutputRange};
 use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
@@ -95,7 +96,11 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
         learning_rate: options.lstm_learning_rate,
         below: options.lstm_below,
     };
-    let fitted = lstm::fit(&net, [&train, &validation], &settings, &progress::bar("operational")?)?;
+    let bar = progress::bar("operational")?;
+    let checkpoints = run.checkpoints((Layer::Operational, super::RESEARCH), &net, &settings)?;
+    let mut watch = Watch::showing(&bar)
+        .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
+    let fitted = lstm::fit(&net, [&train, &validation], &settings, &mut watch)?;
 
     let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
         let windows = windows(run, run.judged_on(), 1, skip_idle);
@@ -103,11 +108,22 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     });
     let [busy, all] = tables;
     let tables = [busy?, all?];
+    let mut gate = Gate::default();
     for table in &tables {
-        table.ensure_beats("moving average")?;
+        gate.require(table.ensure_beats("moving average"));
     }
+    let candidate = Candidate {
+        layer: Layer::Operational,
+        version: super::RESEARCH,
+        figure: "R2 of the request rate over busy windows",
+        value: tables[0].rate_r2("strata")?,
+    };
+    gate.compare(&run.options.models, candidate, |before| {
+        let net = OperationalNet::from_onnx(before.graph())?;
+        score("busy", &net, &windows(run, run.judged_on(), 1, true))?.rate_r2("strata")
+    });
     let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
-    let description = Description {
+    let mut description = Description {
         version: super::RESEARCH,
         features: named(encoder.features()),
         labels: Layer::Operational.labels(),
@@ -124,7 +140,9 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
             ("loss_weight_above".to_owned(), 1.0.into()),
         ]),
         metrics: metrics(&tables),
+        curves: Some(watch.curves().clone()),
     };
+    gate.pass(run.options.force, &mut description.training)?;
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)
 }

@@ -1,12 +1,16 @@
 //! What the three runs share.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use strata_domain::Objective;
-use strata_runtime::{Data, OnnxRuntime};
+use strata_runtime::{Data, OnnxRuntime, sha256_hex};
 use strata_simulator::{Scope, Split, Trace, World, WorldOptions, evaluate};
 
+use crate::checkpoint::Checkpoints;
+use crate::contract::Layer;
+use crate::nets::Network;
 use crate::placement::Evaluated;
 
 /// Worlds to learn in.
@@ -27,6 +31,12 @@ pub struct RunOptions {
     pub functions: Option<usize>,
     /// Measure on the validation scope instead of the held-out one, to choose settings by.
     pub choosing: bool,
+    /// Publish even what the gate refuses.
+    pub force: bool,
+    /// Where checkpoints are kept, if they are.
+    pub checkpoints: Option<PathBuf>,
+    /// Go on from the checkpoints that are there.
+    pub resume: bool,
 }
 
 /// A world over the bundled trace, and where models go.
@@ -47,6 +57,10 @@ impl Run {
     /// When ONNX Runtime or the bundled trace cannot be loaded.
     pub fn new(options: RunOptions) -> Result<Self> {
         let runtime = OnnxRuntime::load(None)?;
+        if let Some(directory) = options.checkpoints.as_ref().filter(|_| options.resume) {
+            let shown = directory.display();
+            ensure!(directory.is_dir(), "{shown} holds no checkpoint; leave out --resume");
+        }
         let trace = Trace::bundled()?;
         let trace = match options.functions {
             Some(count) => trace.with_only(0..count.min(trace.functions().len())),
@@ -81,6 +95,14 @@ impl Run {
         Ok(total / decisions.max(1) as f64)
     }
 
+    /// The mean objective of a policy where the figures of a table are measured.
+    pub(super) fn objective(&self, mut policy: Evaluated<'_>) -> Result<f64> {
+        let scope = self.judged_on();
+        let figures = evaluate(&self.world, &mut policy, scope, Objective::tactical()).summary();
+        policy.finish()?;
+        Ok(figures.mean_reward)
+    }
+
     /// Minutes of the training split.
     pub(super) fn training_minutes(&self) -> usize {
         Split::Train.minutes(self.world.trace().minutes()).len()
@@ -103,6 +125,22 @@ impl Run {
             ),
             seed: Some(self.options.seed),
         }
+    }
+
+    /// Where the checkpoints of fitting `net` under `settings` go, if any are kept.
+    pub(super) fn checkpoints(
+        &self,
+        fit: (Layer, u32),
+        net: &dyn Network,
+        settings: &impl Debug,
+    ) -> Result<Option<Checkpoints>> {
+        let Some(directory) = &self.options.checkpoints else { return Ok(None) };
+        let checkpoints = Checkpoints::new(directory, fit, self.options.resume)
+            .with_all(settings)
+            .with("functions", self.world.functions())
+            // Its weights come from the seed, its scaling from the data.
+            .with("initial_network", sha256_hex(&net.to_onnx()?));
+        Ok(Some(checkpoints))
     }
 
     /// Reads back a published graph of another layer.

@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Objective;
 use strata_policy::{strategic, tactical};
+use strata_runtime::sha256_hex;
 
 use super::progress;
 use super::run::{Run, named};
@@ -14,6 +15,7 @@ use super::tactical::random_states;
 use crate::columns;
 use crate::contract::Layer;
 use crate::fit::{Watch, dqn};
+use crate::gate::{Candidate, Gate};
 use crate::nets::{StrategicNet, TacticalNet};
 use crate::placement::{Evaluated, StrategicPolicy, TacticalPolicy};
 use crate::publish::{Description, publish};
@@ -91,7 +93,8 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let Design { version, features, features_below, workload } = Design::of(options.research);
-    let below = TacticalNet::from_onnx(&run.published("tactical", version)?)?;
+    let graph = run.published("tactical", version)?;
+    let below = TacticalNet::from_onnx(&graph)?;
     let below_encoder = tactical::Encoder::of_names(features_below)?;
     let encoder = strategic::Encoder::of_names(features)?;
     let parts = StrategicParts {
@@ -129,7 +132,12 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         let below = TacticalPolicy::new(&below, &below_encoder);
         run.validate(|| Evaluated::chain(StrategicPolicy::new(net, &encoder), below))
     });
+    let checkpoints = run.checkpoints((Layer::Strategic, version), &net, &settings)?;
+    let tactical = sha256_hex(&graph);
+    let checkpoints = checkpoints.map(|kept| kept.with("tactical_network", tactical));
+    watch = watch.kept(checkpoints);
     dqn::fit([&net, &target], &mut world, &settings, &mut watch)?;
+    let curves = watch.curves().clone();
 
     let chain = |objective| -> Result<PlacementTable> {
         let mut table = PlacementTable::baselines(&run.world, run.judged_on(), objective);
@@ -140,13 +148,25 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         Ok(table)
     };
     let tables = [chain(Objective::tactical())?, chain(Objective::strategic())?];
+    let mut training = training(&settings);
+    let value = tables[0].objective("strata")?;
+    let mut gate = Gate::default();
+    let candidate = Candidate { layer: Layer::Strategic, version, figure: "objective", value };
+    gate.compare(&run.options.models, candidate, |before| {
+        let net = StrategicNet::from_onnx(before.graph())?;
+        let encoder = strategic::Encoder::of_names(&before.features())?;
+        let below = TacticalPolicy::new(&below, &below_encoder);
+        run.objective(Evaluated::chain(StrategicPolicy::new(&net, &encoder), below))
+    });
+    gate.pass(run.options.force, &mut training)?;
     let description = Description {
         version,
         features: named(encoder.features()),
         labels: Layer::Strategic.labels(),
         data: run.data(),
-        training: training(&settings),
+        training,
         metrics: tables[0].metrics("strata")?,
+        curves: Some(curves),
     };
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)

@@ -14,6 +14,7 @@ use super::run::{Run, named};
 use crate::columns;
 use crate::contract::Layer;
 use crate::fit::{Environment, Observation, Watch, ppo};
+use crate::gate::{Candidate, Gate};
 use crate::nets::TacticalNet;
 use crate::placement::{Evaluated, TacticalPolicy};
 use crate::publish::{Description, publish};
@@ -100,20 +101,34 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
         entropy: options.ppo_entropy,
     };
     let bar = progress::bar("tactical")?;
-    let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)));
+    let version = if options.research { super::RESEARCH } else { super::EXTENDED };
+    let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)))
+        .kept(run.checkpoints((Layer::Tactical, version), &net, &settings)?);
     ppo::fit(&net, &mut worlds, &settings, &mut watch)?;
+    let curves = watch.curves().clone();
 
     let mut table = PlacementTable::baselines(&run.world, run.judged_on(), Objective::tactical());
     let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
     table.add(&run.world, &mut policy);
     policy.finish()?;
+    let mut training = training(&settings);
+    let value = table.objective("tactical alone")?;
+    let mut gate = Gate::default();
+    let candidate = Candidate { layer: Layer::Tactical, version, figure: "objective", value };
+    gate.compare(&run.options.models, candidate, |before| {
+        let net = TacticalNet::from_onnx(before.graph())?;
+        let encoder = Encoder::of_names(&before.features())?;
+        run.objective(Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder)))
+    });
+    gate.pass(run.options.force, &mut training)?;
     let description = Description {
-        version: if options.research { super::RESEARCH } else { super::EXTENDED },
+        version,
         features: named(encoder.features()),
         labels: Layer::Tactical.labels(),
         data: run.data(),
-        training: training(&settings),
+        training,
         metrics: table.metrics("tactical alone")?,
+        curves: Some(curves),
     };
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(table)
