@@ -114,8 +114,21 @@ impl ForecastTable {
     /// # Errors
     /// When it was not scored.
     pub fn rate_r2(&self, name: &str) -> Result<f64> {
+        Ok(self.score(name)?.r2[0])
+    }
+
+    fn score(&self, name: &str) -> Result<&ForecastScore> {
         let found = self.rows.iter().find(|(row, _)| *row == name);
-        Ok(found.with_context(|| format!("no forecast `{name}` was scored"))?.1.r2[0])
+        Ok(&found.with_context(|| format!("no forecast `{name}` was scored"))?.1)
+    }
+
+    /// The mean over the three values of `name`'s R2.
+    ///
+    /// # Errors
+    /// When it was not scored.
+    pub fn mean_r2(&self, name: &str) -> Result<f64> {
+        let score = self.score(name)?;
+        Ok(score.r2.iter().sum::<f64>() / score.r2.len() as f64)
     }
 
     /// Refuses a network that forecasts the request rate no better than `baseline`: such a model

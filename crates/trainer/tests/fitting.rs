@@ -14,7 +14,7 @@ use strata_domain::Provider;
 use strata_simulator::Window;
 use strata_trainer::checkpoint::Checkpoints;
 use strata_trainer::contract::Layer;
-use strata_trainer::fit::{Environment, Observation, Outcome, Watch, dqn, lstm, ppo};
+use strata_trainer::fit::{Environment, Observation, Outcome, Schedule, Watch, dqn, lstm, ppo};
 use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
 use strata_trainer::scaling::{Column, Scaling, Transform};
 
@@ -171,14 +171,14 @@ fn fitted_lstm(seed: u64, count: usize) -> OperationalNet {
     ];
     let columns = vec![Column::between(Transform::Log1p { gain: 1.0 }, 0.0, 10.0); 5];
     let net = OperationalNet::new(Scaling::new(columns).unwrap(), 12, outputs, &mut rng).unwrap();
-    let options = lstm::Options {
+    let schedule = Schedule {
         seed,
         epochs: 6,
         patience: 6,
         batch: NonZeroUsize::new(32).unwrap(),
         learning_rate: 5e-3,
-        below: 5.0,
     };
+    let options = lstm::Options { schedule, below: 5.0 };
     let (train, validation) = (windows(count, seed), windows(64, seed + 1));
     let bar = ProgressBar::hidden();
     lstm::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();

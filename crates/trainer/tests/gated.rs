@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
@@ -11,6 +12,7 @@ use strata_policy::operational::{EXTENDED_FEATURES, Encoder, LABELS};
 use strata_runtime::{Data, OnnxRuntime};
 use strata_trainer::contract::Layer;
 use strata_trainer::fit::gated::{self, Example, Options};
+use strata_trainer::fit::{Schedule, Watch};
 use strata_trainer::nets::{self, Columns, GatedNet, Network};
 use strata_trainer::publish::{Description, publish, verify};
 use strata_trainer::scaling::{Column, Scaling, Transform};
@@ -71,7 +73,7 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
     let options = Options { seed, epochs: 4, patience: 4, batch: 32, learning_rate: 3e-3, level };
     let (train, validation) = (examples(count, seed), examples(400, seed + 1));
     let bar = ProgressBar::hidden();
-    gated::fit(&mut net, [&train, &validation], &options, &bar).unwrap();
+    gated::fit(&mut net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
     net
 }
 
@@ -79,9 +81,9 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
 fn the_bound_holds_as_often_as_was_asked_for() {
     let held_out = examples(1000, 99);
     let share_below = |level: f64| {
-        let forecasts = gated::forecasts(&fitted(3, 640, level), &held_out).unwrap();
-        let pairs = held_out.iter().zip(&forecasts);
-        let held = pairs.filter(|(example, [_, upper])| example.truth[1] <= upper[1]).count();
+        let outputs = gated::outputs(&fitted(3, 640, level), &held_out).unwrap();
+        let pairs = held_out.iter().zip(&outputs[1]);
+        let held = pairs.filter(|(example, upper)| example.truth[1] <= upper[1]).count();
         held as f64 / held_out.len() as f64
     };
     let (most, half) = (share_below(0.95), share_below(0.5));
@@ -93,7 +95,8 @@ fn the_bound_holds_as_often_as_was_asked_for() {
 fn a_rate_beyond_all_that_was_learnt_is_followed_and_never_overshot() {
     let net = fitted(3, 640, 0.95);
     let far = Example { row: row(5000.0, 0.4), truth: vec![0.0; 3], weights: vec![0.0; 3] };
-    let [forecast, upper] = &gated::forecasts(&net, &[far]).unwrap()[0];
+    let outputs = gated::outputs(&net, &[far]).unwrap();
+    let (forecast, upper) = (&outputs[0][0], &outputs[1][0]);
     assert!((4000.0..=5000.1).contains(&forecast[0]), "{forecast:?}");
     assert!(upper[0] >= forecast[0] && upper[0].is_finite(), "{upper:?}");
 }
@@ -113,6 +116,7 @@ fn it_is_published_with_its_bound_and_read_back_as_itself() {
         data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
         training: BTreeMap::new(),
         metrics: BTreeMap::new(),
+        curves: None,
     };
     let (_, parity) = publish(models.path(), &network, &description, &runtime).unwrap();
     assert!(parity.worst() <= 1e-5, "{parity:?}");

@@ -269,7 +269,8 @@ pub(super) mod tests {
         };
         let world = World::new(Trace::bundled().unwrap().with_only(0..1), WorldOptions::default());
         let (scope, objective) = (Scope::everything(), Objective::tactical());
-        let subject = Subject { name: "one".to_owned(), world, scope, objective };
+        let name = "one".to_owned();
+        let subject = Subject { name, world, scope, objective, models: "models".into() };
         let scores = Scores::of(&subject, &forecasts);
         assert_eq!((scores.windows, scores.active_windows), (2, 1));
         assert_eq!(scores.active[0].rmse, 3.0);

@@ -1,20 +1,12 @@
 //! Fits the operational network of version 2: what comes next on average, and what it will hardly exceed.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use indicatif::ProgressBar;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::lstm::Fitted;
-use super::optimiser::Adam;
-use crate::nets::{GatedNet, Network, Parameters, Parts};
+use super::epochs::{self, FORWARD_BATCH, Fitted, Schedule};
+use super::watch::Watch;
+use crate::nets::{GatedNet, Network, Parts};
 
-/// Gradients of an LSTM can explode over twelve steps.
-const MAX_GRADIENT_NORM: f64 = 1.0;
-/// Rows per batch when nothing is learnt.
-const FORWARD_BATCH: usize = 512;
 /// Weight of the bound's loss beside the forecast's. The bound is a small head on the same trunk.
 const BOUND_WEIGHT: f64 = 0.2;
 
@@ -32,17 +24,8 @@ pub struct Example {
 /// How to fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// Seed of the order of the windows.
-    pub seed: u64,
-    /// Most passes over the training windows.
-    pub epochs: usize,
-    /// Epochs without a better validation loss before it stops.
-    pub patience: usize,
-    /// Windows per step; above zero.
-    pub batch: usize,
-    /// Learning rate of the first step; it falls to a twentieth along a half cosine over all
-    /// epochs.
-    pub learning_rate: f64,
+    /// Passes over the windows.
+    pub schedule: Schedule,
     /// Share of windows whose truth the bound is not to be below, 0 to 1.
     pub level: f64,
 }
@@ -59,62 +42,32 @@ pub fn fit(
     net: &mut GatedNet,
     [train, validation]: [&[Example]; 2],
     options: &Options,
-    progress: &ProgressBar,
+    watch: &mut Watch<'_, GatedNet>,
 ) -> Result<Fitted> {
-    ensure!(!train.is_empty() && !validation.is_empty(), "there are no windows to learn from");
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(options.seed);
-    let batch = options.batch.max(1);
-    let batches = train.len().div_ceil(batch);
-    progress.set_length((batches * options.epochs) as u64);
-    let mut adam = Adam::new(net.parameters().vars(), options.learning_rate, MAX_GRADIENT_NORM)?;
-    let mut order: Vec<usize> = (0..train.len()).collect();
-    let mut best = Parameters::new();
-    let mut fitted = Fitted { validation: Vec::new(), best: 0 };
-    for epoch in 0..options.epochs {
-        order.shuffle(&mut rng);
-        for (index, chosen) in order.chunks(batch).enumerate() {
-            let done = (epoch * batches + index) as f64 / (batches * options.epochs) as f64;
-            adam.set_learning_rate(options.learning_rate * super::cosine_decay(done, 0.05));
-            let examples: Vec<&Example> = chosen.iter().map(|&i| &train[i]).collect();
-            adam.step(&loss(net, &examples, options.level)?)?;
-            progress.inc(1);
-        }
-        let value = mean_loss(net, validation, options.level)?;
-        if fitted.validation.iter().all(|&earlier| value < earlier) {
-            best = net.parameters().snapshot()?;
-            fitted.best = epoch;
-        }
-        fitted.validation.push(value);
-        progress.set_message(format!("validation loss {value:.4}"));
-        if epoch - fitted.best >= options.patience {
-            break;
-        }
-    }
-    net.parameters().copy_from(&best)?;
-    net.set_conformal(conformal(net, validation, options.level)?)?;
-    progress.finish_and_clear();
+    let (learning, level) = (&*net, options.level);
+    let fit = (&options.schedule, |examples: &[&Example]| loss(learning, examples, level));
+    let fitted = epochs::fit(learning, [train, validation], fit, watch)?;
+    net.set_conformal(conformal(net, validation, level)?)?;
     Ok(fitted)
 }
 
-/// Forecast and bound of each example, raw units, not clipped.
+/// Each output of `net` for each example, in raw units, not clipped.
 ///
 /// # Errors
 /// When the network takes other windows.
-pub fn forecasts(net: &GatedNet, examples: &[Example]) -> Result<Vec<[Vec<f32>; 2]>> {
-    let mut rows = Vec::with_capacity(examples.len());
+pub fn outputs(net: &dyn Network, examples: &[Example]) -> Result<Vec<Vec<Vec<f32>>>> {
+    let mut outputs = vec![Vec::with_capacity(examples.len()); net.outputs().len()];
     for chunk in examples.chunks(FORWARD_BATCH) {
         let chunk: Vec<&Example> = chunk.iter().collect();
-        let outputs = net.run(&inputs(net, &chunk)?)?;
-        let [forecast, upper] = outputs.as_slice() else { anyhow::bail!("two outputs are made") };
-        rows.extend(
-            forecast.to_vec2::<f32>()?.into_iter().zip(upper.to_vec2::<f32>()?).map(<[_; 2]>::from),
-        );
+        for (rows, output) in outputs.iter_mut().zip(net.run(&inputs(net, &chunk)?)?) {
+            rows.extend(output.to_vec2::<f32>()?);
+        }
     }
-    Ok(rows)
+    Ok(outputs)
 }
 
 /// Examples as [batch, steps, features].
-fn inputs(net: &GatedNet, examples: &[&Example]) -> Result<Tensor> {
+fn inputs(net: &dyn Network, examples: &[&Example]) -> Result<Tensor> {
     let mut shape = vec![examples.len()];
     shape.extend(net.input().shape);
     let values: Vec<f32> = examples.iter().flat_map(|e| &e.row).copied().collect();
@@ -142,15 +95,6 @@ fn loss(net: &GatedNet, examples: &[&Example], level: f64) -> Result<Tensor> {
     let lacking = ((error.detach() / scale)? - headroom)?;
     let quantile = ((lacking.relu()? * level)? + (lacking.neg()?.relu()? * (1.0 - level))?)?;
     Ok((squared + (quantile.mean_all()? * BOUND_WEIGHT)?)?)
-}
-
-fn mean_loss(net: &GatedNet, examples: &[Example], level: f64) -> Result<f64> {
-    let mut sum = 0.0;
-    for chunk in examples.chunks(FORWARD_BATCH) {
-        let chunk: Vec<&Example> = chunk.iter().collect();
-        sum += f64::from(loss(net, &chunk, level)?.to_scalar::<f32>()?) * chunk.len() as f64;
-    }
-    Ok(sum / examples.len() as f64)
 }
 
 /// For each output the constant that, added to the headroom, makes the bound hold on a share `level` of the examples: the

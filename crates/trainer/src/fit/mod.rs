@@ -3,6 +3,7 @@
 mod curve;
 pub mod dqn;
 mod environment;
+mod epochs;
 pub mod gated;
 pub mod lstm;
 mod optimiser;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use curve::Curves;
 pub use environment::{Environment, Observation, Outcome};
+pub use epochs::{Fitted, Schedule};
 pub use state::State;
 pub use watch::Watch;
 

@@ -15,8 +15,10 @@ use super::operational::{self, OperationalOptions};
 use super::progress;
 use super::run::{Run, named};
 use crate::contract::Layer;
+use crate::fit::Watch;
 use crate::fit::gated::{self, Example};
-use crate::nets::{Columns, GatedNet};
+use crate::gate::{Candidate, Gate};
+use crate::nets::{self, Columns, GatedNet};
 use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
 use crate::scaling::{Column, Scaling, Transform};
@@ -47,29 +49,41 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     validation.extend(windows(&run.world, Scope::validation(), STRIDE, false));
     let validation = examples(&encoder, &validation);
     let mut net = GatedNet::new(scaling(&encoder, &train)?, WINDOW_STEPS, &columns()?, &mut rng)?;
-    let settings = gated::Options {
-        seed,
-        epochs: options.lstm_epochs,
-        patience: options.lstm_patience,
-        batch: options.lstm_batch.get(),
-        learning_rate: options.lstm_learning_rate,
-        level: options.bound_level,
-    };
+    let settings = gated::Options { schedule: options.schedule(seed), level: options.bound_level };
     let bar = progress::bar("operational")?;
-    let fitted = gated::fit(&mut net, [&train, &validation], &settings, &bar)?;
+    let checkpoints = run.checkpoints((Layer::Operational, super::EXTENDED), &net, &settings)?;
+    let mut watch = Watch::showing(&bar)
+        .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
+    let fitted = gated::fit(&mut net, [&train, &validation], &settings, &mut watch)?;
     let mut bounds = Vec::new();
     let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
         let windows = windows(&run.world, run.judged_on(), 1, skip_idle);
-        let forecasts = gated::forecasts(&net, &examples(&encoder, &windows))?;
-        bounds.push(under_rates(&windows, &forecasts));
-        let points = forecasts.into_iter().map(|[point, _]| point).collect();
+        let outputs = gated::outputs(&net, &examples(&encoder, &windows))?;
+        let [points, upper] = <[_; 2]>::try_from(outputs)
+            .map_err(|outputs| anyhow::anyhow!("{} outputs instead of 2", outputs.len()))?;
+        bounds.push(under_rates(&windows, &upper));
         operational::score(name, points, &windows)
     });
     let [busy, all] = tables;
     let tables = [busy?, all?];
+    let mut gate = Gate::default();
     for table in &tables {
-        table.ensure_beats("moving average")?;
+        gate.require(table.ensure_beats("moving average"));
     }
+    let candidate = Candidate {
+        layer: Layer::Operational,
+        version: super::EXTENDED,
+        figure: "mean R2 of the three values over all windows",
+        value: tables[1].mean_r2("strata")?,
+    };
+    gate.compare(&run.options.models, candidate, |before| {
+        let net = nets::from_onnx(before.graph())?;
+        let encoder = Encoder::of_names(&before.features())?;
+        let windows = windows(&run.world, run.judged_on(), 1, false);
+        let outputs = gated::outputs(net.as_ref(), &examples(&encoder, &windows))?;
+        let points = outputs.into_iter().next().context("the network has no output")?;
+        operational::score("all", points, &windows)?.mean_r2("strata")
+    });
     let mut metrics = operational::metrics(&tables);
     for (which, rates) in ["", "all_"].iter().zip(bounds) {
         for (label, rate) in LABELS.iter().zip(rates) {
@@ -84,8 +98,8 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
         ("windows".to_owned(), (train.len() as i64).into()),
         ("epochs".to_owned(), (fitted.validation.len() as i64).into()),
         ("best_epoch".to_owned(), (fitted.best as i64 + 1).into()),
-        ("batch".to_owned(), (settings.batch as i64).into()),
-        ("learning_rate".to_owned(), settings.learning_rate.into()),
+        ("batch".to_owned(), (settings.schedule.batch.get() as i64).into()),
+        ("learning_rate".to_owned(), settings.schedule.learning_rate.into()),
         ("optimiser".to_owned(), "Adam, cosine decay to a twentieth".into()),
         (
             "loss".to_owned(),
@@ -96,14 +110,16 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     for (label, constant) in LABELS.iter().zip(net.conformal()) {
         training.insert(format!("bound_constant_{label}"), f64::from(*constant).into());
     }
-    let description = Description {
+    let mut description = Description {
         version: super::EXTENDED,
         features: named(encoder.features()),
         labels,
         data: run.data(),
         training,
         metrics,
+        curves: Some(watch.curves().clone()),
     };
+    gate.pass(run.options.force, &mut description.training)?;
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)
 }
@@ -203,10 +219,10 @@ fn columns() -> Result<Columns> {
 }
 
 /// Share of windows whose truth is above the bound, for each output.
-fn under_rates(windows: &[Window], forecasts: &[[Vec<f32>; 2]]) -> [f64; 3] {
+fn under_rates(windows: &[Window], bounds: &[Vec<f32>]) -> [f64; 3] {
     [0, 1, 2].map(|output| {
-        let above = windows.iter().zip(forecasts);
-        let above = above.filter(|(window, [_, upper])| window.y[output] > upper[output]);
+        let above = windows.iter().zip(bounds);
+        let above = above.filter(|(window, upper)| window.y[output] > upper[output]);
         above.count() as f64 / windows.len().max(1) as f64
     })
 }

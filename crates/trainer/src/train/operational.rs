@@ -16,7 +16,7 @@ use strata_simulator::{
 use super::run::{Run, named};
 use super::{forecast, progress};
 use crate::contract::Layer;
-use crate::fit::{Watch, lstm};
+use crate::fit::{Schedule, Watch, lstm};
 use crate::gate::{Candidate, Gate};
 use crate::nets::{OperationalNet, OutputRange};
 use crate::publish::{Description, publish};
@@ -66,8 +66,20 @@ pub struct OperationalOptions {
     pub research: bool,
 }
 
-/// Trains and publishes; returns the held-out scores over busy windows (a call in it or in the next
-/// step) and over all windows.
+impl OperationalOptions {
+    pub(super) fn schedule(&self, seed: u64) -> Schedule {
+        Schedule {
+            seed,
+            epochs: self.lstm_epochs,
+            patience: self.lstm_patience,
+            batch: self.lstm_batch,
+            learning_rate: self.lstm_learning_rate,
+        }
+    }
+}
+
+/// Trains and publishes; returns the held-out scores over busy windows (those with a call) and over
+/// all windows.
 ///
 /// # Errors
 /// When training diverges, parity fails or the model cannot be published.
@@ -88,14 +100,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     let validation = windows(run, Scope::validation(), STRIDE, true);
     let outputs = vec![rate, OutputRange::Fraction, OutputRange::Fraction];
     let net = OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng)?;
-    let settings = lstm::Options {
-        seed,
-        epochs: options.lstm_epochs,
-        patience: options.lstm_patience,
-        batch: options.lstm_batch,
-        learning_rate: options.lstm_learning_rate,
-        below: options.lstm_below,
-    };
+    let settings = lstm::Options { schedule: options.schedule(seed), below: options.lstm_below };
     let bar = progress::bar("operational")?;
     let checkpoints = run.checkpoints((Layer::Operational, super::RESEARCH), &net, &settings)?;
     let mut watch = Watch::showing(&bar)
@@ -120,7 +125,8 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     };
     gate.compare(&run.options.models, candidate, |before| {
         let net = OperationalNet::from_onnx(before.graph())?;
-        score("busy", &net, &windows(run, run.judged_on(), 1, true))?.rate_r2("strata")
+        let windows = windows(run, run.judged_on(), 1, true);
+        score("busy", lstm::forecasts(&net, &windows)?, &windows)?.rate_r2("strata")
     });
     let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
     let mut description = Description {
@@ -132,8 +138,8 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
             ("windows".to_owned(), (train.len() as i64).into()),
             ("epochs".to_owned(), (fitted.validation.len() as i64).into()),
             ("best_epoch".to_owned(), (fitted.best as i64 + 1).into()),
-            ("batch".to_owned(), (settings.batch.get() as i64).into()),
-            ("learning_rate".to_owned(), settings.learning_rate.into()),
+            ("batch".to_owned(), (settings.schedule.batch.get() as i64).into()),
+            ("learning_rate".to_owned(), settings.schedule.learning_rate.into()),
             ("optimiser".to_owned(), "Adam, cosine decay to a twentieth".into()),
             ("loss".to_owned(), "squared error, weighted below and above the truth".into()),
             ("loss_weight_below".to_owned(), settings.below.into()),
