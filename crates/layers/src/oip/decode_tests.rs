@@ -85,7 +85,7 @@ fn bad_requests_are_refused_with_what_is_wrong() {
     let bends: [(&str, Bend); 15] = [
         ("expected 2 inputs for model `pair`, got 1", |r| drop(r.inputs.pop())),
         ("unexpected inference input `c` for model `pair`", |r| r.inputs[0].name = "c".into()),
-        ("input `b` of model `pair` is missing", |r| r.inputs[0].name = "a".into()),
+        ("input `b` of model `pair` is missing", |r| r.inputs[0] = r.inputs[1].clone()),
         ("unexpected shape for input `a`: expected [-1,2], got [2,3]", |r| {
             r.inputs[1].shape[1] = 3
         }),

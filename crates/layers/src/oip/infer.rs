@@ -168,6 +168,31 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_waited_too_long_has_the_code_of_whose_end_it_was() {
+        let code = |own: bool, row: RowStatus| {
+            let inference = Inference {
+                outputs: Vec::new(),
+                rows: vec![RowStatus::Done, row],
+                queue: Duration::ZERO,
+                run: Duration::ZERO,
+                batch_size: 0,
+            };
+            Patience { end: None, own }.check(&inference).err().map(|fault| fault.kind)
+        };
+        assert_eq!(code(true, RowStatus::Done), None);
+        assert_eq!(code(true, RowStatus::Expired), Some(FaultKind::Unavailable));
+        assert_eq!(code(false, RowStatus::Expired), Some(FaultKind::DeadlineExceeded));
+        assert_eq!(code(true, RowStatus::NonFinite), Some(FaultKind::Internal));
+    }
+
+    #[test]
+    fn a_full_queue_is_unavailable_with_advice() {
+        let fault = fault_like_triton(&InferError::QueueFull { limit: 1024 });
+        assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(RETRY_AFTER)));
+        assert_eq!(fault_like_triton(&InferError::Stopped).kind, FaultKind::Unavailable);
+    }
+
+    #[test]
     fn a_timeout_is_a_number_of_microseconds() {
         for wrong in [
             ParameterChoice::Int64Param(-1),

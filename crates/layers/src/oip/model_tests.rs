@@ -6,7 +6,11 @@ use std::{path::Path, time::Duration};
 use strata_chassis::{Binary, Drain, Metrics};
 use strata_runtime::{ExecutionProvider, Model, ModelOptions, OnnxRuntime, Repository};
 use strata_wire::{
-    oip::{ModelInferRequest, model_infer_request::InferInputTensor},
+    oip::{
+        ModelInferRequest, ModelReadyRequest, RepositoryIndexRequest, ServerLiveRequest,
+        ServerReadyRequest, grpc_inference_service_server::GrpcInferenceService,
+        model_infer_request::InferInputTensor,
+    },
     pb,
 };
 use tonic::Request;
@@ -154,4 +158,32 @@ async fn only_the_version_in_service_is_found() {
     for wrong in ["0", "-1", "two", "99999999999999999999"] {
         assert_eq!(code("strategic", wrong), Some("INVALID_ARGUMENT"), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_layer_that_drains_is_live_and_not_ready() {
+    let Layer { oip, .. } = Layer::<Strategic>::start();
+    let ready = async || {
+        let server = oip.server_ready(Request::new(ServerReadyRequest {})).await.unwrap();
+        let model = ModelReadyRequest { name: "strategic".to_owned(), version: String::new() };
+        let model = oip.model_ready(Request::new(model)).await.unwrap();
+        (server.into_inner().ready, model.into_inner().ready)
+    };
+    assert_eq!(ready().await, (true, true));
+    oip.0.drain.start();
+    assert_eq!(ready().await, (false, false));
+    let live = oip.server_live(Request::new(ServerLiveRequest {})).await.unwrap();
+    assert!(live.into_inner().live);
+}
+
+#[tokio::test]
+async fn an_index_has_one_repository_and_can_be_of_what_is_ready() {
+    let Layer { oip, .. } = Layer::<Tactical>::start();
+    let all = oip.index(&RepositoryIndexRequest::default()).unwrap().models;
+    assert!(all.len() > 1 && all.iter().filter(|model| model.state == "READY").count() == 1);
+    let ready = RepositoryIndexRequest { ready: true, ..Default::default() };
+    let ready = oip.index(&ready).unwrap().models;
+    assert_eq!((ready.len(), ready[0].name.as_str()), (1, "tactical"));
+    let named = RepositoryIndexRequest { repository_name: "other".to_owned(), ready: false };
+    assert_eq!(oip.index(&named).unwrap_err().kind.name(), "UNIMPLEMENTED");
 }
