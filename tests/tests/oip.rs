@@ -64,9 +64,10 @@ async fn operational_agrees(client: &'static str, ways: &[&str]) {
     let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
     assert!(told.iter().all(|value| *value > 0.0) && told[1] < 1.0 && told[2] < 1.0, "{told:?}");
     let bits = told.map(|value| (value as f32).to_bits());
+    let values = [window(), window()].concat();
     let question = json!({
         "address": cluster.operational.grpc().to_string(), "model": "operational",
-        "input": "window", "shape": [2, 12, 5], "values": [window(), window()].concat(),
+        "input": "window", "shape": [2, 12, 5], "values": values,
     });
     let answers = tokio::task::spawn_blocking(move || run(client, &question)).await.unwrap();
     assert_eq!(answers.keys().map(String::as_str).collect::<Vec<_>>(), ways);
