@@ -2,13 +2,15 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "strata/v1/placement.proto",
     "strata/v1/strategic.proto",
     "strata/v1/tactical.proto",
     "strata/v1/operational.proto",
     "strata/v1/coordinator.proto",
     "strata/v1/models.proto",
+    "inference/model_config.proto",
+    "inference/grpc_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,6 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([&proto])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    tonic_prost_build::configure()
+        // Tensors are read where they arrived and sent where they were made, without a copy.
+        .bytes(".inference.ModelInferRequest.raw_input_contents")
+        .bytes(".inference.ModelInferResponse.raw_output_contents")
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

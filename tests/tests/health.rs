@@ -12,6 +12,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 static SHARED: Shared = Shared::new();
 
+const OIP: &str = "inference.GRPCInferenceService";
+
 fn service(name: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: name.to_owned() }
 }
@@ -20,9 +22,9 @@ fn service(name: &str) -> HealthCheckRequest {
 fn served(cluster: &Cluster) -> [(&Process, Vec<&'static str>); 4] {
     [
         (&cluster.coordinator, vec!["strata.v1.Coordinator"]),
-        (&cluster.strategic, vec!["strata.v1.Strategic", "strata.v1.Models"]),
-        (&cluster.tactical, vec!["strata.v1.Tactical", "strata.v1.Models"]),
-        (&cluster.operational, vec!["strata.v1.Operational", "strata.v1.Models"]),
+        (&cluster.strategic, vec!["strata.v1.Strategic", "strata.v1.Models", OIP]),
+        (&cluster.tactical, vec!["strata.v1.Tactical", "strata.v1.Models", OIP]),
+        (&cluster.operational, vec!["strata.v1.Operational", "strata.v1.Models", OIP]),
     ]
 }
 

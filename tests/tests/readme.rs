@@ -92,11 +92,23 @@ fn each_layer_answers() {
 }
 
 #[test]
+fn a_model_answers_as_tensors() {
+    let blocks = blocks();
+    let block = blocks.iter().find(|block| block.contains("/ModelInfer ")).expect("a block");
+    let answers = values(&run(block));
+    assert_eq!(answers[0]["inputs"][0]["shape"], serde_json::json!(["-1", "12", "5"]));
+    assert_eq!(answers[1]["outputs"][0]["name"], "forecast");
+    let forecast = answers[1]["outputs"][0]["contents"]["fp32Contents"].as_array().unwrap();
+    assert!(forecast.len() == 3 && forecast.iter().all(Value::is_number), "{forecast:?}");
+}
+
+#[test]
 fn every_grpcurl_command_of_the_readme_is_in_a_block_that_was_run() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let in_blocks: usize = blocks().iter().map(|block| block.matches("bin/grpcurl ").count()).sum();
     assert_eq!(readme.matches("bin/grpcurl ").count(), in_blocks);
-    let known = ["list\n", "Coordinator/Decide", "Strategic/Select", "Health/Check"];
+    let known =
+        ["list\n", "Coordinator/Decide", "Strategic/Select", "Health/Check", "/ModelInfer "];
     for block in blocks() {
         assert!(known.iter().any(|call| block.contains(call)), "no test runs\n{block}");
     }

@@ -10,21 +10,22 @@ use strata_chassis::{
     trace::{self, RemoteContext},
 };
 use strata_domain::FaultKind;
-use strata_runtime::{Batch, InferError, Inference, Model, RowStatus};
-use strata_wire::{Fault, pb};
+use strata_runtime::{Batch, InferError, Inference, RowStatus};
+use strata_wire::Fault;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 
 use crate::{
     adapter::Adapter,
     frame::{Row, RowResult},
-    metrics::LayerMetrics,
+    runner::{Report, Runner},
 };
 
 /// Time allowed for a unary call whose caller set none, and the most a caller may set.
-const UNARY_BUDGET: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+pub(crate) const UNARY_BUDGET: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(30));
 /// A full queue of small models is worked off within this time.
-const RETRY_AFTER: Duration = Duration::from_millis(20);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// A layer's service: a cheap handle on its model and on what it counts.
 pub(crate) struct Service<A>(Arc<Parts<A>>);
@@ -39,8 +40,7 @@ impl<A> Clone for Service<A> {
 /// What a service is made of.
 pub(crate) struct Parts<A> {
     pub(crate) adapter: A,
-    pub(crate) model: Model,
-    pub(crate) metrics: LayerMetrics,
+    pub(crate) runner: Runner,
     pub(crate) drain: Drain,
 }
 
@@ -125,13 +125,13 @@ impl<A: Adapter> Service<A> {
         let rows = deadlines.len();
         let inference = match rows {
             0 => None,
-            _ => Some(self.0.model.infer(Batch { rows, inputs: vec![input], deadlines }).await),
+            _ => Some(self.0.runner.run(Batch { rows, inputs: vec![input], deadlines }).await),
         };
         let run = match inference {
             None => Err(Fault::new(FaultKind::Internal, "nothing was run")),
             Some(Ok(inference)) => {
-                self.0.metrics.ran(&inference);
-                Ok(Run::new(&self.0.model, inference, arrived))
+                let report = self.0.runner.report(&inference, arrived);
+                Ok(Run { inference, report })
             }
             Some(Err(error)) => Err(fault_of(&error)),
         };
@@ -141,14 +141,14 @@ impl<A: Adapter> Service<A> {
                 let result = question.and_then(|question| {
                     let run = run.as_ref().map_err(Clone::clone)?;
                     row += 1;
-                    run.annotate::<A>(&span);
+                    run.report.annotate(A::NAME, &span);
                     let outputs = run.row(row - 1)?;
-                    self.0.adapter.answer(&question, &outputs, run.report.clone())
+                    self.0.adapter.answer(&question, &outputs, run.report.clone().into())
                 });
                 if let Err(fault) = &result {
                     trace::fail(&span, &fault.message);
                 }
-                self.0.metrics.answered(result.as_ref().err().map(|fault| fault.kind));
+                self.0.runner.metrics().answered(result.as_ref().err().map(|fault| fault.kind));
                 result
             })
             .collect()
@@ -158,23 +158,10 @@ impl<A: Adapter> Service<A> {
 /// An inference, and what is told of it.
 struct Run {
     inference: Inference,
-    report: pb::Inference,
+    report: Report,
 }
 
 impl Run {
-    fn new(model: &Model, inference: Inference, arrived: Instant) -> Self {
-        let manifest = model.manifest();
-        let waited = arrived.elapsed().saturating_sub(inference.run);
-        let report = pb::Inference {
-            model: manifest.name.clone(),
-            version: manifest.version,
-            queue_us: micros(waited.min(inference.queue)),
-            run_us: micros(inference.run),
-            batch_size: u32::try_from(inference.batch_size).unwrap_or(u32::MAX),
-        };
-        Self { inference, report }
-    }
-
     /// The outputs of one row.
     fn row(&self, row: usize) -> Result<Vec<&[f32]>, Fault> {
         let rows = self.inference.rows.len();
@@ -193,22 +180,6 @@ impl Run {
         });
         Ok(outputs.collect())
     }
-
-    fn annotate<A: Adapter>(&self, span: &Span) {
-        if span.is_disabled() {
-            return;
-        }
-        trace::record(span, "strata.layer", A::NAME);
-        trace::record(span, "strata.model.name", self.report.model.clone());
-        trace::record(span, "strata.model.version", i64::from(self.report.version));
-        trace::record(span, "strata.batch.size", i64::from(self.report.batch_size));
-        trace::record(span, "strata.queue.time_us", i64::from(self.report.queue_us));
-        trace::record(span, "strata.run.time_us", i64::from(self.report.run_us));
-    }
-}
-
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 fn missing_request() -> Fault {
@@ -217,11 +188,11 @@ fn missing_request() -> Fault {
     violations.into_fault()
 }
 
-fn expired() -> Fault {
+pub(crate) fn expired() -> Fault {
     Fault::new(FaultKind::DeadlineExceeded, "the time allowed was spent before the model ran")
 }
 
-fn fault_of(error: &InferError) -> Fault {
+pub(crate) fn fault_of(error: &InferError) -> Fault {
     let message = error.to_string();
     match error {
         InferError::QueueFull { .. } | InferError::TooManyRows { .. } => {

@@ -7,10 +7,12 @@ use tonic::{Request, Response, Status};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FixedModels;
 
+/// What to do instead.
+pub(crate) const FIXED: &str =
+    "this version serves the model it was started with; change --models-version and restart";
+
 fn fixed<T>() -> Result<Response<T>, Status> {
-    Err(Status::unimplemented(
-        "this version serves the model it was started with; change --models-version and restart",
-    ))
+    Err(Status::unimplemented(FIXED))
 }
 
 #[tonic::async_trait]

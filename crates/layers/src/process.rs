@@ -12,6 +12,8 @@ use crate::{
     engine::{Parts, Service},
     metrics::LayerMetrics,
     models::FixedModels,
+    oip::{self, Oip},
+    runner::Runner,
 };
 
 /// A layer as a process: an adapter with ports and a generated server.
@@ -53,16 +55,17 @@ pub(crate) fn run<A: Layer>() -> ExitCode {
 async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxError> {
     let Process { config, metrics, drain, .. } = process;
     let server = Server::bind(&config.grpc, &config.admin, &metrics, &drain).await?;
-    let model = start_model::<A>(&config)?;
-    let service = Service::new(Parts {
-        adapter: A::for_model(model.manifest())?,
-        model: model.clone(),
-        metrics: LayerMetrics::register(&metrics, &model),
-        drain,
-    });
+    let repository = Repository::open(&config.models.dir)?;
+    let model = start_model::<A>(&config, &repository)?;
+    let runner = Runner::new(model.clone(), LayerMetrics::register(&metrics, &model));
+    let adapter = A::for_model(model.manifest())?;
+    let service = Service::new(Parts { adapter, runner: runner.clone(), drain: drain.clone() });
+    let oip = Oip::new(oip::Parts { layer: A::NAME, runner, repository, drain });
     let health = server.health();
+    let max_message_bytes = config.grpc.max_message_bytes;
     let services = Services::described_by(&[FILE_DESCRIPTOR_SET])
-        .with(A::server(service, config.grpc.max_message_bytes))
+        .with(A::server(service, max_message_bytes))
+        .with(oip::server(oip, max_message_bytes))
         .with(pb::models_server::ModelsServer::new(FixedModels));
     health.serving().await;
     server.serve(services).await?;
@@ -71,9 +74,12 @@ async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxErro
 }
 
 /// Opens, checks and warms up the model. It blocks for some milliseconds, while nothing else is to be done.
-fn start_model<A: Layer>(config: &LayerConfig<A>) -> Result<Model, BoxError> {
+fn start_model<A: Layer>(
+    config: &LayerConfig<A>,
+    repository: &Repository,
+) -> Result<Model, BoxError> {
     let runtime = OnnxRuntime::load(config.inference.library.as_deref())?;
-    let files = Repository::open(&config.models.dir)?.load(A::NAME, config.models.version)?;
+    let files = repository.load(A::NAME, config.models.version)?;
     let model = Model::start(&runtime, files, &config.inference.options())?;
     tracing::info!(
         model = model.manifest().name,

@@ -1,8 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::{InferError, Inference, RowStatus};
 use crate::queue::{Job, Queue};
+use crate::runs::RunCounters;
 
 /// Something that runs a graph on `rows` rows: a session, or a stand-in for one in a test.
 pub(crate) trait RunBatch: Send + 'static {
@@ -28,7 +30,7 @@ pub(crate) struct RowLayout {
 pub(crate) struct Batcher<R> {
     runner: R,
     layout: RowLayout,
-    max_batch: usize,
+    runs: Arc<RunCounters>,
     inputs: Vec<Vec<f32>>,
     outputs: Vec<Vec<f32>>,
     /// Where each row of the current run came from, in order: job, row of the job.
@@ -36,16 +38,17 @@ pub(crate) struct Batcher<R> {
 }
 
 impl<R: RunBatch> Batcher<R> {
-    pub(crate) fn new(runner: R, layout: RowLayout, max_batch: usize) -> Batcher<R> {
+    /// A batcher that counts its runs, and runs as many rows at once as can be counted.
+    pub(crate) fn new(runner: R, layout: RowLayout, runs: Arc<RunCounters>) -> Batcher<R> {
         let inputs = vec![Vec::new(); layout.inputs.len()];
         let outputs = vec![Vec::new(); layout.outputs.len()];
-        Batcher { runner, layout, max_batch, inputs, outputs, slots: Vec::new() }
+        Batcher { runner, layout, runs, inputs, outputs, slots: Vec::new() }
     }
 
     /// Answers jobs until the queue is closed and empty.
     pub(crate) fn serve(mut self, queue: &Queue) {
         let mut jobs = Vec::new();
-        while queue.take(self.max_batch, &mut jobs) {
+        while queue.take(self.runs.max_batch(), &mut jobs) {
             self.answer(jobs.drain(..));
         }
     }
@@ -88,7 +91,9 @@ impl<R: RunBatch> Batcher<R> {
                 return Ok(());
             }
             self.run(self.slots.len())?;
-            self.scatter(work, started, started.elapsed());
+            let time = started.elapsed();
+            self.runs.add(self.slots.len(), time);
+            self.scatter(work, started, time);
         }
     }
 
@@ -104,7 +109,7 @@ impl<R: RunBatch> Batcher<R> {
                 continue;
             }
             while row < entry.job.batch.rows {
-                if self.slots.len() == self.max_batch {
+                if self.slots.len() == self.runs.max_batch() {
                     return (index, row);
                 }
                 if !entry.expired(row, now) {

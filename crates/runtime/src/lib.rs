@@ -30,6 +30,7 @@ mod options;
 mod provider;
 mod queue;
 mod repository;
+mod runs;
 mod session;
 mod shape;
 
@@ -43,4 +44,5 @@ pub use model::{Model, StartError};
 pub use options::ModelOptions;
 pub use provider::{ExecutionProvider, UnknownProvider};
 pub use repository::{DEFAULT_GRAPH_LIMIT, ModelFiles, Repository, RepositoryError, sha256_hex};
+pub use runs::Runs;
 pub use shape::Shape;

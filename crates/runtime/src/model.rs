@@ -14,6 +14,7 @@ use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
 use crate::queue::{Job, Queue};
 use crate::repository::ModelFiles;
+use crate::runs::{RunCounters, Runs};
 use crate::session;
 
 /// A running model: a cheap handle to the threads that own its sessions.
@@ -31,6 +32,7 @@ struct Shared {
     provider: ExecutionProvider,
     layout: RowLayout,
     queue: Arc<Queue>,
+    runs: Arc<RunCounters>,
     /// Owner threads that have not ended.
     threads: watch::Receiver<usize>,
 }
@@ -106,9 +108,10 @@ impl Model {
             inputs: manifest.inputs.iter().map(|input| input.shape.row_len()).collect(),
             outputs: manifest.outputs.iter().map(|output| output.shape.row_len()).collect(),
         };
+        let runs = Arc::new(RunCounters::new(options.max_batch));
         let mut batchers = Vec::with_capacity(runners.len());
         for runner in runners {
-            let mut batcher = Batcher::new(runner, layout.clone(), options.max_batch);
+            let mut batcher = Batcher::new(runner, layout.clone(), Arc::clone(&runs));
             if options.warm_up {
                 warm_up(&mut batcher, options.max_batch).map_err(|(rows, reason)| {
                     StartError::WarmUp { model: manifest.name.clone(), rows, reason }
@@ -120,7 +123,8 @@ impl Model {
         let (alive, threads) = watch::channel(0);
         let alive = Arc::new(alive);
         // Made before the threads: should one not start, dropping it ends those that did.
-        let shared = Shared { manifest, provider, layout, queue: Arc::clone(&queue), threads };
+        let shared =
+            Shared { manifest, provider, layout, queue: Arc::clone(&queue), runs, threads };
         for (index, batcher) in batchers.into_iter().enumerate() {
             let name = format!("{}-{index}", shared.manifest.name);
             let presence = Presence::enter(&queue, &alive);
@@ -145,6 +149,18 @@ impl Model {
     #[must_use]
     pub fn execution_provider(&self) -> ExecutionProvider {
         self.shared.provider
+    }
+
+    /// Most rows in one run of the graph.
+    #[must_use]
+    pub fn max_batch(&self) -> usize {
+        self.shared.runs.max_batch()
+    }
+
+    /// The runs since the start, by the number of their rows, ascending; the warm-up is left out.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Runs> {
+        self.shared.runs.read()
     }
 
     /// Rows waiting to be run.

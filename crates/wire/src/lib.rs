@@ -4,6 +4,7 @@
 
 mod convert;
 mod fault;
+pub mod oip;
 pub mod pb;
 mod violations;
 
@@ -15,5 +16,5 @@ pub use convert::{
 pub use fault::{Fault, FieldViolation};
 pub use violations::Violations;
 
-/// Every message and service of `strata.v1`, with comments, as an encoded `FileDescriptorSet`: for reflection.
+/// Every message and service of `strata.v1` and of the Open Inference Protocol, with comments, as an encoded `FileDescriptorSet`: for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -129,6 +129,10 @@ async fn a_run_never_holds_more_than_max_batch_rows() {
     assert!(first.await.is_ok() && pair.await.is_ok() && other.await.is_ok());
     let large = large.await.unwrap();
     assert_eq!((large.outputs, large.batch_size), (vec![vec![10.0, 12.0, 14.0, 16.0]], 3));
+    assert_eq!(model.max_batch(), 3);
+    let counted: Vec<_> = model.runs().iter().map(|runs| (runs.rows, runs.count)).collect();
+    assert_eq!(counted, [(1, 2), (2, 2), (3, 1)]);
+    assert!(model.runs().iter().all(|runs| runs.time > Duration::ZERO));
 }
 
 #[tokio::test]

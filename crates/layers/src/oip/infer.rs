@@ -1,0 +1,206 @@
+//! One request: check, decode, run, encode.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use strata_domain::FaultKind;
+use strata_runtime::{Batch, InferError, Inference, RowStatus};
+use strata_wire::{
+    Fault,
+    oip::{
+        InferParameter, ModelInferRequest, ModelInferResponse, infer_parameter::ParameterChoice,
+    },
+};
+use tracing::Span;
+
+use super::{
+    Oip,
+    decode::{self, invalid},
+    encode::{self, Form},
+};
+use crate::engine::{RETRY_AFTER, expired, fault_of};
+
+impl Oip {
+    /// Runs the model on the rows of a request, which are not worth running after `deadline`.
+    ///
+    /// # Errors
+    /// A fault whose kind is the code that Triton would answer with.
+    pub(super) async fn infer(
+        &self,
+        mut request: ModelInferRequest,
+        deadline: Option<Instant>,
+        span: &Span,
+    ) -> Result<ModelInferResponse, Fault> {
+        let result = self.answer(&mut request, deadline, span).await;
+        // Every row is counted; a request that is refused before it has rows is one.
+        let (rows, fault) = match &result {
+            Ok((_, rows)) => (*rows, None),
+            Err((fault, rows)) => (*rows, Some(fault)),
+        };
+        for _ in 0..rows {
+            self.0.runner.metrics().answered(fault.map(|fault| fault.kind));
+        }
+        if let Some(fault) = fault {
+            strata_chassis::trace::fail(span, &fault.message);
+        }
+        result.map(|(response, _)| response).map_err(|(fault, _)| fault)
+    }
+
+    async fn answer(
+        &self,
+        request: &mut ModelInferRequest,
+        deadline: Option<Instant>,
+        span: &Span,
+    ) -> Result<(ModelInferResponse, usize), (Fault, usize)> {
+        let arrived = Instant::now();
+        let refused = |fault| (fault, 1);
+        let model = self.0.runner.model();
+        let manifest = model.manifest();
+        self.check_served(&request.model_name, &request.model_version).map_err(refused)?;
+        let patience = Patience::of(request, arrived, deadline).map_err(refused)?;
+        let outputs = encode::asked(manifest, request).map_err(refused)?;
+        let rows = decode::rows(manifest, model.max_batch(), request).map_err(refused)?;
+        let form = Form { id: std::mem::take(&mut request.id), outputs, raw: rows.raw };
+        let batch = Batch {
+            rows: rows.count,
+            inputs: rows.inputs,
+            deadlines: vec![patience.end; rows.count],
+        };
+        let inference = self.0.runner.run(batch).await;
+        let inference = inference.map_err(|error| (fault_like_triton(&error), rows.count))?;
+        self.0.runner.report(&inference, arrived).annotate(self.0.layer, span);
+        patience.check(&inference).map_err(|fault| (fault, rows.count))?;
+        Ok((encode::response(manifest, form, inference), rows.count))
+    }
+}
+
+/// Until when the rows of a request may wait.
+struct Patience {
+    end: Option<Instant>,
+    /// Whether the end is that of the request's own parameter and not that of the call.
+    own: bool,
+}
+
+impl Patience {
+    fn of(
+        request: &ModelInferRequest,
+        arrived: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Fault> {
+        let own = timeout(&request.parameters)?.and_then(|timeout| arrived.checked_add(timeout));
+        Ok(match (own, deadline) {
+            (Some(own), Some(deadline)) if own >= deadline => {
+                Self { end: Some(deadline), own: false }
+            }
+            (Some(own), _) => Self { end: Some(own), own: true },
+            (None, end) => Self { end, own: false },
+        })
+    }
+
+    /// Whether every row was answered.
+    fn check(&self, inference: &Inference) -> Result<(), Fault> {
+        match inference.rows.iter().find(|row| **row != RowStatus::Done) {
+            None => Ok(()),
+            Some(RowStatus::Expired) if self.own => {
+                Err(Fault::new(FaultKind::Unavailable, "request timeout expired"))
+            }
+            Some(RowStatus::Expired) => Err(expired()),
+            Some(_) => {
+                let message = "the model gave a number that is not finite";
+                Err(Fault::new(FaultKind::Internal, message))
+            }
+        }
+    }
+}
+
+/// The parameter that says how long a request may wait. Zero is as none, as Triton has it.
+fn timeout(parameters: &HashMap<String, InferParameter>) -> Result<Option<Duration>, Fault> {
+    let Some(parameter) = parameters.get("timeout") else { return Ok(None) };
+    let micros = match parameter.parameter_choice {
+        Some(ParameterChoice::Int64Param(micros)) => u64::try_from(micros).ok(),
+        Some(ParameterChoice::Uint64Param(micros)) => Some(micros),
+        _ => None,
+    };
+    match micros {
+        None => Err(invalid("parameter `timeout` must be an int64_param of microseconds")),
+        Some(0) => Ok(None),
+        Some(micros) => Ok(Some(Duration::from_micros(micros))),
+    }
+}
+
+/// Triton says UNAVAILABLE when its queue is full, which is what clients made for it try again after.
+fn fault_like_triton(error: &InferError) -> Fault {
+    match error {
+        InferError::QueueFull { .. } => {
+            Fault::new(FaultKind::Unavailable, error.to_string()).retry_after(RETRY_AFTER)
+        }
+        _ => fault_of(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(timeout: ParameterChoice) -> ModelInferRequest {
+        let value = InferParameter { parameter_choice: Some(timeout) };
+        ModelInferRequest {
+            parameters: [("timeout".to_owned(), value)].into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_earlier_of_two_ends_counts() {
+        let now = Instant::now();
+        let second = now + Duration::from_secs(1);
+        let of = |timeout, deadline| Patience::of(&request(timeout), now, deadline).unwrap();
+        let short = of(ParameterChoice::Int64Param(1000), Some(second));
+        assert_eq!((short.end, short.own), (Some(now + Duration::from_millis(1)), true));
+        let long = of(ParameterChoice::Int64Param(i64::MAX), Some(second));
+        assert_eq!((long.end, long.own), (Some(second), false));
+        let none = of(ParameterChoice::Uint64Param(0), None);
+        assert_eq!((none.end, none.own), (None, false));
+        // Beyond what the clock can hold is as none, and no panic.
+        let _ = of(ParameterChoice::Uint64Param(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_request_that_waited_too_long_has_the_code_of_whose_end_it_was() {
+        let code = |own: bool, row: RowStatus| {
+            let inference = Inference {
+                outputs: Vec::new(),
+                rows: vec![RowStatus::Done, row],
+                queue: Duration::ZERO,
+                run: Duration::ZERO,
+                batch_size: 0,
+            };
+            Patience { end: None, own }.check(&inference).err().map(|fault| fault.kind)
+        };
+        assert_eq!(code(true, RowStatus::Done), None);
+        assert_eq!(code(true, RowStatus::Expired), Some(FaultKind::Unavailable));
+        assert_eq!(code(false, RowStatus::Expired), Some(FaultKind::DeadlineExceeded));
+        assert_eq!(code(true, RowStatus::NonFinite), Some(FaultKind::Internal));
+    }
+
+    #[test]
+    fn a_full_queue_is_unavailable_with_advice() {
+        let fault = fault_like_triton(&InferError::QueueFull { limit: 1024 });
+        assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(RETRY_AFTER)));
+        assert_eq!(fault_like_triton(&InferError::Stopped).kind, FaultKind::Unavailable);
+    }
+
+    #[test]
+    fn a_timeout_is_a_number_of_microseconds() {
+        for wrong in [
+            ParameterChoice::Int64Param(-1),
+            ParameterChoice::BoolParam(true),
+            ParameterChoice::StringParam("1s".to_owned()),
+        ] {
+            let fault = Patience::of(&request(wrong), Instant::now(), None).err().unwrap();
+            assert_eq!(fault.kind, FaultKind::InvalidArgument);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The Open Inference Protocol: the model as tensors, for clients made for Triton and KServe.
+//!
+//! Its rows pass through the same [`Runner`](crate::runner::Runner) as those of the layer's own service, under the same bounds. Errors
+//! have the codes that Triton gives them.
+
+mod decode;
+#[cfg(test)]
+mod decode_tests;
+mod encode;
+mod infer;
+mod metadata;
+#[cfg(test)]
+mod model_tests;
+mod served;
+mod service;
+mod statistics;
+mod stream;
+mod tensor;
+
+pub(crate) use service::server;
+
+use std::sync::Arc;
+
+use strata_chassis::Drain;
+use strata_runtime::Repository;
+
+use crate::runner::Runner;
+
+/// The protocol's service of a layer: a cheap handle.
+#[derive(Clone)]
+pub(crate) struct Oip(Arc<Parts>);
+
+/// What it is made of.
+pub(crate) struct Parts {
+    /// Name of the layer.
+    pub(crate) layer: &'static str,
+    pub(crate) runner: Runner,
+    pub(crate) repository: Repository,
+    pub(crate) drain: Drain,
+}
+
+impl Oip {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+/// A word that a client sent, for a message: short, and without characters that do something to a terminal.
+fn quoted(word: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut short: String = word.chars().take(LONGEST).flat_map(char::escape_default).collect();
+    if word.chars().nth(LONGEST).is_some() {
+        short.push_str("...");
+    }
+    format!("`{short}`")
+}

@@ -1,0 +1,189 @@
+//! The models of the repository, asked through both of a layer's services.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{path::Path, time::Duration};
+
+use strata_chassis::{Binary, Drain, Metrics};
+use strata_runtime::{ExecutionProvider, Model, ModelOptions, OnnxRuntime, Repository};
+use strata_wire::{
+    oip::{
+        ModelInferRequest, ModelReadyRequest, RepositoryIndexRequest, ServerLiveRequest,
+        ServerReadyRequest, grpc_inference_service_server::GrpcInferenceService,
+        model_infer_request::InferInputTensor,
+    },
+    pb,
+};
+use tonic::Request;
+use tracing::Span;
+
+use super::{Oip, Parts, statistics, tensor};
+use crate::{
+    adapter::Adapter,
+    engine::{self, Service},
+    facts::tests::valid as facts,
+    metrics::LayerMetrics,
+    operational::Operational,
+    runner::Runner,
+    strategic::Strategic,
+    tactical::Tactical,
+};
+
+/// A layer as its process has it.
+struct Layer<A> {
+    service: Service<A>,
+    oip: Oip,
+}
+
+impl<A: Adapter> Layer<A> {
+    fn start() -> Self {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        let repository = Repository::open(directory).unwrap();
+        let runtime = OnnxRuntime::load(None).expect("ONNX Runtime; `make ort` fetches it");
+        let options =
+            ModelOptions { execution_provider: ExecutionProvider::Cpu, ..Default::default() };
+        let files = repository.load(A::NAME, None).unwrap();
+        let model = Model::start(&runtime, files, &options).unwrap();
+        let binary = Binary { name: A::NAME, about: "", env_prefix: "", version: "" };
+        let metrics = LayerMetrics::register(&Metrics::new(&binary), &model);
+        let runner = Runner::new(model, metrics);
+        let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
+        let adapter = A::for_model(runner.model().manifest()).unwrap();
+        let parts = engine::Parts { adapter, runner: runner.clone(), drain: drain.clone() };
+        let oip = Parts { layer: A::NAME, runner, repository, drain };
+        Self { service: Service::new(parts), oip: Oip::new(oip) }
+    }
+
+    async fn ask(&self, question: A::Request) -> A::Response {
+        self.service.unary(Request::new(question)).await.unwrap().into_inner()
+    }
+
+    /// The outputs of the row that the layer makes of a question, by name, as bytes.
+    async fn infer(&self, question: A::Request) -> Vec<(String, Vec<u8>)> {
+        let manifest = self.oip.0.runner.model().manifest();
+        let mut row = Vec::new();
+        A::for_model(manifest).unwrap().read(question, &mut row).unwrap();
+        let input = &manifest.inputs[0];
+        let dims = input.shape.row().iter().map(|dim| *dim as i64);
+        let request = ModelInferRequest {
+            model_name: A::NAME.to_owned(),
+            inputs: vec![InferInputTensor {
+                name: input.name.clone(),
+                datatype: "FP32".to_owned(),
+                shape: std::iter::once(1).chain(dims).collect(),
+                ..Default::default()
+            }],
+            raw_input_contents: vec![tensor::to_raw(&row).into()],
+            ..Default::default()
+        };
+        let response = self.oip.infer(request, None, &Span::none()).await.unwrap();
+        let names = response.outputs.into_iter().map(|output| output.name);
+        names.zip(response.raw_output_contents.iter().map(|bytes| bytes.to_vec())).collect()
+    }
+}
+
+fn output(name: &str, values: &[f32]) -> (String, Vec<u8>) {
+    (name.to_owned(), tensor::to_raw(values))
+}
+
+#[tokio::test]
+async fn the_strategic_model_gives_both_the_same_bits() {
+    let layer = Layer::<Strategic>::start();
+    let question = pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: true };
+    let answer = layer.ask(question.clone()).await;
+    assert_eq!(layer.infer(question).await, [output("q_values", &answer.q_values)]);
+}
+
+#[tokio::test]
+async fn the_tactical_model_gives_both_the_same_bits() {
+    let layer = Layer::<Tactical>::start();
+    let provider = pb::Provider::Azure.into();
+    let question =
+        pb::PlaceRequest { facts: Some(facts()), provider, action_mask: None, explain: true };
+    let answer = layer.ask(question.clone()).await;
+    let mut outputs = layer.infer(question).await;
+    outputs.sort();
+    assert_eq!(outputs, [output("logits", &answer.logits), output("value", &[answer.value])]);
+}
+
+#[tokio::test]
+async fn the_operational_model_gives_both_the_same_bits() {
+    let layer = Layer::<Operational>::start();
+    let step = |i: u32| pb::TelemetryStep {
+        request_rate: 3.0 + f64::from(i),
+        memory_util: 0.5,
+        cpu_util: 0.3,
+        queue_depth: 0.0,
+    };
+    let question = pb::ForecastRequest {
+        at: facts().at,
+        steps: (0..12).map(step).collect(),
+        observed_memory_mb: 0,
+        placement: facts().current,
+    };
+    let forecast = layer.ask(question.clone()).await.forecast.unwrap();
+    let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
+    // Within the bounds of a forecast, which the layer's own service would cut it to.
+    assert!(told.iter().all(|value| *value > 0.0) && told[1] < 1.0 && told[2] < 1.0);
+    let told = told.map(|value| value as f32);
+    assert_eq!(layer.infer(question).await, [output("forecast", &told)]);
+}
+
+#[tokio::test]
+async fn statistics_count_what_either_service_ran() {
+    let layer = Layer::<Strategic>::start();
+    let question = pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: true };
+    let before = statistics::of(&layer.oip.0.runner);
+    assert_eq!((before.inference_count, before.last_inference), (0, 0));
+    layer.ask(question.clone()).await;
+    layer.infer(question).await;
+    let after = statistics::of(&layer.oip.0.runner);
+    assert_eq!((after.inference_count, after.execution_count), (2, 2));
+    let stats = after.inference_stats.unwrap();
+    let success = stats.success.unwrap();
+    assert!(success.count == 2 && success.ns >= stats.compute_infer.unwrap().ns);
+    assert_eq!((after.batch_stats.len(), after.batch_stats[0].batch_size), (1, 1));
+    assert!(after.last_inference > 1_700_000_000_000);
+}
+
+#[tokio::test]
+async fn only_the_version_in_service_is_found() {
+    let layer = Layer::<Strategic>::start();
+    let code = |name: &str, version: &str| {
+        layer.oip.check_served(name, version).err().map(|fault| fault.kind.name())
+    };
+    assert_eq!(code("strategic", ""), None);
+    assert_eq!(code("strategic", "2"), None);
+    assert_eq!(code("strategic", "1"), Some("NOT_FOUND"));
+    assert_eq!(code("tactical", ""), Some("NOT_FOUND"));
+    for wrong in ["0", "-1", "two", "99999999999999999999"] {
+        assert_eq!(code("strategic", wrong), Some("INVALID_ARGUMENT"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_drains_is_live_and_not_ready() {
+    let Layer { oip, .. } = Layer::<Strategic>::start();
+    let ready = async || {
+        let server = oip.server_ready(Request::new(ServerReadyRequest {})).await.unwrap();
+        let model = ModelReadyRequest { name: "strategic".to_owned(), version: String::new() };
+        let model = oip.model_ready(Request::new(model)).await.unwrap();
+        (server.into_inner().ready, model.into_inner().ready)
+    };
+    assert_eq!(ready().await, (true, true));
+    oip.0.drain.start();
+    assert_eq!(ready().await, (false, false));
+    let live = oip.server_live(Request::new(ServerLiveRequest {})).await.unwrap();
+    assert!(live.into_inner().live);
+}
+
+#[tokio::test]
+async fn an_index_has_one_repository_and_can_be_of_what_is_ready() {
+    let Layer { oip, .. } = Layer::<Tactical>::start();
+    let all = oip.index(&RepositoryIndexRequest::default()).unwrap().models;
+    assert!(all.len() > 1 && all.iter().filter(|model| model.state == "READY").count() == 1);
+    let ready = RepositoryIndexRequest { ready: true, ..Default::default() };
+    let ready = oip.index(&ready).unwrap().models;
+    assert_eq!((ready.len(), ready[0].name.as_str()), (1, "tactical"));
+    let named = RepositoryIndexRequest { repository_name: "other".to_owned(), ready: false };
+    assert_eq!(oip.index(&named).unwrap_err().kind.name(), "UNIMPLEMENTED");
+}

@@ -1,0 +1,168 @@
+//! The generated service.
+
+use strata_chassis::{
+    Deadline,
+    trace::{self, RemoteContext, TRACE_TARGET},
+};
+use strata_domain::FaultKind;
+use strata_wire::{
+    Fault,
+    oip::{
+        self as pb,
+        grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer},
+    },
+};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tracing::Span;
+
+use super::{Oip, metadata, statistics, stream::Answers};
+use crate::{engine::UNARY_BUDGET, models::FIXED};
+
+/// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a batch that is too large, so that its
+/// caller is told what the largest is.
+const ENVELOPE_BYTES: usize = 64 << 10;
+/// Bytes of a value on the wire at most: an FP64 in a list that is not packed.
+const VALUE_BYTES: usize = 9;
+
+/// The server of a layer. Requests are bounded by what the largest batch of its model takes: a message that is all tiny tensors grows many
+/// times over when it is decoded.
+pub(crate) fn server(oip: Oip, max_message_bytes: usize) -> GrpcInferenceServiceServer<Oip> {
+    let model = oip.0.runner.model();
+    let row: usize = model.manifest().inputs.iter().map(|input| input.shape.row_len()).sum();
+    let values = row.saturating_mul(model.max_batch()).saturating_mul(VALUE_BYTES);
+    let largest = values.saturating_add(ENVELOPE_BYTES).min(max_message_bytes);
+    GrpcInferenceServiceServer::new(oip)
+        .max_decoding_message_size(largest)
+        .max_encoding_message_size(max_message_bytes)
+}
+
+impl Oip {
+    fn is_ready(&self) -> bool {
+        !self.0.drain.is_started()
+    }
+
+    fn span(metadata: &MetadataMap) -> Span {
+        if !trace::enabled() {
+            return Span::none();
+        }
+        let span = tracing::info_span!(target: TRACE_TARGET, "oip.infer", otel.kind = "server");
+        trace::set_parent(&span, &RemoteContext::from_metadata(metadata));
+        span
+    }
+}
+
+fn answer<T>(message: T) -> Result<Response<T>, Status> {
+    Ok(Response::new(message))
+}
+
+#[tonic::async_trait]
+impl GrpcInferenceService for Oip {
+    type ModelStreamInferStream = Answers;
+
+    async fn server_live(
+        &self,
+        _: Request<pb::ServerLiveRequest>,
+    ) -> Result<Response<pb::ServerLiveResponse>, Status> {
+        answer(pb::ServerLiveResponse { live: true })
+    }
+
+    async fn server_ready(
+        &self,
+        _: Request<pb::ServerReadyRequest>,
+    ) -> Result<Response<pb::ServerReadyResponse>, Status> {
+        answer(pb::ServerReadyResponse { ready: self.is_ready() })
+    }
+
+    async fn model_ready(
+        &self,
+        request: Request<pb::ModelReadyRequest>,
+    ) -> Result<Response<pb::ModelReadyResponse>, Status> {
+        let request = request.into_inner();
+        let ready = match self.check_served(&request.name, &request.version) {
+            Ok(()) => self.is_ready(),
+            // Triton says so of any model it does not know.
+            Err(fault) if fault.kind == FaultKind::NotFound => false,
+            Err(fault) => return Err(fault.into()),
+        };
+        answer(pb::ModelReadyResponse { ready })
+    }
+
+    async fn server_metadata(
+        &self,
+        _: Request<pb::ServerMetadataRequest>,
+    ) -> Result<Response<pb::ServerMetadataResponse>, Status> {
+        answer(metadata::server(self.0.layer))
+    }
+
+    async fn model_metadata(
+        &self,
+        request: Request<pb::ModelMetadataRequest>,
+    ) -> Result<Response<pb::ModelMetadataResponse>, Status> {
+        let request = request.into_inner();
+        self.check_served(&request.name, &request.version)?;
+        answer(metadata::model(self.0.runner.model().manifest()))
+    }
+
+    async fn model_infer(
+        &self,
+        request: Request<pb::ModelInferRequest>,
+    ) -> Result<Response<pb::ModelInferResponse>, Status> {
+        let (default, cap) = UNARY_BUDGET;
+        let deadline = Deadline::of(&request, default, cap)?;
+        let span = Self::span(request.metadata());
+        Ok(self.infer(request.into_inner(), Some(deadline.at), &span).await.map(Response::new)?)
+    }
+
+    async fn model_stream_infer(
+        &self,
+        request: Request<Streaming<pb::ModelInferRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        self.stream(request.into_inner()).map(Response::new)
+    }
+
+    async fn model_config(
+        &self,
+        request: Request<pb::ModelConfigRequest>,
+    ) -> Result<Response<pb::ModelConfigResponse>, Status> {
+        let request = request.into_inner();
+        self.check_served(&request.name, &request.version)?;
+        let model = self.0.runner.model();
+        let config = metadata::config(model.manifest(), model.max_batch());
+        answer(pb::ModelConfigResponse { config: Some(config) })
+    }
+
+    async fn model_statistics(
+        &self,
+        request: Request<pb::ModelStatisticsRequest>,
+    ) -> Result<Response<pb::ModelStatisticsResponse>, Status> {
+        let request = request.into_inner();
+        if !request.name.is_empty() {
+            self.check_served(&request.name, &request.version)?;
+        }
+        answer(pb::ModelStatisticsResponse { model_stats: vec![statistics::of(&self.0.runner)] })
+    }
+
+    async fn repository_index(
+        &self,
+        request: Request<pb::RepositoryIndexRequest>,
+    ) -> Result<Response<pb::RepositoryIndexResponse>, Status> {
+        let (oip, request) = (self.clone(), request.into_inner());
+        let index = tokio::task::spawn_blocking(move || oip.index(&request)).await;
+        let lost = |_| Fault::new(FaultKind::Internal, "reading the repository was interrupted");
+        Ok(Response::new(index.map_err(lost)??))
+    }
+
+    async fn repository_model_load(
+        &self,
+        _: Request<pb::RepositoryModelLoadRequest>,
+    ) -> Result<Response<pb::RepositoryModelLoadResponse>, Status> {
+        Err(Status::unimplemented(FIXED))
+    }
+
+    async fn repository_model_unload(
+        &self,
+        _: Request<pb::RepositoryModelUnloadRequest>,
+    ) -> Result<Response<pb::RepositoryModelUnloadResponse>, Status> {
+        Err(Status::unimplemented(FIXED))
+    }
+}
