@@ -40,6 +40,9 @@ async fn an_answer_is_complete() {
     let estimate = answer.estimate.unwrap();
     let little = forecast.request_rate * estimate.latency_ms / 1000.0;
     assert!((forecast.concurrency - little).abs() < 1e-9);
+    assert!(forecast.request_rate_upper.unwrap() >= forecast.request_rate);
+    assert!((forecast.memory_util..=1.0).contains(&forecast.memory_util_upper.unwrap()));
+    assert!((forecast.cpu_util..=1.0).contains(&forecast.cpu_util_upper.unwrap()));
     for estimate in [estimate, answer.current_estimate.unwrap()] {
         assert!(estimate.cost_usd > 0.0 && estimate.latency_ms > 0.0 && estimate.carbon_g > 0.0);
         assert!((0.0..=1.0).contains(&estimate.cold_start_probability));

@@ -60,6 +60,61 @@ fn empty_fields_are_filled_in_as_the_contract_says() {
 }
 
 #[test]
+fn gaps_between_calls_say_which_will_be_cold() {
+    // A call every ten minutes: after seven AWS has let go of the instance.
+    let timer = |request: &mut pb::DecideRequest| {
+        workload(request).invocation_rate_per_minute = Some(0.1);
+        workload(request).calls = Some(pb::CallHistory {
+            idle_seconds: Some(60.0),
+            gap_seconds: vec![600.0; 16],
+            ..Default::default()
+        });
+    };
+    let cold = |question: &Question| question.candidates.estimate(CURRENT).0.cold_start_probability;
+    let random = read(|request| workload(request).invocation_rate_per_minute = Some(0.1)).unwrap();
+    let timed = read(timer).unwrap();
+    assert!(cold(&timed) > 0.9 && cold(&random) < 0.6, "{} {}", cold(&timed), cold(&random));
+}
+
+#[test]
+fn run_times_of_the_workload_go_with_the_question_to_the_forecast() {
+    let spread = |request: &mut pb::DecideRequest| {
+        workload(request).avg_duration_ms = Some(2000.0);
+        workload(request).std_duration_ms = Some(1000.0);
+    };
+    let calls = read(spread).unwrap().calls;
+    assert_eq!((calls.run_seconds, calls.long_run_seconds), (Some(2.0), Some(3.645)));
+    let said = |request: &mut pb::DecideRequest| {
+        spread(request);
+        workload(request).calls =
+            Some(pb::CallHistory { run_seconds: Some(30.0), ..Default::default() });
+    };
+    assert_eq!(read(said).unwrap().calls.run_seconds, Some(30.0));
+}
+
+#[test]
+fn every_wrong_field_of_a_history_is_named() {
+    let wrong = wrong_fields(|request| {
+        let busy = pb::TelemetryStep { cpu_util: 1.5, ..Default::default() };
+        workload(request).calls = Some(pb::CallHistory {
+            idle_seconds: Some(-1.0),
+            gap_seconds: vec![0.0, f32::NAN],
+            busy: Some(busy),
+            run_seconds: Some(f64::INFINITY),
+            long_run_seconds: Some(-2.0),
+        });
+    });
+    let fields =
+        ["idle_seconds", "gap_seconds[1]", "run_seconds", "long_run_seconds", "busy.cpu_util"];
+    assert_eq!(wrong, fields.map(|field| format!("workload.calls.{field}")));
+    let many = wrong_fields(|request| {
+        workload(request).calls =
+            Some(pb::CallHistory { gap_seconds: vec![1.0; 17], ..Default::default() });
+    });
+    assert_eq!(many, ["workload.calls.gap_seconds"]);
+}
+
+#[test]
 fn what_the_caller_says_is_kept() {
     let question = read(|request| {
         let workload = workload(request);
