@@ -25,7 +25,7 @@ use tonic::transport::Channel;
 /// The bits of the outputs of a model by their names, for each way in which a client asked.
 type Answers = BTreeMap<String, BTreeMap<String, Vec<u32>>>;
 
-/// What `requests::forecast` is to the model: the window re-expressed for half the memory.
+/// What `requests::forecast` is to version 1 of the model: the window re-expressed for half the memory.
 fn window() -> Vec<f32> {
     let seconds_of_the_day = requests::MOMENT.seconds.rem_euclid(86_400);
     let rows = requests::steps().into_iter().zip((0..12).rev()).flat_map(|(step, before)| {
@@ -57,8 +57,8 @@ fn run(client: &str, question: &Value) -> Answers {
 
 /// Asks the operational model for the same row twice through a client, in each of its `ways`, and its own service once.
 async fn operational_agrees(client: &'static str, ways: &[&str]) {
-    // A process for each test: clients look at what is counted.
-    let process = Spec::new("operational").start();
+    // A process for each test: clients look at what is counted. The version whose features `window` has.
+    let process = Spec::new("operational").set("MODELS_VERSION", "1").start();
     let mut native = OperationalClient::new(process.channel());
     let answer = native.forecast(requests::forecast()).await.unwrap().into_inner();
     let forecast = answer.forecast.unwrap();
@@ -154,7 +154,7 @@ async fn a_message_larger_than_the_largest_batch_is_refused_before_it_is_decoded
     let process = Spec::new("strategic").start();
     let mut client = Client::new(process.channel());
     // Two bytes each on the wire, hundreds in memory.
-    let inputs = vec![InferInputTensor::default(); 1 << 20];
+    let inputs = vec![InferInputTensor::default(); 1 << 16];
     let request = ModelInferRequest { inputs, ..Default::default() };
     let status = client.model_infer(request).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
