@@ -10,23 +10,22 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use strata_tests::{Shared, Spec, metric, requests, root};
+use strata_tests::{Spec, metric, requests, root};
 use strata_wire::oip::grpc_inference_service_client::GrpcInferenceServiceClient as Client;
 use strata_wire::oip::model_infer_request::InferInputTensor;
 use strata_wire::oip::{
     InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
 };
+use strata_wire::pb::operational_client::OperationalClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic::transport::Channel;
 
-static SHARED: Shared = Shared::new();
-
 /// The bits of the outputs of a model by their names, for each way in which a client asked.
 type Answers = BTreeMap<String, BTreeMap<String, Vec<u32>>>;
 
-/// What `requests::forecast` is to the model: the window re-expressed for half the memory.
+/// What `requests::forecast` is to version 1 of the model: the window re-expressed for half the memory.
 fn window() -> Vec<f32> {
     let seconds_of_the_day = requests::MOMENT.seconds.rem_euclid(86_400);
     let rows = requests::steps().into_iter().zip((0..12).rev()).flat_map(|(step, before)| {
@@ -58,15 +57,17 @@ fn run(client: &str, question: &Value) -> Answers {
 
 /// Asks the operational model for the same row twice through a client, in each of its `ways`, and its own service once.
 async fn operational_agrees(client: &'static str, ways: &[&str]) {
-    let cluster = SHARED.get();
-    let answer = cluster.operational().forecast(requests::forecast()).await.unwrap().into_inner();
+    // A process for each test: clients look at what is counted. The version whose features `window` has.
+    let process = Spec::new("operational").set("MODELS_VERSION", "1").start();
+    let mut native = OperationalClient::new(process.channel());
+    let answer = native.forecast(requests::forecast()).await.unwrap().into_inner();
     let forecast = answer.forecast.unwrap();
     let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
     assert!(told.iter().all(|value| *value > 0.0) && told[1] < 1.0 && told[2] < 1.0, "{told:?}");
     let bits = told.map(|value| (value as f32).to_bits());
     let values = [window(), window()].concat();
     let question = json!({
-        "address": cluster.operational.grpc().to_string(), "model": "operational",
+        "address": process.grpc().to_string(), "model": "operational",
         "input": "window", "shape": [2, 12, 5], "values": values,
     });
     let answers = tokio::task::spawn_blocking(move || run(client, &question)).await.unwrap();
@@ -99,8 +100,8 @@ async fn kserves_client_gets_the_same_bits_typed_and_raw() {
 
 #[tokio::test]
 async fn every_client_gets_the_same_bits_of_a_model_with_two_outputs() {
-    let cluster = SHARED.get();
-    let mut client = Client::new(cluster.tactical.channel());
+    let process = Spec::new("tactical").start();
+    let mut client = Client::new(process.channel());
     let width = width(&mut client, "tactical").await;
     let values: Vec<f32> = (0..3 * width).map(|i| i as f32 / 7.0).collect();
     let response = client.model_infer(typed("tactical", 3, values.clone())).await.unwrap();
@@ -111,7 +112,7 @@ async fn every_client_gets_the_same_bits_of_a_model_with_two_outputs() {
     }
     assert_eq!(outputs.keys().collect::<Vec<_>>(), ["logits", "value"]);
     let question = json!({
-        "address": cluster.tactical.grpc().to_string(), "model": "tactical",
+        "address": process.grpc().to_string(), "model": "tactical",
         "input": "state", "shape": [3, width], "values": values,
     });
     for script in ["triton_sync.py", "triton_aio.py", "triton_stream.py", "kserve_client.py"] {
@@ -150,10 +151,10 @@ fn typed(model: &str, rows: usize, values: Vec<f32>) -> ModelInferRequest {
 
 #[tokio::test]
 async fn a_message_larger_than_the_largest_batch_is_refused_before_it_is_decoded() {
-    let cluster = SHARED.get();
-    let mut client = Client::new(cluster.strategic.channel());
+    let process = Spec::new("strategic").start();
+    let mut client = Client::new(process.channel());
     // Two bytes each on the wire, hundreds in memory.
-    let inputs = vec![InferInputTensor::default(); 1 << 20];
+    let inputs = vec![InferInputTensor::default(); 1 << 16];
     let request = ModelInferRequest { inputs, ..Default::default() };
     let status = client.model_infer(request).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
