@@ -11,8 +11,14 @@ use strata_trainer::parity::TOLERANCE;
 use strata_trainer::{nets, publish};
 
 /// Every published model and its version.
-const MODELS: [(&str, u32); 5] =
-    [("operational", 1), ("strategic", 1), ("strategic", 2), ("tactical", 1), ("tactical", 2)];
+const MODELS: [(&str, u32); 6] = [
+    ("operational", 1),
+    ("operational", 2),
+    ("strategic", 1),
+    ("strategic", 2),
+    ("tactical", 1),
+    ("tactical", 2),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -54,9 +60,20 @@ fn the_forecaster_beats_the_moving_average_and_the_policies_every_baseline_by_ha
         let files = repository.load(layer, Some(version)).unwrap();
         *files.manifest().metrics.get(name).unwrap_or_else(|| panic!("{layer} has no {name}"))
     };
-    let operational = ("operational", 1);
-    let (own, average) = ("r2_request_rate", "moving_average_r2_request_rate");
-    assert!(metric(operational, own) > metric(operational, average));
+    for operational in [("operational", 1), ("operational", 2)] {
+        let (own, average) = ("r2_request_rate", "moving_average_r2_request_rate");
+        assert!(metric(operational, own) > metric(operational, average));
+    }
+    for value in ["request_rate", "memory_util", "cpu_util"] {
+        let of = |name: &str| metric(("operational", 2), &format!("all_{name}_{value}"));
+        let others = ["moving_average", "exponential_smoothing", "last_value"];
+        for other in others {
+            assert!(of("r2_mean") > of(&format!("{other}_r2_mean")), "{other} of {value}");
+            assert!(of("rmse") < of(&format!("{other}_rmse")), "{other} of {value}");
+        }
+        assert!(of("rmse") < 0.8 * of("last_value_rmse"), "{value}");
+        assert!(of("upper_exceeded") < 0.05, "{value}");
+    }
     for model in MODELS.into_iter().filter(|(layer, _)| *layer != "operational") {
         assert!(metric(model, "objective") > metric(model, "stay_put_objective"));
         assert!(metric(model, "objective") > metric(model, "random_objective"));

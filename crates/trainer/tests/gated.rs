@@ -45,7 +45,7 @@ fn network(seed: u64) -> GatedNet {
 
 /// A window in which `rate` and the memory were always the same.
 fn row(rate: f32, memory: f32) -> Vec<f32> {
-    let mut step = vec![0.0; FEATURES];
+    let mut step = [0.0; FEATURES];
     for prefix in ["", "busy_", "expected_"] {
         step[position(&format!("{prefix}request_rate"))] = rate;
         step[position(&format!("{prefix}memory_util"))] = memory;
@@ -70,7 +70,9 @@ fn examples(count: usize, seed: u64) -> Vec<Example> {
 
 fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
     let mut net = network(seed);
-    let options = Options { seed, epochs: 4, patience: 4, batch: 32, learning_rate: 3e-3, level };
+    let batch = NonZeroUsize::new(32).unwrap();
+    let schedule = Schedule { seed, epochs: 4, patience: 4, batch, learning_rate: 3e-3 };
+    let options = Options { schedule, level };
     let (train, validation) = (examples(count, seed), examples(400, seed + 1));
     let bar = ProgressBar::hidden();
     gated::fit(&mut net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
