@@ -43,13 +43,15 @@ impl Cluster {
         cluster
     }
 
-    /// A coordinator that asks these layers, in the order of the chain.
+    /// A coordinator that asks these layers, in the order of the chain. It allows as much time as it may: that programs
+    /// of the dev profile answer within a second on a busy machine is nothing that a test can promise.
     pub fn coordinator_of(layers: &[Spec; 3]) -> Spec {
         let [strategic, tactical, operational] = layers;
         Spec::new("coordinator")
             .set("LAYERS_STRATEGIC", strategic.endpoint())
             .set("LAYERS_TACTICAL", tactical.endpoint())
             .set("LAYERS_OPERATIONAL", operational.endpoint())
+            .set("REQUESTS_DEFAULT_TIMEOUT", "30s")
     }
 
     /// A client of the coordinator with a connection of its own.

@@ -96,10 +96,10 @@ fn a_model_answers_as_tensors() {
     let blocks = blocks();
     let block = blocks.iter().find(|block| block.contains("/ModelInfer ")).expect("a block");
     let answers = values(&run(block));
-    assert_eq!(answers[0]["inputs"][0]["shape"], serde_json::json!(["-1", "12", "5"]));
-    assert_eq!(answers[1]["outputs"][0]["name"], "forecast");
-    let forecast = answers[1]["outputs"][0]["contents"]["fp32Contents"].as_array().unwrap();
-    assert!(forecast.len() == 3 && forecast.iter().all(Value::is_number), "{forecast:?}");
+    assert_eq!(answers[0]["inputs"][0]["shape"], serde_json::json!(["-1", "33"]));
+    assert_eq!(answers[1]["outputs"][0]["name"], "q_values");
+    let values = answers[1]["outputs"][0]["contents"]["fp32Contents"].as_array().unwrap();
+    assert!(values.len() == 3 && values.iter().all(Value::is_number), "{values:?}");
 }
 
 #[test]

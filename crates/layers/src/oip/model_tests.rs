@@ -119,13 +119,21 @@ async fn the_operational_model_gives_both_the_same_bits() {
         steps: (0..12).map(step).collect(),
         observed_memory_mb: 0,
         placement: facts().current,
+        calls: None,
     };
     let forecast = layer.ask(question.clone()).await.forecast.unwrap();
     let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
     // Within the bounds of a forecast, which the layer's own service would cut it to.
     assert!(told.iter().all(|value| *value > 0.0) && told[1] < 1.0 && told[2] < 1.0);
-    let told = told.map(|value| value as f32);
-    assert_eq!(layer.infer(question).await, [output("forecast", &told)]);
+    let upper = [
+        forecast.request_rate_upper.unwrap(),
+        forecast.memory_util_upper.unwrap(),
+        forecast.cpu_util_upper.unwrap(),
+    ];
+    assert!(upper[1] < 1.0 && upper[2] < 1.0, "{upper:?}");
+    let bits = |values: [f64; 3]| values.map(|value| value as f32);
+    let expected = [output("forecast", &bits(told)), output("upper", &bits(upper))];
+    assert_eq!(layer.infer(question).await, expected);
 }
 
 #[tokio::test]
