@@ -88,10 +88,16 @@ async fn the_same_request_is_decided_the_same_way() {
     let first = decide(&client, requests::decide(5)).await.unwrap();
     for _ in 0..20 {
         let again = decide(&client, requests::decide(5)).await.unwrap();
-        assert_eq!(
-            (again.placement, again.forecast, again.estimate),
-            (first.placement.clone(), first.forecast, first.estimate)
-        );
+        let placed = |answer: &pb::DecideResponse| (answer.placement.clone(), answer.estimate);
+        assert_eq!(placed(&again), placed(&first));
+        // ONNX Runtime adds up in another order when more rows run at once, as other tests' do here.
+        let values = |answer: &pb::DecideResponse| {
+            let forecast = answer.forecast.unwrap();
+            [forecast.request_rate, forecast.memory_util, forecast.cpu_util]
+        };
+        for (one, other) in values(&again).into_iter().zip(values(&first)) {
+            assert!((one - other).abs() <= 1e-5 * other.abs(), "{one} {other}");
+        }
     }
 }
 
