@@ -168,13 +168,18 @@ impl Chart {
             .y_desc(self.y)
             .label_style(TEXT)
             .draw()?;
+        let mut labels = Vec::with_capacity(points.len());
         for (number, point) in points.iter().enumerate() {
             let colour = Palette99::pick(number).to_rgba();
             let radius = 5 + (18.0 * point.size) as i32;
             chart.draw_series([Circle::new(point.at, radius, colour.mix(0.6).filled())])?;
             let (x, y) = chart.backend_coord(&point.at);
             let (_, top) = area.get_base_pixel();
-            area.draw(&Text::new(point.label.clone(), (x + radius + 3, y - top - 9), TEXT))?;
+            labels.push(Label { at: (x + radius + 3, y - top - 9), text: &point.label });
+        }
+        spread(&mut labels);
+        for label in labels {
+            area.draw(&Text::new(label.text.to_owned(), label.at, TEXT))?;
         }
         Ok(())
     }
@@ -216,6 +221,37 @@ impl Chart {
     }
 }
 
+/// A text and its upper left corner in pixels.
+#[derive(Debug, Clone, PartialEq)]
+struct Label<'t> {
+    at: (i32, i32),
+    text: &'t str,
+}
+
+/// The most that a letter is wide, and the height of a label.
+const LETTER: (i32, i32) = (10, 18);
+
+impl Label<'_> {
+    fn overlaps(&self, other: &Self) -> bool {
+        let (width, height) = LETTER;
+        let letters = self.text.len().max(other.text.len()) as i32;
+        (self.at.0 - other.at.0).abs() < width * letters && (self.at.1 - other.at.1).abs() < height
+    }
+}
+
+/// Moves labels down until none lies on another; the highest stays where it is.
+fn spread(labels: &mut [Label<'_>]) {
+    labels.sort_by_key(|label| label.at.1);
+    for next in 1..labels.len() {
+        let (placed, rest) = labels.split_at_mut(next);
+        let label = &mut rest[0];
+        // Each move passes at least one of those above.
+        while let Some(above) = placed.iter().find(|above| label.overlaps(above)) {
+            label.at.1 = above.at.1 + LETTER.1;
+        }
+    }
+}
+
 fn register() {
     static ONCE: Once = Once::new();
     // A font that cannot be read shows as an error of the first picture.
@@ -234,4 +270,22 @@ fn span(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     let room = ((high - low) * 0.06).max(high.abs() * 1e-3).max(1e-6);
     let from = if low == 0.0 { 0.0 } else { low - room };
     from..high + room
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_points_that_lie_together_stand_below_each_other() {
+        let label = |x, y| Label { at: (x, y), text: "strata" };
+        let mut labels = [label(10, 100), label(12, 95), label(8, 101), label(500, 97)];
+        spread(&mut labels);
+        let together = labels
+            .iter()
+            .enumerate()
+            .any(|(number, label)| labels[..number].iter().any(|other| label.overlaps(other)));
+        assert!(!together, "{labels:?}");
+        assert!(labels.contains(&label(12, 95)) && labels.contains(&label(500, 97)), "{labels:?}");
+    }
 }
