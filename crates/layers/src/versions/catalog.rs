@@ -10,7 +10,7 @@ use strata_runtime::{RepositoryError, Stamp};
 use strata_wire::{Fault, pb};
 use tokio::sync::Mutex as Turn;
 
-use super::{Loader, MAX_LOADED, Policy, Table, Traffic};
+use super::{Loader, MAX_LOADED, Policy, Table, Traffic, thread::LoaderThread};
 use crate::{
     adapter::Adapter,
     runner::{Runner, Runners},
@@ -25,6 +25,7 @@ pub(crate) struct Catalog<A> {
     pub(super) loader: Loader,
     table: RwLock<Arc<Table<A>>>,
     conditions: Mutex<BTreeMap<u32, Condition>>,
+    thread: LoaderThread,
     /// Whoever holds it may change the table; readers never wait for it.
     pub(super) plan: Turn<Plan>,
 }
@@ -72,6 +73,7 @@ impl<A: Adapter> Catalog<A> {
             loader,
             table: RwLock::new(Arc::new(Table::of(version))),
             conditions: Mutex::default(),
+            thread: LoaderThread::start()?,
             plan: Turn::default(),
         })
     }
@@ -125,12 +127,12 @@ impl<A: Adapter> Catalog<A> {
             return Err(Fault::new(FaultKind::ResourceExhausted, message));
         }
         let before = self.conditions().insert(number, Condition::Loading);
-        let loaded = self
-            .blocking(move |this| {
-                let stamp = this.loader.stamp::<A>(number);
-                this.loader.load::<A>(number).map_err(|refusal| (refusal, stamp))
-            })
-            .await;
+        let this = Arc::clone(self);
+        let work = move || {
+            let stamp = this.loader.stamp::<A>(number);
+            this.loader.load::<A>(number).map_err(|refusal| (refusal, stamp))
+        };
+        let loaded = self.thread.run(work).await.ok_or_else(interrupted);
         match loaded {
             Ok(Ok(version)) => {
                 let metrics = &self.loader.metrics;
@@ -262,7 +264,7 @@ impl<A: Adapter> Catalog<A> {
     ) -> Result<T, Fault> {
         let this = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || work(&this)).await;
-        done.map_err(|_| Fault::new(FaultKind::Internal, "reading the models was interrupted"))
+        done.map_err(|_| interrupted())
     }
 
     /// What there is to count, by version.
@@ -284,6 +286,10 @@ impl<A: Adapter> Catalog<A> {
             version.runner.model().drain().await;
         }
     }
+}
+
+fn interrupted() -> Fault {
+    Fault::new(FaultKind::Internal, "reading the models was interrupted")
 }
 
 /// The newest version in the repository that the policy wants.

@@ -12,6 +12,7 @@ mod shadow;
 mod table;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod traffic;
 mod version;
 
