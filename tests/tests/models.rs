@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use strata_tests::{Cluster, Process, Spec, eventually_async, get, metric, requests, root};
+use strata_tests::{
+    Cluster, Process, Spec, command, eventually_async, finish, get, metric, requests, root,
+};
 use strata_wire::pb;
 use strata_wire::pb::models_client::ModelsClient;
 use strata_wire::pb::strategic_client::StrategicClient;
@@ -288,6 +290,39 @@ async fn a_version_that_appears_takes_over_where_the_directory_is_watched() {
     let mut client = StrategicClient::new(process.channel());
     let answer = client.select(requests::select()).await.unwrap().into_inner();
     assert_eq!(answer.inference.unwrap().version, 1);
+}
+
+#[test]
+fn the_command_line_does_all_of_it() {
+    let dir = repository();
+    let process = strategic(dir.path()).start();
+    let endpoint = process.spec().endpoint();
+    let strata = |line: &str| {
+        let mut command = command("strata");
+        let arguments = line.split_whitespace();
+        let output = finish({
+            command.arg("models").args(arguments).args(["--endpoint", &endpoint]);
+            command
+        });
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for (line, told) in [
+        ("list", "available"),
+        ("load 2", "0 %"),
+        ("traffic 1=90 2=10", "canary"),
+        ("traffic canary=100", "100 %"),
+        ("rollback", "canary"),
+        ("traffic stable=100 --shadow 2", "no rows yet"),
+        ("traffic 1=100", "stable"),
+        ("unload 2", "available"),
+        ("list --json", "\"trafficPercent\": 100"),
+    ] {
+        let (well, text) = strata(line);
+        assert!(well && text.contains(told), "{line}: {text}");
+    }
+    let (well, text) = strata("unload 1");
+    assert!(!well && text.contains("FAILED_PRECONDITION") && text.contains("100 %"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
