@@ -46,7 +46,7 @@ assert index[(MODEL, version)] == ("READY", False), index
 assert {name for name, _ in index} == {"strategic", "tactical", "operational"}, index
 assert [state for state, _ in index.values()].count("READY") == 1, index
 for call in (client.load_model, client.unload_model):
-    assert "restart" in refused("UNIMPLEMENTED", call, MODEL)
+    assert "strata.v1.Models" in refused("UNIMPLEMENTED", call, MODEL)
 refused("UNIMPLEMENTED", client.get_system_shared_memory_status)
 refused("UNIMPLEMENTED", client.get_trace_settings)
 

@@ -68,7 +68,7 @@ pub fn facts() -> pb::FunctionFacts {
 
 /// A question to the strategic layer.
 pub fn select() -> pb::SelectRequest {
-    pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: true }
+    pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() }
 }
 
 /// A question to the tactical layer.
@@ -76,8 +76,8 @@ pub fn place() -> pb::PlaceRequest {
     pb::PlaceRequest {
         facts: Some(facts()),
         provider: pb::Provider::Aws.into(),
-        action_mask: None,
         explain: true,
+        ..Default::default()
     }
 }
 
@@ -88,6 +88,6 @@ pub fn forecast() -> pb::ForecastRequest {
         steps: steps(),
         observed_memory_mb: 1024,
         placement: Some(placement(512)),
-        calls: None,
+        ..Default::default()
     }
 }

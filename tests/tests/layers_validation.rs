@@ -153,15 +153,3 @@ async fn the_largest_numbers_are_answered_with_finite_scores() {
     let answer = cluster.strategic().select(question).await.unwrap().into_inner();
     assert!(answer.q_values.iter().all(|q| q.is_finite()), "{:?}", answer.q_values);
 }
-
-#[tokio::test]
-async fn the_models_service_is_designed_and_not_served_yet() {
-    let cluster = SHARED.get();
-    for process in [&cluster.strategic, &cluster.tactical, &cluster.operational] {
-        let mut client = pb::models_client::ModelsClient::new(process.channel());
-        let status = client.list(pb::ListModelsRequest::default()).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unimplemented);
-        let status = client.rollback(pb::RollbackRequest::default()).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unimplemented);
-    }
-}

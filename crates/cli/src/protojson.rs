@@ -28,6 +28,10 @@ impl Named for pb::DecideResponse {
     const NAME: &'static str = "strata.v1.DecideResponse";
 }
 
+impl Named for pb::ListModelsResponse {
+    const NAME: &'static str = "strata.v1.ListModelsResponse";
+}
+
 /// The message as a JSON value. Fields that have their default are left out.
 ///
 /// # Errors

@@ -117,6 +117,7 @@ impl Pipeline {
             facts: Some(facts_to_pb(&question.facts)),
             provider_mask: Some(mask.bits()),
             explain: question.explain,
+            function_key: Some(question.function_key),
         };
         let (response, elapsed) = self.hop(&self.strategic, request, leg).await?;
         let provider = provider_from_pb(response.provider)
@@ -134,6 +135,7 @@ impl Pipeline {
             provider: provider_to_pb(*provider).into(),
             action_mask: Some(question.candidates.actions(*provider).bits()),
             explain: question.explain,
+            function_key: Some(question.function_key),
         };
         let (response, elapsed) = self.hop(&self.tactical, request, leg).await?;
         let mut violations = Violations::new();
@@ -155,6 +157,7 @@ impl Pipeline {
             observed_memory_mb: question.current.map_or(0, |now| now.memory.megabytes()),
             placement: Some(placement_to_pb(placed.placement)),
             calls: Some(std::mem::take(&mut question.calls)),
+            function_key: Some(question.function_key),
         };
         let (response, elapsed) = self.hop(&self.operational, request, leg).await?;
         let forecast = response.forecast.ok_or_else(|| disallowed(Forecasting::LAYER))?;

@@ -8,11 +8,11 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
     /// Name of the layer, and of its model in the repository.
     const NAME: &'static str;
     /// A question of the contract.
-    type Request: Send + 'static;
+    type Request: Clone + Send + Sync + 'static;
     /// An answer of the contract.
-    type Response: Send + 'static;
+    type Response: Clone + Send + Sync + 'static;
     /// What of a question is needed to read the model's answer.
-    type Question: Send + 'static;
+    type Question: Send + Sync + 'static;
 
     /// An adapter for the model that `manifest` describes.
     fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch>;
@@ -27,6 +27,15 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
         outputs: &[&[f32]],
         inference: pb::Inference,
     ) -> Result<Self::Response, Fault>;
+
+    /// What stands for the function that asks, where the caller said it.
+    fn key(request: &Self::Request) -> Option<u64>;
+
+    /// The numbers an answer is read from, in an order that is the same for every version.
+    fn scores(&self, outputs: &[&[f32]]) -> Vec<f32>;
+
+    /// Whether two versions gave the same answer, for what can be told apart.
+    fn agree(one: &Self::Response, other: &Self::Response) -> bool;
 
     /// The span of one question.
     fn span() -> Span;

@@ -57,8 +57,12 @@ outputs: [{ name: forecast, shape: [batch, 3], labels: [cpu_util, request_rate, 
 #[test]
 fn strategic_rows_follow_the_manifest_and_answers_the_mask() {
     let layer = Strategic::for_model(&two_features()).unwrap();
-    let request =
-        pb::SelectRequest { facts: Some(facts()), provider_mask: Some(0b101), explain: true };
+    let request = pb::SelectRequest {
+        facts: Some(facts()),
+        provider_mask: Some(0b101),
+        explain: true,
+        ..Default::default()
+    };
     let mut input = vec![7.0];
     let question = layer.read(request, &mut input).unwrap();
     assert_eq!(input, [7.0, 13.0, 170.0]);
@@ -71,8 +75,11 @@ fn strategic_rows_follow_the_manifest_and_answers_the_mask() {
 fn a_bad_question_leaves_the_input_as_it_was() {
     let layer = Strategic::for_model(&two_features()).unwrap();
     for bits in [0, 8, u32::MAX] {
-        let request =
-            pb::SelectRequest { facts: Some(facts()), provider_mask: Some(bits), explain: false };
+        let request = pb::SelectRequest {
+            facts: Some(facts()),
+            provider_mask: Some(bits),
+            ..Default::default()
+        };
         let mut input = vec![7.0];
         let fault = layer.read(request, &mut input).err().unwrap();
         assert_eq!(fault.violations[0].field, "provider_mask");
@@ -83,7 +90,7 @@ fn a_bad_question_leaves_the_input_as_it_was() {
 #[test]
 fn scores_that_are_not_asked_for_are_not_sent() {
     let layer = Strategic::for_model(&two_features()).unwrap();
-    let request = pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: false };
+    let request = pb::SelectRequest { facts: Some(facts()), ..Default::default() };
     let question = layer.read(request, &mut Vec::new()).unwrap();
     let answer = layer.answer(&question, &[&[0.1, 0.9, 0.5]], pb::Inference::default()).unwrap();
     assert!(answer.q_values.is_empty());
@@ -95,8 +102,8 @@ fn tactical_finds_its_outputs_by_name_and_keeps_the_provider() {
     let request = pb::PlaceRequest {
         facts: Some(facts()),
         provider: pb::Provider::Gcp.into(),
-        action_mask: None,
         explain: true,
+        ..Default::default()
     };
     let mut input = Vec::new();
     let question = layer.read(request, &mut input).unwrap();
@@ -122,7 +129,7 @@ fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
         steps: vec![step; 12],
         observed_memory_mb: 256,
         placement: facts().current, // 512 MB
-        calls: None,
+        ..Default::default()
     };
     let mut input = Vec::new();
     layer.read(request.clone(), &mut input).unwrap();

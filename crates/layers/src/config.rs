@@ -1,4 +1,4 @@
-use std::{marker::PhantomData, path::PathBuf};
+use std::{marker::PhantomData, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use strata_chassis::{
@@ -7,7 +7,7 @@ use strata_chassis::{
 };
 use strata_runtime::{ExecutionProvider, ModelOptions};
 
-use crate::{frame::MAX_ROWS, process::Layer};
+use crate::{frame::MAX_ROWS, process::Layer, versions::Policy};
 
 /// Every setting of a layer process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,8 +37,33 @@ pub(crate) struct LayerConfig<A: Layer> {
 pub(crate) struct ModelsConfig {
     /// The repository: `<dir>/<layer>/<version>/`.
     pub(crate) dir: PathBuf,
-    /// The version; unset is the newest.
+    /// The version that gets the traffic at the start; unset is the newest of those that `versions` wants.
     pub(crate) version: Option<u32>,
+    /// Which versions are kept loaded; unset is `version`, or else the newest.
+    pub(crate) versions: Option<Policy>,
+    /// How often the repository is looked at for new versions; zero is never.
+    #[serde(with = "humantime_serde")]
+    pub(crate) poll_interval: Duration,
+}
+
+impl ModelsConfig {
+    /// Which versions are kept loaded.
+    pub(crate) fn policy(&self) -> Policy {
+        match (&self.versions, self.version) {
+            (Some(policy), _) => policy.clone(),
+            (None, Some(version)) => Policy::Listed([version].into()),
+            (None, None) => Policy::Latest(1),
+        }
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        const RANGE: RangeInclusive<Duration> =
+            Duration::from_millis(100)..=Duration::from_hours(24);
+        if self.poll_interval.is_zero() || RANGE.contains(&self.poll_interval) {
+            return Ok(());
+        }
+        Err(Invalid::new("models.poll_interval", "must be 0s (never) or from 100ms to 24h"))
+    }
 }
 
 /// How the model is run.
@@ -84,7 +109,13 @@ impl Default for InferenceConfig {
 
 impl Default for ModelsConfig {
     fn default() -> Self {
-        Self { dir: PathBuf::from("models"), version: None }
+        Self {
+            dir: PathBuf::from("models"),
+            version: None,
+            versions: None,
+            // Off: a version that somebody copies or trains into the directory is served when somebody says so.
+            poll_interval: Duration::ZERO,
+        }
     }
 }
 
@@ -108,7 +139,9 @@ impl<A: Layer> Documented for LayerConfig<A> {
     fn help() -> Help {
         Help::of(&[
             ("models.dir", "Model repository: DIR/<layer>/<version>/{model.onnx,manifest.yaml}"),
-            ("models.version", "Version to serve; unset is the newest"),
+            ("models.version", "Version that gets the traffic at the start; unset is the newest"),
+            ("models.versions", "Versions kept loaded: latest:N, all, or 1,2; unset: that one"),
+            ("models.poll_interval", "How often DIR is looked at for new versions; 0s is never"),
             ("inference.library", "ONNX Runtime library; unset: STRATA_ORT_LIB, then .ort/"),
             ("inference.execution_provider", "cpu, cuda, or auto: cuda if it can be had, else cpu"),
             ("inference.sessions", "Sessions of the model, each on a thread of its own"),
@@ -123,6 +156,7 @@ impl<A: Layer> Documented for LayerConfig<A> {
     }
 
     fn check(&self) -> Result<(), Invalid> {
+        self.models.check()?;
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
         self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;

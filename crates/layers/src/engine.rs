@@ -10,7 +10,7 @@ use strata_chassis::{
     trace::{self, RemoteContext},
 };
 use strata_domain::FaultKind;
-use strata_runtime::{Batch, InferError, Inference, RowStatus};
+use strata_runtime::InferError;
 use strata_wire::Fault;
 use tonic::{Request, Response, Status};
 use tracing::Span;
@@ -18,7 +18,9 @@ use tracing::Span;
 use crate::{
     adapter::Adapter,
     frame::{Row, RowResult},
-    runner::{Report, Runner},
+    metrics::LayerMetrics,
+    rows::Sorted,
+    versions::{Catalog, observe},
 };
 
 /// Time allowed for a unary call whose caller set none, and the most a caller may set.
@@ -27,7 +29,7 @@ pub(crate) const UNARY_BUDGET: (Duration, Duration) =
 /// A full queue of small models is worked off within this time.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// A layer's service: a cheap handle on its model and on what it counts.
+/// A layer's service: a cheap handle on its models and on what it counts.
 pub(crate) struct Service<A>(Arc<Parts<A>>);
 
 // Derived, it would ask for an adapter that can be cloned.
@@ -39,8 +41,8 @@ impl<A> Clone for Service<A> {
 
 /// What a service is made of.
 pub(crate) struct Parts<A> {
-    pub(crate) adapter: A,
-    pub(crate) runner: Runner,
+    pub(crate) catalog: Arc<Catalog<A>>,
+    pub(crate) metrics: LayerMetrics,
     pub(crate) drain: Drain,
 }
 
@@ -105,80 +107,38 @@ impl<A: Adapter> Service<A> {
         }
     }
 
-    /// Answers rows, in their order. Bad rows cost the others nothing.
+    /// Answers rows, in their order. Bad rows cost the others nothing. Each is bound to a version when it is read; what is changed
+    /// afterwards is for rows that come later.
     pub(crate) async fn answer(&self, asked: Vec<Asked<A::Request>>) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
-        let mut input = Vec::new();
-        let mut deadlines = Vec::with_capacity(asked.len());
+        let table = self.0.catalog.table();
+        let mut sorted = Sorted::by(&table);
         let read: Vec<_> = asked
             .into_iter()
             .map(|Asked { request, deadline, span }| {
-                let question = request
-                    .ok_or_else(missing_request)
-                    .and_then(|request| self.0.adapter.read(request, &mut input));
-                if question.is_ok() {
-                    deadlines.push(deadline);
-                }
-                (question, span)
+                let request = request.ok_or_else(missing_request);
+                (request.and_then(|request| sorted.read(request, deadline)), span)
             })
             .collect();
-        let rows = deadlines.len();
-        let inference = match rows {
-            0 => None,
-            _ => Some(self.0.runner.run(Batch { rows, inputs: vec![input], deadlines }).await),
-        };
-        let run = match inference {
-            None => Err(Fault::new(FaultKind::Internal, "nothing was run")),
-            Some(Ok(inference)) => {
-                let report = self.0.runner.report(&inference, arrived);
-                Ok(Run { inference, report })
-            }
-            Some(Err(error)) => Err(fault_of(&error)),
-        };
-        let mut row = 0;
-        read.into_iter()
-            .map(|(question, span)| {
-                let result = question.and_then(|question| {
-                    let run = run.as_ref().map_err(Clone::clone)?;
-                    row += 1;
-                    run.report.annotate(A::NAME, &span);
-                    let outputs = run.row(row - 1)?;
-                    self.0.adapter.answer(&question, &outputs, run.report.clone().into())
+        let runs = sorted.run(arrived).await;
+        let mut witnesses = Vec::new();
+        let results = read
+            .into_iter()
+            .map(|(seat, span)| {
+                let answered = seat.and_then(|seat| runs.answer(seat, &span));
+                let result = answered.map(|(answer, witness)| {
+                    witnesses.extend(witness);
+                    answer
                 });
                 if let Err(fault) = &result {
                     trace::fail(&span, &fault.message);
                 }
-                self.0.runner.metrics().answered(result.as_ref().err().map(|fault| fault.kind));
+                self.0.metrics.answered(result.as_ref().err().map(|fault| fault.kind));
                 result
             })
-            .collect()
-    }
-}
-
-/// An inference, and what is told of it.
-struct Run {
-    inference: Inference,
-    report: Report,
-}
-
-impl Run {
-    /// The outputs of one row.
-    fn row(&self, row: usize) -> Result<Vec<&[f32]>, Fault> {
-        let rows = self.inference.rows.len();
-        match self.inference.rows.get(row) {
-            Some(RowStatus::Done) => {}
-            Some(RowStatus::Expired) => return Err(expired()),
-            Some(RowStatus::NonFinite) => {
-                let message = "the model gave a number that is not finite";
-                return Err(Fault::new(FaultKind::Internal, message));
-            }
-            None => return Err(Fault::new(FaultKind::Internal, "the model gave too few rows")),
-        }
-        let outputs = self.inference.outputs.iter().map(|output| {
-            let width = output.len() / rows;
-            &output[row * width..(row + 1) * width]
-        });
-        Ok(outputs.collect())
+            .collect();
+        observe(table.shadows(), witnesses);
+        results
     }
 }
 

@@ -1,6 +1,7 @@
 //! The three layer services: thin adapters between the contract, the meaning of a model and ONNX Runtime.
 //!
-//! A layer never calls another layer and never calls the coordinator. It keeps no state: any replica can answer any row.
+//! A layer never calls another layer and never calls the coordinator. It keeps no state but which versions of its model answer: any replica can
+//! answer any row.
 
 mod adapter;
 #[cfg(test)]
@@ -14,11 +15,14 @@ mod models;
 mod oip;
 mod operational;
 mod process;
+mod rows;
 mod runner;
 mod served;
 mod strategic;
 mod stream;
 mod tactical;
+mod version_metrics;
+mod versions;
 
 use std::process::ExitCode;
 

@@ -1,24 +1,30 @@
 //! What a layer counts: name, unit and help of every metric stand here.
 
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::ConstGauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::Unit,
 };
 use strata_chassis::Metrics;
 use strata_domain::FaultKind;
-use strata_runtime::{Inference, Model};
+use strata_runtime::Inference;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabel {
     code: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+const LOADED: OutcomeLabel = OutcomeLabel { outcome: "loaded" };
+const REFUSED: OutcomeLabel = OutcomeLabel { outcome: "refused" };
 
 /// What a layer counts.
 #[derive(Debug, Clone)]
@@ -28,10 +34,11 @@ pub(crate) struct LayerMetrics {
     batch: Histogram,
     run: Histogram,
     queue: Histogram,
+    loads: Family<OutcomeLabel, Counter>,
 }
 
 impl LayerMetrics {
-    pub(crate) fn register(metrics: &Metrics, model: &Model) -> Self {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
         // 10 us to 1.3 s.
         let times = || Histogram::new(exponential_buckets(10e-6, 2.0, 18));
         let this = Self {
@@ -40,7 +47,11 @@ impl LayerMetrics {
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             run: times(),
             queue: times(),
+            loads: Family::default(),
         };
+        // Counted from 0, so that the first refusal is an increase.
+        drop(this.loads.get_or_create(&LOADED));
+        drop(this.loads.get_or_create(&REFUSED));
         metrics.with_registry(|registry| {
             let registry = registry.sub_registry_with_prefix("strata_layer");
             registry.register("rows_answered", "Rows answered, faults included", this.rows.clone());
@@ -66,7 +77,11 @@ impl LayerMetrics {
                 Unit::Seconds,
                 this.queue.clone(),
             );
-            registry.register_collector(Box::new(QueueDepth(model.clone())));
+            registry.register(
+                "model_loads",
+                "Versions loaded, and refused because they cannot be served, by outcome",
+                this.loads.clone(),
+            );
         });
         this
     }
@@ -85,26 +100,14 @@ impl LayerMetrics {
             self.faults.get_or_create(&FaultLabel { code: kind.name() }).inc();
         }
     }
-}
 
-/// Reads the depth of the queue when it is asked for.
-struct QueueDepth(Model);
-
-impl std::fmt::Debug for QueueDepth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("QueueDepth").field(&self.0.queued_rows()).finish()
+    /// Counts a version that was loaded while the layer serves.
+    pub(crate) fn loaded(&self) {
+        self.loads.get_or_create(&LOADED).inc();
     }
-}
 
-impl Collector for QueueDepth {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let depth = ConstGauge::new(i64::try_from(self.0.queued_rows()).unwrap_or(i64::MAX));
-        let metric = encoder.encode_descriptor(
-            "queue_rows",
-            "Rows waiting for the model",
-            None,
-            depth.metric_type(),
-        )?;
-        depth.encode(metric)
+    /// Counts a version that cannot be served.
+    pub(crate) fn refused(&self) {
+        self.loads.get_or_create(&REFUSED).inc();
     }
 }

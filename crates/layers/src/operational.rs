@@ -19,6 +19,12 @@ use crate::{
     served::served,
 };
 
+/// Forecasts of a rate agree within the larger of this share of the greater one and so many requests a second: below that, nobody would
+/// provision otherwise.
+const SAME_RATE: (f64, f64) = (0.1, 0.1);
+/// Forecasts of memory or CPU use agree within this much: a fifth of the headroom that autoscalers commonly keep.
+const SAME_SHARE: f64 = 0.05;
+
 /// The operational layer.
 #[derive(Debug)]
 pub(crate) struct Operational {
@@ -125,6 +131,27 @@ impl Adapter for Operational {
             }),
             inference: Some(inference),
         })
+    }
+
+    fn key(request: &pb::ForecastRequest) -> Option<u64> {
+        request.function_key
+    }
+
+    fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
+        // In the order of the decoder and not of the output, which may differ between versions.
+        self.decoder.decode(outputs[self.forecast]).map_or_else(Vec::new, |forecast| {
+            let numbers = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
+            numbers.map(|number| number as f32).to_vec()
+        })
+    }
+
+    fn agree(one: &pb::ForecastResponse, other: &pb::ForecastResponse) -> bool {
+        let (Some(one), Some(other)) = (&one.forecast, &other.forecast) else { return false };
+        let rate = one.request_rate.max(other.request_rate);
+        let rate_within = (SAME_RATE.0 * rate).max(SAME_RATE.1);
+        (one.request_rate - other.request_rate).abs() <= rate_within
+            && (one.memory_util - other.memory_util).abs() <= SAME_SHARE
+            && (one.cpu_util - other.cpu_util).abs() <= SAME_SHARE
     }
 
     fn span() -> Span {

@@ -32,10 +32,6 @@ impl Runner {
         &self.model
     }
 
-    pub(crate) fn metrics(&self) -> &LayerMetrics {
-        &self.metrics
-    }
-
     pub(crate) fn batches(&self) -> &Batches {
         &self.batches
     }
@@ -67,6 +63,28 @@ impl Runner {
             batch_size: u32::try_from(inference.batch_size).unwrap_or(u32::MAX),
         }
     }
+}
+
+/// The versions that can be asked by whoever has no use for what they mean.
+pub(crate) trait Runners: Send + Sync + 'static {
+    /// The version with the largest share of the traffic.
+    fn stable(&self) -> Runner;
+
+    /// A loaded version.
+    fn version(&self, number: u32) -> Option<Runner>;
+
+    /// Every loaded version, ascending.
+    fn loaded(&self) -> Vec<Runner>;
+}
+
+/// The outputs of one row, in the manifest's order. The row must be one of the inference's.
+pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
+    let rows = inference.rows.len();
+    let outputs = inference.outputs.iter().map(|output| {
+        let width = output.len() / rows;
+        &output[row * width..(row + 1) * width]
+    });
+    outputs.collect()
 }
 
 /// What is told of a run: in the answer, and in its span.

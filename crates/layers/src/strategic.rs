@@ -77,6 +77,18 @@ impl Adapter for Strategic {
         })
     }
 
+    fn key(request: &pb::SelectRequest) -> Option<u64> {
+        request.function_key
+    }
+
+    fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
+        outputs[self.q_values].to_vec()
+    }
+
+    fn agree(one: &pb::SelectResponse, other: &pb::SelectResponse) -> bool {
+        one.provider == other.provider
+    }
+
     fn span() -> Span {
         tracing::info_span!(target: TRACE_TARGET, "strategic.select", otel.kind = "server")
     }

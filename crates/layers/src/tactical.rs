@@ -90,6 +90,18 @@ impl Adapter for Tactical {
         })
     }
 
+    fn key(request: &pb::PlaceRequest) -> Option<u64> {
+        request.function_key
+    }
+
+    fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
+        outputs[self.logits].to_vec()
+    }
+
+    fn agree(one: &pb::PlaceResponse, other: &pb::PlaceResponse) -> bool {
+        one.placement == other.placement
+    }
+
     fn span() -> Span {
         tracing::info_span!(target: TRACE_TARGET, "tactical.place", otel.kind = "server")
     }

@@ -43,6 +43,8 @@ pub use manifest::{
 pub use model::{Model, StartError};
 pub use options::ModelOptions;
 pub use provider::{ExecutionProvider, UnknownProvider};
-pub use repository::{DEFAULT_GRAPH_LIMIT, ModelFiles, Repository, RepositoryError, sha256_hex};
+pub use repository::{
+    DEFAULT_GRAPH_LIMIT, ModelFiles, Repository, RepositoryError, Stamp, sha256_hex,
+};
 pub use runs::Runs;
 pub use shape::Shape;

@@ -202,9 +202,17 @@ impl Model {
     /// ended.
     pub async fn drain(&self) {
         self.stop();
+        self.ended().await;
+    }
+
+    /// Completes when the threads have ended and the sessions are gone. It holds no handle: drop all of
+    /// those, and this tells when everything accepted is answered.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut threads = self.shared.threads.clone();
-        // An error means that the last thread is gone, too.
-        let _ = threads.wait_for(|alive| *alive == 0).await;
+        async move {
+            // An error means that the last thread is gone, too.
+            let _ = threads.wait_for(|alive| *alive == 0).await;
+        }
     }
 
     fn submit(

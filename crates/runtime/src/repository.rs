@@ -1,5 +1,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -27,6 +28,11 @@ pub struct ModelFiles {
     manifest: Manifest,
     graph: Vec<u8>,
 }
+
+/// What the files of a version look like from outside: another stamp means that one of them was
+/// written since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp(Vec<(String, u64, Option<SystemTime>)>);
 
 /// Why a model could not be found or read.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +208,42 @@ impl Repository {
             return Err(RepositoryError::Misplaced { dir, model, version, found });
         }
         Ok(files)
+    }
+
+    /// The manifest of a version alone, for telling what there is: neither the graph nor its hash is
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Name`], and [`RepositoryError::Manifest`] when it cannot be read or is wrong.
+    pub fn manifest(&self, model: &str, version: u32) -> Result<Manifest, RepositoryError> {
+        let dir = self.dir(model, version)?;
+        Manifest::read(&dir.join(MANIFEST_FILE))
+            .map_err(|source| RepositoryError::Manifest { dir, source })
+    }
+
+    /// The stamp of a version's files.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Name`], and [`RepositoryError::Io`] when the directory cannot be listed.
+    pub fn stamp(&self, model: &str, version: u32) -> Result<Stamp, RepositoryError> {
+        let dir = self.dir(model, version)?;
+        let io = |source| RepositoryError::Io { path: dir.clone(), source };
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&dir).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let found = entry.metadata().map_err(io)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.push((name, found.len(), found.modified().ok()));
+        }
+        files.sort_unstable();
+        Ok(Stamp(files))
+    }
+
+    fn dir(&self, model: &str, version: u32) -> Result<PathBuf, RepositoryError> {
+        if !is_model_name(model) {
+            return Err(RepositoryError::Name(model.chars().take(64).collect()));
+        }
+        Ok(self.root.join(model).join(version.to_string()))
     }
 
     fn found_versions(&self, model: &str) -> Result<Vec<u32>, RepositoryError> {

@@ -9,6 +9,7 @@ mod replay;
 mod report;
 mod requests;
 mod up;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -39,7 +40,7 @@ enum Command {
     Report(report::Report),
     /// Measure throughput, latency and memory on this machine
     Bench(bench::Bench),
-    /// Publish models of your own and check published ones
+    /// Change which versions of their models layers serve; publish and check models of your own
     Models(models::Models),
     /// Write decision requests made from the bundled trace, for ghz and the like
     Requests(requests::Requests),
@@ -118,6 +119,19 @@ mod tests {
         parse("strata models verify").unwrap();
         parse("strata models verify models").unwrap();
         parse("strata models publish").unwrap_err();
+    }
+
+    #[test]
+    fn versions_are_changed_where_one_says() {
+        parse("strata models list").unwrap();
+        parse("strata models load --endpoint http://a:1,http://b:1").unwrap();
+        parse("strata models traffic 1=90 2=10 --shadow 3 --endpoint http://a:1").unwrap();
+        parse("strata models rollback --endpoint http://a:1 --json").unwrap();
+        for line in ["load 2", "unload --endpoint http://a:1", "unload 0 --endpoint http://a:1"] {
+            parse(&format!("strata models {line}")).unwrap_err();
+        }
+        parse("strata models traffic --endpoint http://a:1").unwrap_err();
+        parse("strata models traffic two --endpoint http://a:1").unwrap_err();
     }
 
     #[test]

@@ -7,18 +7,29 @@ use std::process::{ExitCode, ExitStatus};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
+use super::versions;
 use crate::cluster;
 
-/// Bring your own models, and check what is published.
+/// Change which versions of their models running layers serve, publish models of your own, and check what is published.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
     #[command(subcommand)]
     command: Command,
 }
 
-/// What the program `trainer` does; its arguments are passed on as they are.
+/// Import and verify are what the program `trainer` does; its arguments are passed on as they are.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the versions of layers: what is there, what is loaded, who answers
+    List(versions::List),
+    /// Load a version next to those loaded; it answers nothing until it gets traffic
+    Load(versions::Load),
+    /// Unload a version that has no traffic
+    Unload(versions::Unload),
+    /// Share the traffic among loaded versions, and let others run in the shadow
+    Traffic(versions::Traffic),
+    /// Return to the traffic before the last change
+    Rollback(versions::Rollback),
     /// Publish a PyTorch checkpoint or an ONNX graph as a new version (`import --help` for more)
     #[command(disable_help_flag = true)]
     Import(Passed),
@@ -34,9 +45,14 @@ struct Passed {
 }
 
 impl Models {
-    /// Runs the trainer beside this program and ends as it does.
+    /// Asks the layers, or runs the trainer beside this program and ends as it does.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let (command, passed) = match self.command {
+            Command::List(command) => return command.run().await,
+            Command::Load(command) => return command.run().await,
+            Command::Unload(command) => return command.run().await,
+            Command::Traffic(command) => return command.run().await,
+            Command::Rollback(command) => return command.run().await,
             Command::Import(passed) => ("import", passed),
             Command::Verify(passed) => ("verify", passed),
         };

@@ -142,6 +142,7 @@ fn row(subject: &Subject, window: &Window) -> Option<pb::ForecastRow> {
         observed_memory_mb: placement.memory_mb,
         placement: Some(placement),
         calls: Some(calls_to_pb(&window.calls)),
+        ..Default::default()
     };
     Some(pb::ForecastRow { request: Some(request), ..pb::ForecastRow::default() })
 }

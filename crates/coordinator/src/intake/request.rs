@@ -22,6 +22,8 @@ pub(crate) const MAX_CORRELATION_ID: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) correlation_id: String,
+    /// The same for every request of a function.
+    pub(crate) function_key: u64,
     pub(crate) at: UtcTime,
     pub(crate) current: Option<Placement>,
     pub(crate) facts: FunctionFacts,
@@ -65,10 +67,12 @@ impl Question {
         if request.telemetry.is_empty() {
             return Err(no_telemetry(request.function.unwrap_or_default()));
         }
+        let function_key = request.function.as_ref().map_or(0, key_of);
         let objective = limits.objective(weights);
         let facts = load.fill(Asked { at, current, steps: &request.telemetry, objective });
         Ok(Self {
             correlation_id: request.correlation_id,
+            function_key,
             at,
             current,
             candidates: Candidates::new(&facts, &limits)?,
@@ -78,6 +82,15 @@ impl Question {
             explain: request.options.is_some_and(|options| options.explain),
         })
     }
+}
+
+/// A number made of a function's name (FNV-1a), the same in every process: a layer that tries a version on some functions tries it on the same
+/// ones whichever coordinator asks.
+fn key_of(function: &pb::Function) -> u64 {
+    let bytes = function.application.bytes().chain([0]).chain(function.function.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// What is known of a function's calls, with the run times of its workload where it says nothing of them.
@@ -144,4 +157,23 @@ fn no_telemetry(function: pb::Function) -> Fault {
 fn now() -> UtcTime {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     UtcTime::from_unix_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_keeps_its_key_and_shares_it_with_none() {
+        let key = |application: &str, function: &str| {
+            key_of(&pb::Function {
+                application: application.to_owned(),
+                function: function.to_owned(),
+            })
+        };
+        // Written down: replicas of different builds must agree.
+        assert_eq!(key("shop", "checkout"), 0x7150_e5e2_ce1d_70d7);
+        assert_ne!(key("shop", "checkout"), key("shopc", "heckout"));
+        assert_ne!(key("shop", "checkout"), key("checkout", "shop"));
+    }
 }

@@ -40,7 +40,7 @@ impl Oip {
             Err((fault, rows)) => (*rows, Some(fault)),
         };
         for _ in 0..rows {
-            self.0.runner.metrics().answered(fault.map(|fault| fault.kind));
+            self.0.metrics.answered(fault.map(|fault| fault.kind));
         }
         if let Some(fault) = fault {
             strata_chassis::trace::fail(span, &fault.message);
@@ -56,9 +56,9 @@ impl Oip {
     ) -> Result<(ModelInferResponse, usize), (Fault, usize)> {
         let arrived = Instant::now();
         let refused = |fault| (fault, 1);
-        let model = self.0.runner.model();
+        let runner = self.served(&request.model_name, &request.model_version).map_err(refused)?;
+        let model = runner.model();
         let manifest = model.manifest();
-        self.check_served(&request.model_name, &request.model_version).map_err(refused)?;
         let patience = Patience::of(request, arrived, deadline).map_err(refused)?;
         let outputs = encode::asked(manifest, request).map_err(refused)?;
         let rows = decode::rows(manifest, model.max_batch(), request).map_err(refused)?;
@@ -68,9 +68,9 @@ impl Oip {
             inputs: rows.inputs,
             deadlines: vec![patience.end; rows.count],
         };
-        let inference = self.0.runner.run(batch).await;
+        let inference = runner.run(batch).await;
         let inference = inference.map_err(|error| (fault_like_triton(&error), rows.count))?;
-        self.0.runner.report(&inference, arrived).annotate(self.0.layer, span);
+        runner.report(&inference, arrived).annotate(self.0.layer, span);
         patience.check(&inference).map_err(|fault| (fault, rows.count))?;
         Ok((encode::response(manifest, form, inference), rows.count))
     }

@@ -25,8 +25,8 @@ pub(super) fn server(layer: &str) -> ServerMetadataResponse {
     }
 }
 
-/// Inputs and outputs of a model.
-pub(super) fn model(manifest: &Manifest) -> ModelMetadataResponse {
+/// Inputs and outputs of a model, of which these versions are loaded.
+pub(super) fn model(manifest: &Manifest, loaded: &[u32]) -> ModelMetadataResponse {
     let tensor = |name: &str, shape: &Shape| TensorMetadata {
         name: name.to_owned(),
         datatype: FP32.to_owned(),
@@ -34,7 +34,7 @@ pub(super) fn model(manifest: &Manifest) -> ModelMetadataResponse {
     };
     ModelMetadataResponse {
         name: manifest.name.clone(),
-        versions: vec![manifest.version.to_string()],
+        versions: loaded.iter().map(u32::to_string).collect(),
         platform: PLATFORM.to_owned(),
         inputs: manifest.inputs.iter().map(|input| tensor(&input.name, &input.shape)).collect(),
         outputs: manifest

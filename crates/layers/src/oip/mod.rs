@@ -1,6 +1,6 @@
 //! The Open Inference Protocol: the model as tensors, for clients made for Triton and KServe.
 //!
-//! Its rows pass through the same [`Runner`](crate::runner::Runner) as those of the layer's own service, under the same bounds. Errors
+//! Its rows pass through the same [`Runner`](crate::runner::Runner)s as those of the layer's own service, under the same bounds. Errors
 //! have the codes that Triton gives them.
 
 mod decode;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use strata_chassis::Drain;
 use strata_runtime::Repository;
 
-use crate::runner::Runner;
+use crate::{metrics::LayerMetrics, runner::Runners};
 
 /// The protocol's service of a layer: a cheap handle.
 #[derive(Clone)]
@@ -34,7 +34,8 @@ pub(crate) struct Oip(Arc<Parts>);
 pub(crate) struct Parts {
     /// Name of the layer.
     pub(crate) layer: &'static str,
-    pub(crate) runner: Runner,
+    pub(crate) runners: Arc<dyn Runners>,
+    pub(crate) metrics: LayerMetrics,
     pub(crate) repository: Repository,
     pub(crate) drain: Drain,
 }

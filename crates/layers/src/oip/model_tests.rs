@@ -1,10 +1,10 @@
 //! The models of the repository, asked through both of a layer's services.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use strata_chassis::{Binary, Drain, Metrics};
-use strata_runtime::{ExecutionProvider, Model, ModelOptions, OnnxRuntime, Repository};
+use strata_runtime::{ExecutionProvider, ModelOptions, OnnxRuntime, Repository};
 use strata_wire::{
     oip::{
         ModelInferRequest, ModelReadyRequest, RepositoryIndexRequest, ServerLiveRequest,
@@ -23,9 +23,9 @@ use crate::{
     facts::tests::valid as facts,
     metrics::LayerMetrics,
     operational::Operational,
-    runner::Runner,
     strategic::Strategic,
     tactical::Tactical,
+    versions::{Catalog, Loader, Policy, Start},
 };
 
 /// A layer as its process has it.
@@ -41,15 +41,24 @@ impl<A: Adapter> Layer<A> {
         let runtime = OnnxRuntime::load(None).expect("ONNX Runtime; `make ort` fetches it");
         let options =
             ModelOptions { execution_provider: ExecutionProvider::Cpu, ..Default::default() };
-        let files = repository.load(A::NAME, None).unwrap();
-        let model = Model::start(&runtime, files, &options).unwrap();
         let binary = Binary { name: A::NAME, about: "", env_prefix: "", version: "" };
-        let metrics = LayerMetrics::register(&Metrics::new(&binary), &model);
-        let runner = Runner::new(model, metrics);
+        let metrics = LayerMetrics::register(&Metrics::new(&binary));
+        let (repository_of_loader, metrics_of_loader) = (repository.clone(), metrics.clone());
+        let loader = Loader {
+            runtime,
+            repository: repository_of_loader,
+            options,
+            metrics: metrics_of_loader,
+        };
+        let start = Start { version: None, policy: &Policy::Latest(1) };
+        let catalog = Arc::new(Catalog::<A>::start(loader, &start).unwrap());
         let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
-        let adapter = A::for_model(runner.model().manifest()).unwrap();
-        let parts = engine::Parts { adapter, runner: runner.clone(), drain: drain.clone() };
-        let oip = Parts { layer: A::NAME, runner, repository, drain };
+        let parts = engine::Parts {
+            catalog: Arc::clone(&catalog),
+            metrics: metrics.clone(),
+            drain: drain.clone(),
+        };
+        let oip = Parts { layer: A::NAME, runners: catalog, metrics, repository, drain };
         Self { service: Service::new(parts), oip: Oip::new(oip) }
     }
 
@@ -59,7 +68,8 @@ impl<A: Adapter> Layer<A> {
 
     /// The outputs of the row that the layer makes of a question, by name, as bytes.
     async fn infer(&self, question: A::Request) -> Vec<(String, Vec<u8>)> {
-        let manifest = self.oip.0.runner.model().manifest();
+        let runner = self.oip.0.runners.stable();
+        let manifest = runner.model().manifest();
         let mut row = Vec::new();
         A::for_model(manifest).unwrap().read(question, &mut row).unwrap();
         let input = &manifest.inputs[0];
@@ -88,7 +98,7 @@ fn output(name: &str, values: &[f32]) -> (String, Vec<u8>) {
 #[tokio::test]
 async fn the_strategic_model_gives_both_the_same_bits() {
     let layer = Layer::<Strategic>::start();
-    let question = pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: true };
+    let question = pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() };
     let answer = layer.ask(question.clone()).await;
     assert_eq!(layer.infer(question).await, [output("q_values", &answer.q_values)]);
 }
@@ -98,7 +108,7 @@ async fn the_tactical_model_gives_both_the_same_bits() {
     let layer = Layer::<Tactical>::start();
     let provider = pb::Provider::Azure.into();
     let question =
-        pb::PlaceRequest { facts: Some(facts()), provider, action_mask: None, explain: true };
+        pb::PlaceRequest { facts: Some(facts()), provider, explain: true, ..Default::default() };
     let answer = layer.ask(question.clone()).await;
     let mut outputs = layer.infer(question).await;
     outputs.sort();
@@ -119,7 +129,7 @@ async fn the_operational_model_gives_both_the_same_bits() {
         steps: (0..12).map(step).collect(),
         observed_memory_mb: 0,
         placement: facts().current,
-        calls: None,
+        ..Default::default()
     };
     let forecast = layer.ask(question.clone()).await.forecast.unwrap();
     let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
@@ -139,12 +149,12 @@ async fn the_operational_model_gives_both_the_same_bits() {
 #[tokio::test]
 async fn statistics_count_what_either_service_ran() {
     let layer = Layer::<Strategic>::start();
-    let question = pb::SelectRequest { facts: Some(facts()), provider_mask: None, explain: true };
-    let before = statistics::of(&layer.oip.0.runner);
+    let question = pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() };
+    let before = statistics::of(&layer.oip.0.runners.stable());
     assert_eq!((before.inference_count, before.last_inference), (0, 0));
     layer.ask(question.clone()).await;
     layer.infer(question).await;
-    let after = statistics::of(&layer.oip.0.runner);
+    let after = statistics::of(&layer.oip.0.runners.stable());
     assert_eq!((after.inference_count, after.execution_count), (2, 2));
     let stats = after.inference_stats.unwrap();
     let success = stats.success.unwrap();
@@ -157,12 +167,11 @@ async fn statistics_count_what_either_service_ran() {
 async fn only_the_version_in_service_is_found() {
     let layer = Layer::<Strategic>::start();
     let code = |name: &str, version: &str| {
-        layer.oip.check_served(name, version).err().map(|fault| fault.kind.name())
+        layer.oip.served(name, version).err().map(|fault| fault.kind.name())
     };
     assert_eq!(code("strategic", ""), None);
-    let version = layer.oip.0.runner.model().manifest().version;
-    assert_eq!(code("strategic", &version.to_string()), None);
-    assert_eq!(code("strategic", &(version - 1).to_string()), Some("NOT_FOUND"));
+    assert_eq!(code("strategic", "2"), None);
+    assert_eq!(code("strategic", "1"), Some("NOT_FOUND"));
     assert_eq!(code("tactical", ""), Some("NOT_FOUND"));
     for wrong in ["0", "-1", "two", "99999999999999999999"] {
         assert_eq!(code("strategic", wrong), Some("INVALID_ARGUMENT"), "{wrong}");

@@ -7,37 +7,38 @@ use strata_wire::{
 };
 
 use super::{Oip, decode::invalid, quoted};
+use crate::runner::Runner;
 
 const READY: &str = "READY";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
 impl Oip {
-    /// Whether that model, and that version or any, is the one that is served.
+    /// The version of that model, which must be loaded; without one the stable version: others may have inputs of other shapes than those a
+    /// client was told.
     ///
     /// # Errors
-    /// `NotFound` if it is not, `InvalidArgument` if the version is not one.
-    pub(super) fn check_served(&self, name: &str, version: &str) -> Result<(), Fault> {
-        let served = self.0.runner.model().manifest();
-        if name != served.name {
+    /// `NotFound` if it is not loaded, `InvalidArgument` if the version is not one.
+    pub(super) fn served(&self, name: &str, version: &str) -> Result<Runner, Fault> {
+        if name != self.0.layer {
             let message = format!(
                 "request for unknown model: {} is not found; this layer serves `{}`",
                 quoted(name),
-                served.name
+                self.0.layer
             );
             return Err(Fault::new(FaultKind::NotFound, message));
         }
         if version.is_empty() {
-            return Ok(());
+            return Ok(self.0.runners.stable());
         }
         match version.parse::<u32>() {
-            Ok(version) if version == served.version => Ok(()),
-            Ok(version) if version > 0 => {
+            Ok(version) if version > 0 => self.0.runners.version(version).ok_or_else(|| {
+                let loaded: Vec<_> = self.loaded().iter().map(u32::to_string).collect();
                 let message = format!(
-                    "request for unknown model: `{name}` version {version} is not found; version {} is served",
-                    served.version
+                    "request for unknown model: `{name}` version {version} is not found; loaded: {}",
+                    loaded.join(", ")
                 );
-                Err(Fault::new(FaultKind::NotFound, message))
-            }
+                Fault::new(FaultKind::NotFound, message)
+            }),
             _ => {
                 let version = quoted(version);
                 Err(invalid(format!(
@@ -45,6 +46,11 @@ impl Oip {
                 )))
             }
         }
+    }
+
+    /// The versions that are loaded, ascending.
+    pub(super) fn loaded(&self) -> Vec<u32> {
+        self.0.runners.loaded().iter().map(|runner| runner.model().manifest().version).collect()
     }
 
     /// What is in the repository. It reads directories, which blocks.
@@ -59,7 +65,7 @@ impl Oip {
             let message = "there is one repository; leave repository_name empty";
             return Err(Fault::new(FaultKind::Unimplemented, message));
         }
-        let served = self.0.runner.model().manifest();
+        let (served, loaded) = (self.0.layer, self.loaded());
         let unreadable = |error: strata_runtime::RepositoryError| {
             tracing::error!(error = %error, "the repository cannot be read");
             Fault::new(FaultKind::Internal, "the repository cannot be read; the log says why")
@@ -67,10 +73,10 @@ impl Oip {
         let mut models = Vec::new();
         for name in self.0.repository.models().map_err(unreadable)? {
             for version in self.0.repository.versions(&name).map_err(unreadable)? {
-                let reason = if name != served.name {
-                    format!("this layer serves `{}`", served.name)
-                } else if version != served.version {
-                    format!("version {} is served", served.version)
+                let reason = if name != served {
+                    format!("this layer serves `{served}`")
+                } else if !loaded.contains(&version) {
+                    "not loaded".to_owned()
                 } else {
                     String::new()
                 };

@@ -1,5 +1,10 @@
 //! The generated service.
 
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
 use strata_chassis::{
     Deadline,
     trace::{self, RemoteContext, TRACE_TARGET},
@@ -12,11 +17,17 @@ use strata_wire::{
         grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer},
     },
 };
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{
+    Request, Response, Status, Streaming, body::Body, metadata::MetadataMap, server::NamedService,
+};
+use tower::Service;
 use tracing::Span;
 
 use super::{Oip, metadata, statistics, stream::Answers};
-use crate::{engine::UNARY_BUDGET, models::FIXED};
+use crate::{engine::UNARY_BUDGET, runner::Runner};
+
+/// Triton loads and serves in one step; here a version gets its traffic in a step of its own.
+const ELSEWHERE: &str = "versions are loaded, unloaded and given traffic by strata.v1.Models on this port, or `strata models`";
 
 /// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a batch that is too large, so that its
 /// caller is told what the largest is.
@@ -24,16 +35,52 @@ const ENVELOPE_BYTES: usize = 64 << 10;
 /// Bytes of a value on the wire at most: an FP64 in a list that is not packed.
 const VALUE_BYTES: usize = 9;
 
-/// The server of a layer. Requests are bounded by what the largest batch of its model takes: a message that is all tiny tensors grows many
-/// times over when it is decoded.
-pub(crate) fn server(oip: Oip, max_message_bytes: usize) -> GrpcInferenceServiceServer<Oip> {
-    let model = oip.0.runner.model();
-    let row: usize = model.manifest().inputs.iter().map(|input| input.shape.row_len()).sum();
-    let values = row.saturating_mul(model.max_batch()).saturating_mul(VALUE_BYTES);
-    let largest = values.saturating_add(ENVELOPE_BYTES).min(max_message_bytes);
-    GrpcInferenceServiceServer::new(oip)
-        .max_decoding_message_size(largest)
-        .max_encoding_message_size(max_message_bytes)
+/// The server of a layer.
+#[derive(Clone)]
+pub(crate) struct Bounded {
+    oip: Oip,
+    max_message_bytes: usize,
+}
+
+/// The server of a layer. Requests are bounded by what the largest batch of a loaded version takes at that moment: a message that is all tiny
+/// tensors grows many times over when it is decoded.
+pub(crate) fn server(oip: Oip, max_message_bytes: usize) -> Bounded {
+    Bounded { oip, max_message_bytes }
+}
+
+impl Bounded {
+    /// The largest request, in bytes.
+    fn largest(&self) -> usize {
+        let values = |runner: &Runner| {
+            let inputs = runner.model().manifest().inputs.iter();
+            let row: usize = inputs.map(|input| input.shape.row_len()).sum();
+            row.saturating_mul(runner.model().max_batch())
+        };
+        let values = self.oip.0.runners.loaded().iter().map(values).max().unwrap_or(0);
+        let bytes = values.saturating_mul(VALUE_BYTES).saturating_add(ENVELOPE_BYTES);
+        bytes.min(self.max_message_bytes)
+    }
+}
+
+impl NamedService for Bounded {
+    const NAME: &'static str = GrpcInferenceServiceServer::<Oip>::NAME;
+}
+
+impl Service<http::Request<Body>> for Bounded {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = <GrpcInferenceServiceServer<Oip> as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        GrpcInferenceServiceServer::new(self.oip.clone())
+            .max_decoding_message_size(self.largest())
+            .max_encoding_message_size(self.max_message_bytes)
+            .call(request)
+    }
 }
 
 impl Oip {
@@ -78,8 +125,8 @@ impl GrpcInferenceService for Oip {
         request: Request<pb::ModelReadyRequest>,
     ) -> Result<Response<pb::ModelReadyResponse>, Status> {
         let request = request.into_inner();
-        let ready = match self.check_served(&request.name, &request.version) {
-            Ok(()) => self.is_ready(),
+        let ready = match self.served(&request.name, &request.version) {
+            Ok(_) => self.is_ready(),
             // Triton says so of any model it does not know.
             Err(fault) if fault.kind == FaultKind::NotFound => false,
             Err(fault) => return Err(fault.into()),
@@ -99,8 +146,8 @@ impl GrpcInferenceService for Oip {
         request: Request<pb::ModelMetadataRequest>,
     ) -> Result<Response<pb::ModelMetadataResponse>, Status> {
         let request = request.into_inner();
-        self.check_served(&request.name, &request.version)?;
-        answer(metadata::model(self.0.runner.model().manifest()))
+        let runner = self.served(&request.name, &request.version)?;
+        answer(metadata::model(runner.model().manifest(), &self.loaded()))
     }
 
     async fn model_infer(
@@ -125,8 +172,8 @@ impl GrpcInferenceService for Oip {
         request: Request<pb::ModelConfigRequest>,
     ) -> Result<Response<pb::ModelConfigResponse>, Status> {
         let request = request.into_inner();
-        self.check_served(&request.name, &request.version)?;
-        let model = self.0.runner.model();
+        let runner = self.served(&request.name, &request.version)?;
+        let model = runner.model();
         let config = metadata::config(model.manifest(), model.max_batch());
         answer(pb::ModelConfigResponse { config: Some(config) })
     }
@@ -136,10 +183,18 @@ impl GrpcInferenceService for Oip {
         request: Request<pb::ModelStatisticsRequest>,
     ) -> Result<Response<pb::ModelStatisticsResponse>, Status> {
         let request = request.into_inner();
-        if !request.name.is_empty() {
-            self.check_served(&request.name, &request.version)?;
-        }
-        answer(pb::ModelStatisticsResponse { model_stats: vec![statistics::of(&self.0.runner)] })
+        let runners = match (request.name.as_str(), request.version.as_str()) {
+            ("", _) | (_, "") => {
+                if !request.name.is_empty() {
+                    self.served(&request.name, "")?;
+                }
+                self.0.runners.loaded()
+            }
+            (name, version) => vec![self.served(name, version)?],
+        };
+        answer(pb::ModelStatisticsResponse {
+            model_stats: runners.iter().map(statistics::of).collect(),
+        })
     }
 
     async fn repository_index(
@@ -156,13 +211,13 @@ impl GrpcInferenceService for Oip {
         &self,
         _: Request<pb::RepositoryModelLoadRequest>,
     ) -> Result<Response<pb::RepositoryModelLoadResponse>, Status> {
-        Err(Status::unimplemented(FIXED))
+        Err(Status::unimplemented(ELSEWHERE))
     }
 
     async fn repository_model_unload(
         &self,
         _: Request<pb::RepositoryModelUnloadRequest>,
     ) -> Result<Response<pb::RepositoryModelUnloadResponse>, Status> {
-        Err(Status::unimplemented(FIXED))
+        Err(Status::unimplemented(ELSEWHERE))
     }
 }

@@ -4,7 +4,7 @@ use strata_wire::oip::{InferBatchStatistics, InferStatistics, ModelStatistics, S
 
 use crate::runner::{Runner, Total};
 
-/// What the model has done since it was loaded, whoever asked.
+/// What a version has done since it was loaded, whoever asked.
 pub(super) fn of(runner: &Runner) -> ModelStatistics {
     let manifest = runner.model().manifest();
     let runs = runner.model().runs();

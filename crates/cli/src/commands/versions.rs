@@ -1,0 +1,295 @@
+//! `strata models list`, `load`, `unload`, `traffic` and `rollback`: the versions of running layers.
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use comfy_table::CellAlignment;
+use strata_wire::pb;
+use strata_wire::pb::models_client::ModelsClient;
+use tonic::Response;
+use tonic::transport::Channel;
+
+use crate::failure::Refusal;
+use crate::{connection, output, protojson, table, time_flag};
+
+/// The layers of `strata up`.
+const LOCAL: [&str; 3] =
+    ["http://127.0.0.1:50051", "http://127.0.0.1:50052", "http://127.0.0.1:50053"];
+
+/// Show the versions of a layer: what is there, what is loaded, who answers
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Layers, comma separated [default: the three of `strata up`]
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    endpoint: Vec<String>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// Load a version next to those loaded; it answers nothing until it gets traffic
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The version [default: the newest]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    version: Option<u32>,
+    #[command(flatten)]
+    replicas: Replicas,
+}
+
+/// Unload a version that has no traffic
+#[derive(Debug, Args)]
+pub(crate) struct Unload {
+    /// The version
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    version: u32,
+    #[command(flatten)]
+    replicas: Replicas,
+}
+
+/// Share the traffic among loaded versions: `1=90 2=10`, `canary=100`
+#[derive(Debug, Args)]
+pub(crate) struct Traffic {
+    /// A version, or the label stable or canary, and its percent; all of them make 100
+    #[arg(required = true, value_name = "VERSION=PERCENT")]
+    shares: Vec<Share>,
+    /// Loaded versions that run every row and answer none, comma separated
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    shadow: Vec<u32>,
+    #[command(flatten)]
+    replicas: Replicas,
+}
+
+/// Return to the traffic before the last change
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    replicas: Replicas,
+}
+
+/// What is changed.
+#[derive(Debug, Args)]
+struct Replicas {
+    /// Every replica of the layer, comma separated: each has versions and traffic of its own
+    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    endpoint: Vec<String>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+#[derive(Debug, Args)]
+struct Shown {
+    /// Print the versions in protobuf's JSON form, one object for each layer
+    #[arg(long)]
+    json: bool,
+    /// Time each layer may take
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time_flag::parse)]
+    timeout: Duration,
+}
+
+/// The share of a version, by its number or its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Share {
+    who: String,
+    percent: u32,
+}
+
+impl FromStr for Share {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const RULE: &str = "must be a version and its percent, such as 2=10 or canary=100";
+        let (who, percent) = text.split_once('=').ok_or(RULE)?;
+        let percent = percent.parse().map_err(|_| RULE)?;
+        if who.is_empty() { Err(RULE) } else { Ok(Self { who: who.to_owned(), percent }) }
+    }
+}
+
+impl From<&Share> for pb::TrafficShare {
+    fn from(share: &Share) -> Self {
+        let percent = share.percent;
+        match share.who.parse() {
+            Ok(version) => Self { version, percent, label: String::new() },
+            // Whether there is such a label the layer says.
+            Err(_) => Self { version: 0, percent, label: share.who.clone() },
+        }
+    }
+}
+
+impl List {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let endpoint = match self.endpoint.is_empty() {
+            true => LOCAL.map(str::to_owned).to_vec(),
+            false => self.endpoint,
+        };
+        let replicas = Replicas { endpoint, shown: self.shown };
+        replicas.each(async |_| Ok(())).await
+    }
+}
+
+impl Load {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let version = self.version.unwrap_or_default();
+        let request = pb::LoadModelRequest { version, ..Default::default() };
+        let load = async |layer: &mut Layer| layer.load(request.clone()).await.map(drop);
+        self.replicas.each(load).await
+    }
+}
+
+impl Unload {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let request = pb::UnloadModelRequest { version: self.version, ..Default::default() };
+        let unload = async |layer: &mut Layer| layer.unload(request.clone()).await.map(drop);
+        self.replicas.each(unload).await
+    }
+}
+
+impl Traffic {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let shares = self.shares.iter().map(pb::TrafficShare::from).collect();
+        let request = pb::SetTrafficRequest { shares, shadows: self.shadow, ..Default::default() };
+        let share = async |layer: &mut Layer| layer.set_traffic(request.clone()).await.map(drop);
+        self.replicas.each(share).await
+    }
+}
+
+impl Rollback {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let request = pb::RollbackRequest::default();
+        let roll_back = async |layer: &mut Layer| layer.rollback(request.clone()).await.map(drop);
+        self.replicas.each(roll_back).await
+    }
+}
+
+type Layer = ModelsClient<Channel>;
+
+impl Replicas {
+    /// Changes each in turn and shows what it has then. One that refuses keeps the others from nothing, and makes the exit code 1.
+    async fn each(
+        self,
+        change: impl AsyncFn(&mut Layer) -> Result<(), tonic::Status>,
+    ) -> anyhow::Result<ExitCode> {
+        let mut code = ExitCode::SUCCESS;
+        let mut rows = Vec::new();
+        for endpoint in &self.endpoint {
+            match self.one(endpoint, &change).await {
+                Ok(answer) if self.shown.json => {
+                    output::say(format_args!("{:#}", protojson::to_value(&answer)?))?;
+                }
+                Ok(answer) => rows.extend(answer.versions),
+                Err(error) => {
+                    output::note(format_args!("strata: {error:#}"));
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+        if !rows.is_empty() {
+            output::say(shown(&rows))?;
+        }
+        Ok(code)
+    }
+
+    async fn one(
+        &self,
+        endpoint: &str,
+        change: &impl AsyncFn(&mut Layer) -> Result<(), tonic::Status>,
+    ) -> anyhow::Result<pb::ListModelsResponse> {
+        let mut layer = ModelsClient::new(connection::channel(endpoint)?);
+        let work = async {
+            change(&mut layer).await?;
+            layer.list(pb::ListModelsRequest::default()).await.map(Response::into_inner)
+        };
+        tokio::time::timeout(self.shown.timeout, work)
+            .await
+            .with_context(|| format!("{endpoint} does not answer"))?
+            .map_err(Refusal::of)
+            .with_context(|| format!("{endpoint} refuses"))
+    }
+}
+
+/// A line for each version, and under the table why versions failed.
+fn shown(versions: &[pb::ModelVersion]) -> String {
+    let header =
+        ["model", "version", "state", "traffic", "label", "rows", "shadow agrees", "sha256"];
+    let mut lines = table::plain(&header);
+    for version in versions {
+        lines.add_row([
+            version.model.clone(),
+            version.version.to_string(),
+            version.state().as_str_name().trim_start_matches("MODEL_STATE_").to_lowercase(),
+            if version.loaded_at.is_some() {
+                format!("{} %", version.traffic_percent)
+            } else {
+                String::new()
+            },
+            version.labels.join(", "),
+            if version.loaded_at.is_some() { version.rows.to_string() } else { String::new() },
+            version.shadow.as_ref().map(agreement).unwrap_or_default(),
+            version.sha256.chars().take(12).collect(),
+        ]);
+    }
+    for number in [1, 3, 5, 6] {
+        if let Some(column) = lines.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let failures = versions.iter().filter(|version| !version.error.is_empty());
+    let failures = failures
+        .map(|failed| format!("\n\n{} version {}: {}", failed.model, failed.version, failed.error));
+    lines.to_string() + &failures.collect::<String>()
+}
+
+fn agreement(report: &pb::ShadowReport) -> String {
+    match report.rows {
+        0 => "no rows yet".to_owned(),
+        rows => format!("{:.1} % of {rows}", 100.0 * report.agreed as f64 / rows as f64),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_name_versions_or_labels() {
+        let message = |text: &str| pb::TrafficShare::from(&text.parse::<Share>().unwrap());
+        assert_eq!((message("2=10").version, message("2=10").percent), (2, 10));
+        assert_eq!(
+            (message("canary=100").version, message("canary=100").label.as_str()),
+            (0, "canary")
+        );
+        for wrong in ["2", "2=", "=10", "2=ten", "2=-1", "2=10%"] {
+            assert!(wrong.parse::<Share>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_line_and_a_failure_is_told_whole() {
+        let loaded = pb::ModelVersion {
+            model: "strategic".to_owned(),
+            version: 2,
+            state: pb::ModelState::Ready.into(),
+            traffic_percent: 10,
+            labels: vec!["canary".to_owned()],
+            loaded_at: Some(prost_types::Timestamp::default()),
+            shadow: Some(pb::ShadowReport { rows: 8, agreed: 6, ..Default::default() }),
+            ..Default::default()
+        };
+        let failed = pb::ModelVersion {
+            version: 3,
+            state: pb::ModelState::Failed.into(),
+            error: "graph file `model.onnx` has another sha256".to_owned(),
+            ..loaded.clone()
+        };
+        let text = shown(&[loaded, failed]);
+        assert!(
+            text.contains("ready") && text.contains("10 %") && text.contains("canary"),
+            "{text}"
+        );
+        assert!(text.contains("75.0 % of 8"), "{text}");
+        assert!(text.ends_with("strategic version 3: graph file `model.onnx` has another sha256"));
+    }
+}

@@ -1,0 +1,322 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+
+use strata_chassis::{BoxError, report};
+use strata_domain::FaultKind;
+use strata_runtime::{RepositoryError, Stamp};
+use strata_wire::{Fault, pb};
+use tokio::sync::Mutex as Turn;
+
+use super::{Loader, MAX_LOADED, Policy, Table, Traffic, thread::LoaderThread};
+use crate::{
+    adapter::Adapter,
+    runner::{Runner, Runners},
+    version_metrics::VersionFigures,
+};
+
+/// How long an unloading is waited for. Rows in flight have deadlines of at most as long.
+const UNLOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every version of a layer's model.
+pub(crate) struct Catalog<A> {
+    pub(super) loader: Loader,
+    table: RwLock<Arc<Table<A>>>,
+    conditions: Mutex<BTreeMap<u32, Condition>>,
+    thread: LoaderThread,
+    /// Whoever holds it may change the table; readers never wait for it.
+    pub(super) plan: Turn<Plan>,
+}
+
+/// What is to be said of a version that is not loaded, other than that it is available.
+#[derive(Clone)]
+pub(super) enum Condition {
+    Loading,
+    Unloading,
+    Failed {
+        reason: String,
+        /// Of the files that failed.
+        stamp: Option<Stamp>,
+    },
+}
+
+/// What was asked for, for the next change to obey.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The traffic before the last change.
+    pub(super) previous: Option<Traffic>,
+    /// Versions that were loaded (true) or unloaded by hand: the policy has no say in them.
+    pub(super) by_hand: BTreeMap<u32, bool>,
+}
+
+/// What is loaded when a layer starts.
+pub(crate) struct Start<'a> {
+    /// The version that gets the traffic; unset is the newest that the policy wants.
+    pub(crate) version: Option<u32>,
+    pub(crate) policy: &'a Policy,
+}
+
+impl<A: Adapter> Catalog<A> {
+    /// Loads the first version, which answers everything. It blocks for some milliseconds, while nothing else is to be done.
+    ///
+    /// # Errors
+    /// When it cannot be served: without any model there is no layer.
+    pub(crate) fn start(loader: Loader, start: &Start<'_>) -> Result<Self, BoxError> {
+        let number = match start.version {
+            Some(number) => number,
+            None => newest_wanted::<A>(&loader, start.policy)?,
+        };
+        let version = loader.load::<A>(number)?;
+        Ok(Self {
+            loader,
+            table: RwLock::new(Arc::new(Table::of(version))),
+            conditions: Mutex::default(),
+            thread: LoaderThread::start()?,
+            plan: Turn::default(),
+        })
+    }
+
+    /// What is loaded and who answers what, now.
+    pub(crate) fn table(&self) -> Arc<Table<A>> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn put(&self, table: Table<A>) {
+        let table = Arc::new(table);
+        let old = {
+            let mut place = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *place, table)
+        };
+        // Outside of the lock: the last handle of a version may go with it.
+        drop(old);
+    }
+
+    /// No code that can panic runs under this lock.
+    pub(super) fn conditions(&self) -> MutexGuard<'_, BTreeMap<u32, Condition>> {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads a version, or the newest, which gets no traffic.
+    ///
+    /// # Errors
+    /// `NotFound`, `FailedPrecondition` when it cannot be served, `ResourceExhausted` when too many are loaded.
+    pub(crate) async fn load(self: &Arc<Self>, number: Option<u32>) -> Result<u32, Fault> {
+        let mut plan = self.plan.lock().await;
+        let number = match number {
+            Some(number) => number,
+            None => self
+                .blocking(|this| this.loader.repository.newest(A::NAME))
+                .await?
+                .map_err(|error| super::version::Refusal::Files(error).into_fault())?,
+        };
+        self.bring(number).await?;
+        plan.by_hand.insert(number, true);
+        Ok(number)
+    }
+
+    /// Loads a version unless it is loaded. Its caller holds the plan.
+    pub(super) async fn bring(self: &Arc<Self>, number: u32) -> Result<(), Fault> {
+        let table = self.table();
+        if table.loaded().contains_key(&number) {
+            return Ok(());
+        }
+        if table.loaded().len() >= MAX_LOADED {
+            let message = format!("{MAX_LOADED} versions are loaded; unload one of them first");
+            return Err(Fault::new(FaultKind::ResourceExhausted, message));
+        }
+        let before = self.conditions().insert(number, Condition::Loading);
+        let this = Arc::clone(self);
+        let work = move || {
+            let stamp = this.loader.stamp::<A>(number);
+            this.loader.load::<A>(number).map_err(|refusal| (refusal, stamp))
+        };
+        let loaded = self.thread.run(work).await.ok_or_else(interrupted);
+        match loaded {
+            Ok(Ok(version)) => {
+                let metrics = &self.loader.metrics;
+                metrics.loaded();
+                tracing::info!(
+                    model = A::NAME,
+                    version = number,
+                    execution_provider = %version.runner.model().execution_provider(),
+                    "version loaded"
+                );
+                self.put(self.table().with(Arc::new(version)));
+                self.conditions().remove(&number);
+                Ok(())
+            }
+            Ok(Err((refusal, _))) if refusal.is_absence() => {
+                let mut conditions = self.conditions();
+                match before {
+                    Some(before) => conditions.insert(number, before),
+                    None => conditions.remove(&number),
+                };
+                Err(refusal.into_fault())
+            }
+            Ok(Err((refusal, stamp))) => {
+                self.failed(number, report(&refusal).to_string(), stamp);
+                Err(refusal.into_fault())
+            }
+            Err(fault) => {
+                self.failed(number, fault.message.clone(), None);
+                Err(fault)
+            }
+        }
+    }
+
+    fn failed(&self, number: u32, reason: String, stamp: Option<Stamp>) {
+        self.loader.metrics.refused();
+        tracing::error!(model = A::NAME, version = number, reason, "version refused");
+        self.conditions().insert(number, Condition::Failed { reason, stamp });
+    }
+
+    /// Unloads a version; completes once its threads and sessions are gone.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not loaded, `FailedPrecondition` while it has traffic or is a shadow.
+    pub(crate) async fn unload(&self, number: u32) -> Result<(), Fault> {
+        let mut plan = self.plan.lock().await;
+        let table = self.table();
+        if !table.loaded().contains_key(&number) {
+            let message = format!("version {number} is not loaded");
+            return Err(Fault::new(FaultKind::NotFound, message));
+        }
+        if table.traffic().needs(number) {
+            let what = match table.traffic().percent(number) {
+                0 => "is a shadow".to_owned(),
+                percent => format!("has {percent} % of the traffic"),
+            };
+            let message = format!("version {number} {what}; set the traffic to others first");
+            return Err(Fault::new(FaultKind::FailedPrecondition, message));
+        }
+        drop(table);
+        plan.by_hand.insert(number, false);
+        self.retire(number).await;
+        Ok(())
+    }
+
+    /// Unloads a version that has no traffic. Its caller holds the plan.
+    pub(super) async fn retire(&self, number: u32) {
+        let table = self.table();
+        let ended = table.loaded().get(&number).map(|version| version.runner.model().ended());
+        let (Some(ended), Some(without)) = (ended, table.without(number)) else { return };
+        self.conditions().insert(number, Condition::Unloading);
+        self.put(without);
+        // What is left are the rows that were given to it: the last of them lets go of it.
+        drop(table);
+        if tokio::time::timeout(UNLOAD_PATIENCE, ended).await.is_err() {
+            tracing::warn!(version = number, "unloaded, but some of its rows are not answered yet");
+        }
+        self.conditions().remove(&number);
+        tracing::info!(model = A::NAME, version = number, "version unloaded");
+    }
+
+    /// Shares the traffic as a request says.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, and `FailedPrecondition` when a version is not loaded or a label stands for none.
+    pub(crate) async fn set_traffic(&self, request: &pb::SetTrafficRequest) -> Result<(), Fault> {
+        let mut plan = self.plan.lock().await;
+        let traffic = Traffic::read(request, self.table().traffic())?;
+        self.share(&mut plan, traffic)
+    }
+
+    /// Changes the traffic and remembers what it was.
+    pub(super) fn share(&self, plan: &mut Plan, traffic: Traffic) -> Result<(), Fault> {
+        let table = self.table();
+        let before = table.traffic().clone();
+        if before == traffic {
+            return Ok(());
+        }
+        let changed = table.sharing(traffic.clone()).map_err(|missing| {
+            let message = format!("version {missing} is not loaded; load it first");
+            Fault::new(FaultKind::FailedPrecondition, message)
+        })?;
+        drop(table);
+        self.put(changed);
+        tracing::info!(model = A::NAME, ?traffic, ?before, "traffic changed");
+        plan.previous = Some(before);
+        Ok(())
+    }
+
+    /// Returns to the traffic before the last change.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when there was none; as [`Catalog::load`] when a version it needs was unloaded and cannot be loaded again.
+    pub(crate) async fn rollback(self: &Arc<Self>) -> Result<(), Fault> {
+        let mut plan = self.plan.lock().await;
+        let Some(previous) = plan.previous.clone() else {
+            let message = "the traffic has not been changed since the layer started";
+            return Err(Fault::new(FaultKind::FailedPrecondition, message));
+        };
+        for number in previous.needed().collect::<Vec<_>>() {
+            self.bring(number).await?;
+        }
+        self.share(&mut plan, previous)
+    }
+
+    /// Works on files beside the threads that serve.
+    pub(super) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let this = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.map_err(|_| interrupted())
+    }
+
+    /// What there is to count, by version.
+    pub(crate) fn figures(&self) -> Vec<VersionFigures> {
+        let table = self.table();
+        let figures = table.loaded().values().map(|version| VersionFigures {
+            version: version.number,
+            queued: version.runner.model().queued_rows(),
+            rows: version.rows(),
+            percent: table.traffic().percent(version.number),
+            shadow: version.shadow.read(),
+        });
+        figures.collect()
+    }
+
+    /// Works off what every version has accepted, at the end of the process.
+    pub(crate) async fn drain(&self) {
+        for version in self.table().loaded().values() {
+            version.runner.model().drain().await;
+        }
+    }
+}
+
+fn interrupted() -> Fault {
+    Fault::new(FaultKind::Internal, "reading the models was interrupted")
+}
+
+/// The newest version in the repository that the policy wants.
+fn newest_wanted<A: Adapter>(loader: &Loader, policy: &Policy) -> Result<u32, BoxError> {
+    let wanted = policy.select(&loader.repository.versions(A::NAME)?);
+    wanted.last().copied().ok_or_else(|| {
+        format!("the repository has none of the versions in models.versions ({policy})").into()
+    })
+}
+
+impl<A: Adapter> Runners for Catalog<A> {
+    fn stable(&self) -> Runner {
+        self.table().stable().runner.clone()
+    }
+
+    fn version(&self, number: u32) -> Option<Runner> {
+        self.table().loaded().get(&number).map(|version| version.runner.clone())
+    }
+
+    fn loaded(&self) -> Vec<Runner> {
+        self.table().loaded().values().map(|version| version.runner.clone()).collect()
+    }
+}
+
+/// What a caller is told when the repository cannot be read.
+pub(super) fn unreadable(error: &RepositoryError) -> Fault {
+    let reason = report(error).to_string();
+    tracing::error!(reason, "the repository cannot be read");
+    Fault::new(FaultKind::Internal, "the repository cannot be read; the log says why")
+}
