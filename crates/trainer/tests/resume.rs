@@ -52,7 +52,7 @@ fn train_all(run: &Run) {
 /// Every published file by its path.
 fn published(models: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for version in ["tactical/2", "strategic/2", "operational/1"] {
+    for version in ["tactical/2", "strategic/2", "operational/2"] {
         for file in ["model.onnx", "manifest.yaml", "training.csv"] {
             let name = format!("{version}/{file}");
             files.insert(name.clone(), fs::read(models.join(name)).unwrap());
