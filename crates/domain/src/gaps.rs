@@ -11,9 +11,12 @@ impl RecentGaps {
     /// As many are kept.
     pub const MOST: usize = 16;
 
+    /// Longer gaps, in seconds, are not told apart: 30 years.
+    const LONGEST: f64 = 1e9;
+
     /// Takes in the next gap; the oldest gives way. What cannot be (negative, not a number) counts as 0.
     pub fn push(&mut self, seconds: f64) {
-        let seconds = seconds.max(0.0) as f32;
+        let seconds = seconds.max(0.0).min(Self::LONGEST) as f32;
         if self.len < Self::MOST {
             self.seconds[self.len] = seconds;
             self.len += 1;
@@ -72,5 +75,7 @@ mod tests {
         assert_eq!(gaps.as_slice(), expected);
         let odd: RecentGaps = [f64::NAN, -3.0, 2.0].into_iter().collect();
         assert_eq!(odd.as_slice(), [0.0, 0.0, 2.0]);
+        let endless: RecentGaps = [f64::MAX, f64::INFINITY].into_iter().collect();
+        assert_eq!(endless.as_slice(), [1e9, 1e9]);
     }
 }

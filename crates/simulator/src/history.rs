@@ -7,7 +7,7 @@ use strata_policy::operational::{CallHistory, STEP_SECONDS, Step};
 
 use crate::telemetry::Telemetry;
 
-/// Moments of run times, as if measured where the trace was recorded (Welford).
+/// Moments of run times (Welford), in the unit they are given in.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct RunTimes {
     count: f64,
@@ -17,28 +17,29 @@ pub(crate) struct RunTimes {
 }
 
 impl RunTimes {
-    pub(crate) fn add(&mut self, run_ms: f64) {
+    pub(crate) fn add(&mut self, run: f64) {
         self.count += 1.0;
-        let step = run_ms - self.mean;
+        let step = run - self.mean;
         self.mean += step / self.count;
-        self.spread += step * (run_ms - self.mean);
-        self.latest = run_ms;
+        self.spread += step * (run - self.mean);
+        self.latest = run;
     }
 
-    pub(crate) fn mean_ms(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.mean
     }
 
-    pub(crate) fn std_ms(&self) -> f64 {
+    pub(crate) fn deviation(&self) -> f64 {
         (self.spread / self.count.max(1.0)).sqrt()
     }
 
-    pub(crate) fn latest_ms(&self) -> f64 {
+    pub(crate) fn latest(&self) -> f64 {
         self.latest
     }
 }
 
-/// When a function was called of late. Calls of a step count as evenly spread from its beginning.
+/// When a function was called of late, as well as steps tell: the first call of a step counts at its beginning, the idle time from there, and the
+/// gaps between the calls of one step as even.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct CallTimes {
     last_step: Option<usize>,
@@ -72,19 +73,22 @@ impl CallTimes {
 
 /// When a function was called of late, and what it needed in those steps.
 #[derive(Debug, Clone)]
-pub(crate) struct CallLog {
+pub(crate) struct CallLog<'t> {
+    telemetry: Telemetry<'t>,
     times: CallTimes,
     busy: VecDeque<Step>,
-    run_seconds: f64,
-    long_run_seconds: f64,
+    /// In seconds, where the telemetry is measured.
+    runs: RunTimes,
 }
 
-impl CallLog {
+/// 95th percentile of the standard normal distribution.
+const Z95: f64 = 1.645;
+
+impl<'t> CallLog<'t> {
     /// Of a function that runs where this telemetry is measured.
-    pub(crate) fn new(telemetry: &Telemetry<'_>) -> Self {
-        let [run_seconds, long_run_seconds] = telemetry.run_seconds();
+    pub(crate) fn new(telemetry: Telemetry<'t>) -> Self {
         let busy = VecDeque::with_capacity(CallHistory::BUSY_STEPS);
-        Self { times: CallTimes::default(), busy, run_seconds, long_run_seconds }
+        Self { telemetry, times: CallTimes::default(), busy, runs: RunTimes::default() }
     }
 
     /// Takes in a step, which must be later than the ones before.
@@ -94,6 +98,7 @@ impl CallLog {
             return;
         }
         self.times.add(number, calls as u32);
+        self.telemetry.run_seconds(number, calls as u32).for_each(|run| self.runs.add(run));
         if self.busy.len() == CallHistory::BUSY_STEPS {
             self.busy.pop_front();
         }
@@ -106,8 +111,9 @@ impl CallLog {
             idle_seconds: self.times.idle_seconds(now),
             gaps: self.times.gaps(),
             busy: (!self.busy.is_empty()).then(|| Step::mean(self.busy.iter())),
-            run_seconds: Some(self.run_seconds),
-            long_run_seconds: Some(self.long_run_seconds),
+            run_seconds: self.times.last_step.map(|_| self.runs.mean()),
+            long_run_seconds: (self.times.last_step)
+                .map(|_| self.runs.mean() + Z95 * self.runs.deviation()),
         }
     }
 }
@@ -161,13 +167,13 @@ mod tests {
     #[test]
     fn moments_are_those_of_the_values() {
         let mut runs = RunTimes::default();
-        assert_eq!((runs.mean_ms(), runs.std_ms()), (0.0, 0.0));
+        assert_eq!((runs.mean(), runs.deviation()), (0.0, 0.0));
         for value in [2.0, 4.0, 9.0] {
             runs.add(value);
         }
-        assert!((runs.mean_ms() - 5.0).abs() < 1e-12);
-        assert!((runs.std_ms() - (26.0f64 / 3.0).sqrt()).abs() < 1e-12);
-        assert_eq!(runs.latest_ms(), 9.0);
+        assert!((runs.mean() - 5.0).abs() < 1e-12);
+        assert!((runs.deviation() - (26.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(runs.latest(), 9.0);
     }
 
     #[test]

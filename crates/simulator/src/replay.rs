@@ -50,7 +50,7 @@ impl ReplayRequest {
         // What is known of the calls goes back to the beginning of the trace.
         let telemetry = world.telemetry_on(point.function, current)?;
         let measured = telemetry.series(0..step);
-        let mut log = CallLog::new(&telemetry);
+        let mut log = CallLog::new(telemetry);
         measured.iter().enumerate().for_each(|(number, step)| log.add(number, step));
         // Nothing was called before the trace began.
         let mut window = [Step::default(); WINDOW_STEPS];

@@ -59,12 +59,6 @@ impl<'a> Telemetry<'a> {
         }
     }
 
-    /// Mean and 95th percentile of the time a call runs here.
-    pub(crate) fn run_seconds(&self) -> [f64; 2] {
-        let runs = &self.function.duration_ms;
-        [runs.mean(), runs.quantile(0.95)].map(|ms| ms * self.run_time_factor / 1000.0)
-    }
-
     pub(crate) fn placement(&self) -> Placement {
         self.placement
     }
@@ -116,10 +110,17 @@ impl<'a> Telemetry<'a> {
 
     fn mean_run_seconds(&self, step: usize, calls: u32) -> f64 {
         let drawn = calls.min(MOST_RUNS_DRAWN);
+        self.run_seconds(step, calls).sum::<f64>() / f64::from(drawn)
+    }
+
+    /// Run times of the calls of a step, of a few when there are many.
+    pub(crate) fn run_seconds(&self, step: usize, calls: u32) -> impl Iterator<Item = f64> {
+        let drawn = calls.min(MOST_RUNS_DRAWN);
         let mut draws =
             stream(self.seed, self.function.identity, Purpose::StepDurations, step as u64);
-        let sum: f64 = (0..drawn).map(|_| self.function.duration_ms.quantile(draws.unit())).sum();
-        sum / f64::from(drawn) * self.run_time_factor / 1000.0
+        (0..drawn).map(move |_| {
+            self.function.duration_ms.quantile(draws.unit()) * self.run_time_factor / 1000.0
+        })
     }
 
     fn memory_util(&self, step: usize) -> f64 {

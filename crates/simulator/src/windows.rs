@@ -70,7 +70,7 @@ pub(crate) fn of_function(
     // What is known of the calls goes back to the beginning of the trace.
     let whole = telemetry.series(0..steps.end);
     let series = &whole[steps.start.min(whole.len())..];
-    let mut log = CallLog::new(&telemetry);
+    let mut log = CallLog::new(telemetry);
     let mut logged = 0;
     targets(series, options)
         .map(|target| {

@@ -61,9 +61,10 @@ impl Calls {
             let calls: f64 = called().map(|step| step.request_rate * STEP).sum();
             WINDOW_STEPS as f64 * STEP / calls.max(f64::MIN_POSITIVE)
         };
-        let mean_gap = mean_gap.min(DAY_SECONDS);
         let variance = gaps.seconds().map(|gap| (gap - mean_gap).powi(2)).sum::<f64>();
-        let random = 1.0 - (-STEP / mean_gap.max(f64::MIN_POSITIVE)).exp();
+        let gap_variation = (variance / count.max(1.0)).sqrt() / mean_gap.max(f64::MIN_POSITIVE);
+        // A gap that is longer than they were on average already says that the function is called more seldom now.
+        let random = 1.0 - (-STEP / mean_gap.max(idle_seconds).max(f64::MIN_POSITIVE)).exp();
         let due = |early: f64, late: f64| {
             let left = idle_seconds - early;
             let longer = gaps.seconds().filter(|gap| *gap >= left).count() as f64;
@@ -74,9 +75,9 @@ impl Calls {
         let busy = history.busy.unwrap_or_else(|| Step::mean(called()));
         Self {
             idle_seconds,
-            last_gap: gaps.seconds().last().unwrap_or(mean_gap),
-            mean_gap,
-            gap_variation: (variance / count.max(1.0)).sqrt() / mean_gap.max(f64::MIN_POSITIVE),
+            last_gap: gaps.seconds().last().unwrap_or(mean_gap).min(DAY_SECONDS),
+            mean_gap: mean_gap.min(DAY_SECONDS),
+            gap_variation,
             probability: due(0.0, STEP),
             probability_near: due(STEP, 2.0 * STEP),
             busy,
@@ -110,6 +111,26 @@ mod tests {
         assert!(probability(600.0) > 0.9 && probability(300.0) < 0.05);
         assert!(Calls::new(&at(615.0), &window).probability_near > 0.9);
         assert!(Calls::new(&at(600.0), &window).gap_variation < 1e-9);
+    }
+
+    #[test]
+    fn a_burst_long_ago_is_not_taken_for_one_that_goes_on() {
+        let burst = CallHistory {
+            idle_seconds: Some(1800.0),
+            gaps: [0.75; 16].into_iter().collect(),
+            ..CallHistory::default()
+        };
+        assert!(Calls::new(&burst, &called_at(&[])).probability < 0.01);
+    }
+
+    #[test]
+    fn a_weekly_timer_is_as_regular_as_any() {
+        let week = CallHistory {
+            gaps: [7.0 * DAY_SECONDS; 4].into_iter().collect(),
+            ..CallHistory::default()
+        };
+        let calls = Calls::new(&week, &called_at(&[]));
+        assert!(calls.gap_variation < 1e-6 && calls.mean_gap == DAY_SECONDS);
     }
 
     #[test]

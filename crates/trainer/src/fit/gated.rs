@@ -10,6 +10,9 @@ use crate::nets::{GatedNet, Network, Parts};
 /// Weight of the bound's loss beside the forecast's. The bound is a small head on the same trunk.
 const BOUND_WEIGHT: f64 = 0.2;
 
+/// A constant that leaves no headroom anywhere.
+const NOTHING: f32 = -1e3;
+
 /// A window to learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
@@ -97,15 +100,20 @@ fn loss(net: &GatedNet, examples: &[&Example], level: f64) -> Result<Tensor> {
     Ok((squared + (quantile.mean_all()? * BOUND_WEIGHT)?)?)
 }
 
-/// For each output the constant that, added to the headroom, makes the bound hold on a share `level` of the examples: the
-/// ceil((n + 1) level)-th smallest of what the headroom lacks.
+/// For each output the constant that, added to the headroom, makes the bound hold on a share `level` of the examples at least: the
+/// ceil((n + 1) level)-th smallest of what the headroom lacks. Where the truth is not above the forecast nothing is lacking, whatever the
+/// headroom: the bound is never below the forecast.
 fn conformal(net: &GatedNet, examples: &[Example], level: f64) -> Result<Vec<f32>> {
     let mut lacking: Vec<Vec<f32>> = Vec::new();
     for chunk in examples.chunks(FORWARD_BATCH) {
         let chunk: Vec<&Example> = chunk.iter().collect();
         let Parts { forecast, headroom, scale } = net.parts(&inputs(net, &chunk)?)?;
         let error = (column(&chunk, |e| &e.truth)? - forecast)?;
-        lacking.extend(((error / scale)? - headroom)?.to_vec2::<f32>()?);
+        let lacks = ((&error / scale)? - headroom)?.to_vec2::<f32>()?;
+        for (lacks, errors) in lacks.into_iter().zip(error.to_vec2::<f32>()?) {
+            let nothing = |(lack, error): (f32, f32)| if error > 0.0 { lack } else { NOTHING };
+            lacking.push(lacks.into_iter().zip(errors).map(nothing).collect());
+        }
     }
     let rank = ((lacking.len() + 1) as f64 * level).ceil() as usize;
     let rank = rank.clamp(1, lacking.len()) - 1;

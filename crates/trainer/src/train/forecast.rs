@@ -31,7 +31,7 @@ const ANY_WINDOW: usize = 2;
 const IDLE_STRIDE: usize = 21;
 /// Steps between the windows with a call.
 const STRIDE: usize = 3;
-/// So many of a hundred training windows come without a history of calls, as from a caller that keeps none.
+/// So many of a hundred training windows come with run times but without a history of calls, as from a caller that keeps none.
 const WITHOUT_HISTORY: u32 = 10;
 /// What request rate (1/s), memory and CPU use are at least taken to vary by.
 const FLOORS: [f32; 3] = [0.05, 0.02, 0.02];
@@ -45,8 +45,7 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     let encoder = Encoder::of_names(&EXTENDED_FEATURES)?;
     let train = draw(run, options.lstm_windows, &mut rng);
     let train = examples(&encoder, &train);
-    let mut validation = windows(&run.world, Scope::validation(), STRIDE, true);
-    validation.extend(windows(&run.world, Scope::validation(), STRIDE, false));
+    let validation = windows(&run.world, Scope::validation(), STRIDE, false);
     let validation = examples(&encoder, &validation);
     let mut net = GatedNet::new(scaling(&encoder, &train)?, WINDOW_STEPS, &columns()?, &mut rng)?;
     let settings = gated::Options { schedule: options.schedule(seed), level: options.bound_level };
@@ -143,24 +142,27 @@ fn draw(run: &Run, count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<Window> {
     }
     for window in &mut drawn {
         if rng.random_range(0..100) < WITHOUT_HISTORY {
-            window.calls = CallHistory::default();
+            // Run times a coordinator always knows.
+            let CallHistory { run_seconds, long_run_seconds, .. } = window.calls;
+            window.calls = CallHistory { run_seconds, long_run_seconds, ..CallHistory::default() };
         }
     }
     drawn
 }
 
-/// The rows of `windows`, weighed by the variance of each function's values among them.
+/// The rows of `windows`, weighed by the variance of each function's values among them, of the function on one provider: the worlds that windows
+/// are drawn from put it on different ones.
 fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
-    let mut moments: BTreeMap<usize, [(f64, f64, f64); 3]> = BTreeMap::new();
+    let mut moments: BTreeMap<(usize, usize), [(f64, f64, f64); 3]> = BTreeMap::new();
     for window in windows {
-        let sums = moments.entry(window.function).or_default();
+        let sums = moments.entry((window.function, window.provider.index())).or_default();
         for ((count, sum, squares), value) in sums.iter_mut().zip(window.y.map(f64::from)) {
             *count += 1.0;
             *sum += value;
             *squares += value * value;
         }
     }
-    let weight = |function: usize, output: usize| {
+    let weight = |function: (usize, usize), output: usize| {
         let variance = moments.get(&function).map_or(0.0, |sums| {
             let (count, sum, squares) = sums[output];
             (squares / count - (sum / count).powi(2)).max(0.0)
@@ -173,7 +175,8 @@ fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
             Observation { window: &steps, calls: window.calls, provider: window.provider };
         let mut row = Vec::with_capacity(encoder.width());
         encoder.encode(&observation, &mut row);
-        let weights = [0, 1, 2].map(|output| weight(window.function, output));
+        let weights =
+            [0, 1, 2].map(|output| weight((window.function, window.provider.index()), output));
         Example { row, truth: window.y.to_vec(), weights: weights.to_vec() }
     };
     windows.iter().map(example).collect()

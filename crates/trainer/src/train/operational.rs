@@ -57,13 +57,20 @@ pub struct OperationalOptions {
     /// by the moving average. What is to be had in reserve is said by the bound of version 2.
     #[arg(long, default_value_t = 1.0)]
     pub lstm_below: f64,
-    /// Share of the validation windows whose next step is not above the bound (version 2). Functions that were
-    /// not seen are a little less regular than those of the validation set: 0.96 keeps 0.95 on them.
-    #[arg(long, default_value_t = 0.96)]
+    /// Share of the validation windows whose next step is not above the bound (version 2): more than the 0.95 that
+    /// is wanted on functions that were not seen.
+    #[arg(long, default_value_t = 0.96, value_parser = share)]
     pub bound_level: f64,
     /// Train version 1, on the research framework's own features.
     #[arg(skip)]
     pub research: bool,
+}
+
+/// A share strictly between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    let inside = share > 0.0 && share < 1.0;
+    inside.then_some(share).ok_or_else(|| "must be above 0 and below 1".to_owned())
 }
 
 impl OperationalOptions {
