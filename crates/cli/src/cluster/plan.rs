@@ -1,8 +1,10 @@
 //! Which service listens where, and how they are told.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::str::FromStr;
 
 use anyhow::Context;
+use strata_chassis::Listen;
 
 use super::ports::free_ports;
 
@@ -62,9 +64,9 @@ pub(crate) enum Ports {
     Free,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Listeners {
-    grpc: SocketAddr,
+    grpc: Listen,
     admin: SocketAddr,
 }
 
@@ -84,13 +86,20 @@ impl Plan {
         let mut listeners = Vec::new();
         for (service, free) in Service::ALL.into_iter().zip(free.chunks_exact(2)) {
             listeners.push(match ports {
-                Ports::Free => Listeners { grpc: loopback(free[0]), admin: loopback(free[1]) },
+                Ports::Free => {
+                    Listeners { grpc: loopback(free[0]).into(), admin: loopback(free[1]) }
+                }
                 Ports::Default => {
                     let port = service.grpc_port();
-                    let of = |setting, port, free| address(service, setting, &env, (port, free));
+                    let admin_port = port - ADMIN_OFFSET;
                     Listeners {
-                        grpc: of(GRPC_LISTEN, port, free[0])?,
-                        admin: of(ADMIN_LISTEN, port - ADMIN_OFFSET, free[1])?,
+                        grpc: match given(service, GRPC_LISTEN, &env)? {
+                            None => loopback(port).into(),
+                            Some(Listen::Tcp(grpc)) => numbered(grpc, free[0]).into(),
+                            Some(socket) => socket,
+                        },
+                        admin: given(service, ADMIN_LISTEN, &env)?
+                            .map_or(loopback(admin_port), |admin| numbered(admin, free[1])),
                     }
                 }
             });
@@ -106,8 +115,10 @@ impl Plan {
     /// The first address that cannot be had, and the variable that moves it.
     pub(super) fn check_free(&self) -> anyhow::Result<()> {
         for service in Service::ALL {
-            let Listeners { grpc, admin } = self.listeners[service as usize];
-            for (setting, address) in [(GRPC_LISTEN, grpc), (ADMIN_LISTEN, admin)] {
+            let Listeners { grpc, admin } = &self.listeners[service as usize];
+            // Who listens on a unix socket, the service finds out itself.
+            let grpc = grpc.tcp().map(|grpc| (GRPC_LISTEN, grpc));
+            for (setting, address) in grpc.into_iter().chain([(ADMIN_LISTEN, *admin)]) {
                 TcpListener::bind(address).with_context(|| {
                     let variable = service.variable(setting);
                     format!(
@@ -121,19 +132,25 @@ impl Plan {
     }
 
     /// What clients on this machine connect to.
-    pub(crate) fn grpc(&self, service: Service) -> SocketAddr {
-        reachable(self.listeners[service as usize].grpc)
+    pub(crate) fn grpc(&self, service: Service) -> Listen {
+        match &self.listeners[service as usize].grpc {
+            Listen::Tcp(address) => reachable(*address).into(),
+            socket => socket.clone(),
+        }
     }
 
-    /// The same as a URL.
+    /// The same as an endpoint.
     pub(crate) fn endpoint(&self, service: Service) -> String {
-        format!("http://{}", self.grpc(service))
+        match self.grpc(service) {
+            Listen::Tcp(address) => format!("http://{address}"),
+            socket => socket.to_string(),
+        }
     }
 
     /// The variables that tell a service where to listen and, the coordinator, where the layers
     /// are.
     pub(super) fn env(&self, service: Service) -> Vec<(String, String)> {
-        let listeners = self.listeners[service as usize];
+        let listeners = &self.listeners[service as usize];
         let mut env = vec![
             (service.variable(GRPC_LISTEN), listeners.grpc.to_string()),
             (service.variable(ADMIN_LISTEN), listeners.admin.to_string()),
@@ -148,20 +165,27 @@ impl Plan {
     }
 }
 
-fn address(
+/// What the environment says about a listener.
+fn given<T>(
     service: Service,
     setting: &str,
     env: impl Fn(&str) -> Option<String>,
-    (port, free): (u16, u16),
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<Option<T>>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
     let name = service.variable(setting);
-    let Some(text) = env(&name) else { return Ok(loopback(port)) };
-    let mut address: SocketAddr =
-        text.trim().parse().with_context(|| format!("{name}={text:?} is not IP:PORT"))?;
+    let Some(text) = env(&name) else { return Ok(None) };
+    let parsed = text.trim().parse();
+    parsed.map(Some).with_context(|| format!("{name}={text:?} is not where a server can listen"))
+}
+
+/// Port 0 gets a number that others can be told.
+fn numbered(mut address: SocketAddr, free: u16) -> SocketAddr {
     if address.port() == 0 {
         address.set_port(free);
     }
-    Ok(address)
+    address
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -208,12 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn a_unix_socket_is_told_as_it_is() {
+        let plan = Plan::new(Ports::Default, |name| {
+            (name == "STRATA_TACTICAL_GRPC_LISTEN").then(|| "unix:///run/tactical.sock".to_owned())
+        })
+        .unwrap();
+        assert_eq!(plan.env(Service::Tactical)[0].1, "unix:/run/tactical.sock");
+        assert_eq!(plan.env(Service::Coordinator)[3].1, "unix:/run/tactical.sock");
+    }
+
+    #[test]
     fn port_0_becomes_a_port_that_can_be_told_to_others() {
         let plan = Plan::new(Ports::Default, |name| {
             (name == "STRATA_TACTICAL_GRPC_LISTEN").then(|| "127.0.0.1:0".to_owned())
         })
         .unwrap();
-        assert_ne!(plan.grpc(Service::Tactical).port(), 0);
+        assert_ne!(plan.grpc(Service::Tactical).tcp().unwrap().port(), 0);
     }
 
     #[test]
@@ -247,6 +281,8 @@ mod tests {
     #[test]
     fn free_ports_ignore_the_environment() {
         let plan = Plan::new(Ports::Free, |_| Some("127.0.0.1:1".to_owned())).unwrap();
-        assert!(Service::ALL.iter().all(|service| plan.grpc(*service).port() > 1024));
+        assert!(
+            Service::ALL.iter().all(|service| plan.grpc(*service).tcp().unwrap().port() > 1024)
+        );
     }
 }
