@@ -18,6 +18,7 @@ use tracing::Span;
 use crate::{
     adapter::Adapter,
     frame::{Row, RowResult},
+    local::LocalQuestion,
     runner::{Report, Runner},
 };
 
@@ -54,21 +55,23 @@ pub(crate) struct Asked<Q> {
 impl<Q> Asked<Q> {
     /// A row of a frame that arrived at `arrived`.
     pub(crate) fn from_row<A: Adapter<Request = Q>>(row: Row<Q>, arrived: Instant) -> Self {
-        let span = match row.traceparent.as_str() {
-            "" => Span::none(),
-            _ if !trace::enabled() => Span::none(),
-            traceparent => {
-                let place = RemoteContext::from_pair(traceparent, &row.tracestate);
-                // Malformed is not traced: a trace of its own would belong to nobody.
-                place.trace_id().map_or(Span::none(), |_| span_under::<A>(&place))
-            }
-        };
+        let span = span_at::<A>(&row.traceparent, &row.tracestate);
         let deadline = match row.budget_us {
             0 => None,
             budget => Some(arrived + Duration::from_micros(budget.into())),
         };
         Self { request: row.request, deadline, span }
     }
+}
+
+/// The span of a question at that place of a trace, as W3C's headers write it.
+fn span_at<A: Adapter>(traceparent: &str, tracestate: &str) -> Span {
+    if traceparent.is_empty() || !trace::enabled() {
+        return Span::none();
+    }
+    let place = RemoteContext::from_pair(traceparent, tracestate);
+    // Malformed is not traced: a trace of its own would belong to nobody.
+    place.trace_id().map_or(Span::none(), |_| span_under::<A>(&place))
 }
 
 fn span_under<A: Adapter>(parent: &RemoteContext) -> Span {
@@ -103,6 +106,15 @@ impl<A: Adapter> Service<A> {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
+    }
+
+    /// Answers a question of the same process, as a row of a frame would be.
+    pub(crate) async fn ask(&self, question: LocalQuestion<A::Request>) -> RowResult<A> {
+        let LocalQuestion { request, traceparent, tracestate, deadline } = question;
+        let span = span_at::<A>(&traceparent, &tracestate);
+        let asked = Asked { request: Some(request), deadline: Some(deadline), span };
+        let lost = || Err(Fault::new(FaultKind::Internal, "the question was lost"));
+        self.answer(vec![asked]).await.pop().unwrap_or_else(lost)
     }
 
     /// Answers rows, in their order. Bad rows cost the others nothing.

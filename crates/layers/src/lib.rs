@@ -9,6 +9,7 @@ mod config;
 mod engine;
 mod facts;
 mod frame;
+mod local;
 mod metrics;
 mod models;
 mod oip;
@@ -19,6 +20,11 @@ mod served;
 mod strategic;
 mod stream;
 mod tactical;
+
+pub use config::{InferenceConfig, LayerSection, ModelsConfig};
+pub use local::{
+    Handle, LocalLayer, LocalQuestion, start_operational, start_strategic, start_tactical,
+};
 
 use std::process::ExitCode;
 
