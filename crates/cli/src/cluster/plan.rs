@@ -8,13 +8,15 @@ use strata_chassis::Listen;
 
 use super::ports::free_ports;
 
-/// One of the four programs.
+/// One of the four services, or the program that is all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Strategic,
     Tactical,
     Operational,
     Coordinator,
+    /// All four in one process.
+    Node,
 }
 
 impl Service {
@@ -32,12 +34,13 @@ impl Service {
             Self::Tactical => "tactical",
             Self::Operational => "operational",
             Self::Coordinator => "coordinator",
+            Self::Node => "strata-node",
         }
     }
 
     const fn grpc_port(self) -> u16 {
         match self {
-            Self::Coordinator => 50050,
+            Self::Coordinator | Self::Node => 50050,
             Self::Strategic => 50051,
             Self::Tactical => 50052,
             Self::Operational => 50053,
@@ -46,7 +49,15 @@ impl Service {
 
     /// The environment variable of one of its settings.
     pub(crate) fn variable(self, setting: &str) -> String {
-        format!("STRATA_{}_{setting}", self.name().to_ascii_uppercase())
+        match self {
+            Self::Node => format!("STRATA_NODE_{setting}"),
+            _ => format!("STRATA_{}_{setting}", self.name().to_ascii_uppercase()),
+        }
+    }
+
+    /// The environment variable of the same setting where the service is part of one process.
+    pub(super) fn variable_of_part(self, setting: &str) -> String {
+        Self::Node.variable(&format!("{}_{setting}", self.name().to_ascii_uppercase()))
     }
 }
 
@@ -115,7 +126,7 @@ impl Plan {
     /// The first address that cannot be had, and the variable that moves it.
     pub(super) fn check_free(&self) -> anyhow::Result<()> {
         for service in Service::ALL {
-            let Listeners { grpc, admin } = &self.listeners[service as usize];
+            let Listeners { grpc, admin } = self.listeners(service);
             // Who listens on a unix socket, the service finds out itself.
             let grpc = grpc.tcp().map(|grpc| (GRPC_LISTEN, grpc));
             for (setting, address) in grpc.into_iter().chain([(ADMIN_LISTEN, *admin)]) {
@@ -133,7 +144,7 @@ impl Plan {
 
     /// What clients on this machine connect to.
     pub(crate) fn grpc(&self, service: Service) -> Listen {
-        match &self.listeners[service as usize].grpc {
+        match &self.listeners(service).grpc {
             Listen::Tcp(address) => reachable(*address).into(),
             socket => socket.clone(),
         }
@@ -150,7 +161,10 @@ impl Plan {
     /// The variables that tell a service where to listen and, the coordinator, where the layers
     /// are.
     pub(super) fn env(&self, service: Service) -> Vec<(String, String)> {
-        let listeners = &self.listeners[service as usize];
+        if service == Service::Node {
+            return self.env_of_node();
+        }
+        let listeners = self.listeners(service);
         let mut env = vec![
             (service.variable(GRPC_LISTEN), listeners.grpc.to_string()),
             (service.variable(ADMIN_LISTEN), listeners.admin.to_string()),
@@ -162,6 +176,27 @@ impl Plan {
             }
         }
         env
+    }
+
+    fn env_of_node(&self) -> Vec<(String, String)> {
+        let of_part = |service: Service| {
+            let Listeners { grpc, admin } = self.listeners(service);
+            [
+                (service.variable_of_part(GRPC_LISTEN), grpc.to_string()),
+                (service.variable_of_part(ADMIN_LISTEN), admin.to_string()),
+            ]
+        };
+        Service::ALL.into_iter().flat_map(of_part).collect()
+    }
+
+    /// Those of one process are first of all the coordinator's.
+    fn listeners(&self, service: Service) -> &Listeners {
+        match service {
+            Service::Strategic => &self.listeners[0],
+            Service::Tactical => &self.listeners[1],
+            Service::Operational => &self.listeners[2],
+            Service::Coordinator | Service::Node => &self.listeners[3],
+        }
     }
 }
 
@@ -229,6 +264,14 @@ mod tests {
         .unwrap();
         assert_eq!(plan.env(Service::Tactical)[0].1, "0.0.0.0:7000");
         assert_eq!(plan.env(Service::Coordinator)[3].1, "http://127.0.0.1:7000");
+    }
+
+    #[test]
+    fn one_process_is_told_where_all_four_listen() {
+        let env = Plan::new(Ports::Default, |_| None).unwrap().env(Service::Node);
+        assert_eq!(env.len(), 8);
+        let tactical = ("STRATA_NODE_TACTICAL_GRPC_LISTEN", "127.0.0.1:50052");
+        assert_eq!((env[2].0.as_str(), env[2].1.as_str()), tactical);
     }
 
     #[test]
