@@ -18,8 +18,7 @@ use tracing::Span;
 use crate::{
     adapter::Adapter,
     frame::{Row, RowResult},
-    local::LocalQuestion,
-    runner::{Report, Runner},
+    runner::{Company, Report, Runner},
 };
 
 /// Time allowed for a unary call whose caller set none, and the most a caller may set.
@@ -53,6 +52,16 @@ pub(crate) struct Asked<Q> {
 }
 
 impl<Q> Asked<Q> {
+    /// A question of the same process, at that place of a trace.
+    pub(crate) fn here<A: Adapter<Request = Q>>(
+        request: Q,
+        deadline: Instant,
+        (traceparent, tracestate): (&str, &str),
+    ) -> Self {
+        let span = span_at::<A>(traceparent, tracestate);
+        Self { request: Some(request), deadline: Some(deadline), span }
+    }
+
     /// A row of a frame that arrived at `arrived`.
     pub(crate) fn from_row<A: Adapter<Request = Q>>(row: Row<Q>, arrived: Instant) -> Self {
         let span = span_at::<A>(&row.traceparent, &row.tracestate);
@@ -102,23 +111,18 @@ impl<A: Adapter> Service<A> {
         };
         let asked =
             Asked { request: Some(request.into_inner()), deadline: Some(deadline.at), span };
-        match self.answer(vec![asked]).await.pop() {
+        match self.answer(vec![asked], Company::Others).await.pop() {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
     }
 
-    /// Answers a question of the same process, as a row of a frame would be.
-    pub(crate) async fn ask(&self, question: LocalQuestion<A::Request>) -> RowResult<A> {
-        let LocalQuestion { request, traceparent, tracestate, deadline } = question;
-        let span = span_at::<A>(&traceparent, &tracestate);
-        let asked = Asked { request: Some(request), deadline: Some(deadline), span };
-        let lost = || Err(Fault::new(FaultKind::Internal, "the question was lost"));
-        self.answer(vec![asked]).await.pop().unwrap_or_else(lost)
-    }
-
     /// Answers rows, in their order. Bad rows cost the others nothing.
-    pub(crate) async fn answer(&self, asked: Vec<Asked<A::Request>>) -> Vec<RowResult<A>> {
+    pub(crate) async fn answer(
+        &self,
+        asked: Vec<Asked<A::Request>>,
+        company: Company,
+    ) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
         let mut input = Vec::new();
         let mut deadlines = Vec::with_capacity(asked.len());
@@ -137,7 +141,10 @@ impl<A: Adapter> Service<A> {
         let rows = deadlines.len();
         let inference = match rows {
             0 => None,
-            _ => Some(self.0.runner.run(Batch { rows, inputs: vec![input], deadlines }).await),
+            _ => {
+                let batch = Batch { rows, inputs: vec![input], deadlines };
+                Some(self.0.runner.run(batch, company).await)
+            }
         };
         let run = match inference {
             None => Err(Fault::new(FaultKind::Internal, "nothing was run")),

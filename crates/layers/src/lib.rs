@@ -9,6 +9,7 @@ mod config;
 mod engine;
 mod facts;
 mod frame;
+mod gather;
 mod local;
 mod metrics;
 mod models;

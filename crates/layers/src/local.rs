@@ -8,6 +8,8 @@ use strata_wire::{Fault, pb};
 
 use crate::{
     config::LayerSection,
+    engine::Asked,
+    gather::Desk,
     operational::Operational,
     process::{Layer, Settings, Started, start},
     strategic::Strategic,
@@ -115,9 +117,13 @@ async fn local<A: Layer>(
     let LayerSection { grpc, admin, models, inference } = section;
     let settings = Settings { grpc, admin, models, inference };
     let Started { server, services, service, model } = start::<A>(settings, metrics, drain).await?;
+    let desk = Arc::new(Desk::open(service, inference.queue_rows));
     let ask = move |question| -> BoxFuture<'static, _> {
-        let service = service.clone();
-        Box::pin(async move { service.ask(question).await })
+        let LocalQuestion { request, traceparent, tracestate, deadline } = question;
+        let desk = Arc::clone(&desk);
+        Box::pin(async move {
+            desk.ask(Asked::here::<A>(request, deadline, (&traceparent, &tracestate))).await
+        })
     };
     Ok(LocalLayer {
         handle: Handle(Arc::new(ask)),
