@@ -88,5 +88,6 @@ pub fn forecast() -> pb::ForecastRequest {
         steps: steps(),
         observed_memory_mb: 1024,
         placement: Some(placement(512)),
+        calls: None,
     }
 }
