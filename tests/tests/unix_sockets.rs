@@ -7,7 +7,8 @@ use rustix::process::Signal;
 use strata_tests::{Process, Spec, command, eventually, finish};
 
 const LAYERS: [&str; 3] = ["strategic", "tactical", "operational"];
-const FLAGS: &str = "--application shop --function pay --avg-duration-ms 300 --memory-mb 200";
+const FLAGS: &str = "--application shop --function pay --avg-duration-ms 300 --memory-mb 200 \
+                     --rate 300 --steady";
 
 fn socket(dir: &Path, name: &str) -> String {
     format!("unix:{}", dir.join(format!("{name}.sock")).display())
