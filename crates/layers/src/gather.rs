@@ -1,11 +1,8 @@
 //! Rows of the same process: run where they are while nobody else asks, gathered into batches while others do.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use strata_domain::FaultKind;
@@ -98,8 +95,7 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: mpsc::Receiver<Job<A
 }
 
 fn lost<R>() -> Result<R, Fault> {
-    let fault = Fault::new(FaultKind::Unavailable, "the question was lost; ask again");
-    Err(fault.retry_after(Duration::ZERO))
+    Err(Fault::new(FaultKind::Internal, "the question was lost"))
 }
 
 /// A row, counted until it is dropped.

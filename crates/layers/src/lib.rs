@@ -10,6 +10,8 @@ mod engine;
 mod facts;
 mod frame;
 mod gather;
+#[cfg(test)]
+mod gather_tests;
 mod local;
 mod metrics;
 mod models;

@@ -119,6 +119,7 @@ async fn the_operational_model_gives_both_the_same_bits() {
         steps: (0..12).map(step).collect(),
         observed_memory_mb: 0,
         placement: facts().current,
+        calls: None,
     };
     let forecast = layer.ask(question.clone()).await.forecast.unwrap();
     let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];

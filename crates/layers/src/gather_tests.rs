@@ -1,0 +1,102 @@
+//! Rows of the same process, with the model that is served.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use strata_chassis::{Binary, Drain, Metrics};
+use strata_domain::FaultKind;
+use strata_runtime::{ExecutionProvider, Model, ModelOptions, OnnxRuntime, Repository};
+use strata_wire::pb;
+
+use crate::{
+    adapter::Adapter,
+    engine::{Asked, Parts, Service},
+    frame::RowResult,
+    gather::Desk,
+    metrics::LayerMetrics,
+    runner::Runner,
+    tactical::Tactical,
+};
+
+fn service() -> Service<Tactical> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let runtime = OnnxRuntime::load(None).unwrap();
+    let options = ModelOptions { execution_provider: ExecutionProvider::Cpu, ..Default::default() };
+    let files = Repository::open(directory).unwrap().load(Tactical::NAME, None).unwrap();
+    let model = Model::start(&runtime, files, &options).unwrap();
+    let binary = Binary { name: Tactical::NAME, about: "", env_prefix: "", version: "" };
+    let runner = Runner::new(model.clone(), LayerMetrics::register(&Metrics::new(&binary), &model));
+    let adapter = Tactical::for_model(model.manifest()).unwrap();
+    let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
+    Service::new(Parts { adapter, runner, drain })
+}
+
+fn question(memory_mb: f64) -> pb::PlaceRequest {
+    let facts = pb::FunctionFacts {
+        at: Some(prost_types::Timestamp { seconds: 1_795_514_400, nanos: 0 }),
+        invocation_rate_per_minute: 340.0,
+        inter_arrival_ms: 176.0,
+        duration_ms: 320.0,
+        avg_duration_ms: 310.0,
+        std_duration_ms: 40.0,
+        memory_mb,
+        avg_cost_usd: 5.5e-6,
+        avg_carbon_g: 2e-4,
+        ..pb::FunctionFacts::default()
+    };
+    pb::PlaceRequest {
+        facts: Some(facts),
+        provider: pb::Provider::Aws.into(),
+        action_mask: None,
+        explain: true,
+    }
+}
+
+async fn ask(desk: &Desk<Tactical>, memory_mb: f64) -> RowResult<Tactical> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", ""))).await
+}
+
+#[tokio::test]
+async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
+    let desk = Desk::open(service(), 1024);
+    let memory = |number: usize| 100.0 + 3.0 * number as f64;
+    let together = join_all((0..200).map(|number| ask(&desk, memory(number)))).await;
+    let mut largest = 0;
+    for (number, answer) in together.into_iter().enumerate() {
+        let (mut answer, mut alone) = (answer.unwrap(), ask(&desk, memory(number)).await.unwrap());
+        largest = largest.max(answer.inference.take().unwrap().batch_size);
+        assert_eq!(alone.inference.take().unwrap().batch_size, 1);
+        assert_eq!(answer.placement, alone.placement);
+        for (here, there) in answer.logits.iter().zip(&alone.logits) {
+            assert!((here - there).abs() < 1e-3, "{here} {there}");
+        }
+    }
+    // All of them were there before the first was handed on.
+    assert_eq!(largest, 64);
+}
+
+#[tokio::test]
+async fn a_row_too_many_is_refused_with_advice_and_costs_the_others_nothing() {
+    let desk = Desk::open(service(), 8);
+    let answers = join_all((0..200).map(|_| ask(&desk, 200.0))).await;
+    let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!(answered.len() >= 8 && !refused.is_empty(), "{}", answered.len());
+    for fault in refused.into_iter().filter_map(Result::err) {
+        assert_eq!(fault.kind, FaultKind::ResourceExhausted);
+        assert!(fault.retry_after.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
+    let desk = Desk::open(service(), 8);
+    let fault = ask(&desk, f64::NAN).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InvalidArgument);
+    let late = Asked::here::<Tactical>(question(200.0), Instant::now(), ("", ""));
+    assert_eq!(desk.ask(late).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
+}
