@@ -8,6 +8,7 @@ use strata_tests::{Cluster, Process, Spec, get, metric, requests, violated_field
 use strata_wire::pb;
 use strata_wire::pb::coordinator_client::CoordinatorClient;
 use strata_wire::pb::decide_stream_response::Result as Answer;
+use strata_wire::pb::models_client::ModelsClient;
 use strata_wire::pb::strategic_client::StrategicClient;
 use strata_wire::pb::tactical_client::TacticalClient;
 use tokio::sync::mpsc;
@@ -81,6 +82,43 @@ async fn the_layers_answer_on_ports_and_show_metrics_of_their_own() {
     let decided = metric(&node.metrics(), "strata_coordinator_decisions_total", &[("code", "OK")]);
     assert_eq!(decided, 1.0);
     assert!(page(&node, "TACTICAL").contains("strata_build_info{binary=\"tactical\""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_versions_of_a_layer_are_changed_while_it_is_asked_by_calls() {
+    // The repository has versions 1 and 2 of it.
+    let node = Spec::node().set("STRATEGIC_MODELS_VERSION", "1").start();
+    let mut models = ModelsClient::new(channel_to(&node, "STRATEGIC"));
+    let decided = async |number| {
+        let answer = client(&node).decide(requests::decide(number)).await.unwrap().into_inner();
+        answer.layers[0].inference.as_ref().unwrap().version
+    };
+    assert_eq!(decided(0).await, 1);
+    models.load(pb::LoadModelRequest { version: 2, ..Default::default() }).await.unwrap();
+    let share = |version, percent| pb::TrafficShare { version, percent, ..Default::default() };
+    let traffic = pb::SetTrafficRequest {
+        shares: vec![share(1, 50), share(2, 50)],
+        ..pb::SetTrafficRequest::default()
+    };
+    models.set_traffic(traffic).await.unwrap();
+    let mut seen = [0; 3];
+    for number in 0..40 {
+        let version = decided(number).await;
+        seen[version as usize] += 1;
+        assert_eq!(decided(number).await, version, "request {number}");
+    }
+    assert!(seen[1] > 0 && seen[2] > 0, "{seen:?}");
+    let rows = |version| {
+        let labels = [("version", version)];
+        metric(&page(&node, "STRATEGIC"), "strata_layer_model_rows_total", &labels)
+    };
+    assert_eq!((rows("1"), rows("2")), (f64::from(2 * seen[1] + 1), f64::from(2 * seen[2])));
+    models.rollback(pb::RollbackRequest::default()).await.unwrap();
+    for number in 0..40 {
+        assert_eq!(decided(number).await, 1);
+    }
+    models.unload(pb::UnloadModelRequest { version: 2, ..Default::default() }).await.unwrap();
+    assert_eq!(decided(0).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
