@@ -11,7 +11,8 @@ use futures_util::future::join_all;
 use strata_chassis::{Binary, Drain, Metrics};
 use strata_domain::FaultKind;
 use strata_runtime::{ExecutionProvider, ModelOptions, OnnxRuntime, Repository};
-use strata_wire::pb;
+use strata_wire::pb::{self, models_server::Models};
+use tonic::Request;
 
 use crate::{
     adapter::Adapter,
@@ -19,6 +20,7 @@ use crate::{
     frame::RowResult,
     gather::Desk,
     metrics::LayerMetrics,
+    models::ModelsService,
     runner::Company,
     tactical::Tactical,
     versions::{Catalog, Loader, Policy, Start},
@@ -120,10 +122,12 @@ async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
 #[tokio::test]
 async fn a_function_sees_the_version_that_a_stream_would_show_it() {
     let (service, catalog) = versioned();
-    catalog.load(Some(2)).await.unwrap();
+    let models = ModelsService(catalog);
+    let second = pb::LoadModelRequest { version: 2, ..Default::default() };
+    models.load(Request::new(second)).await.unwrap();
     let half = |version| pb::TrafficShare { version, percent: 50, label: String::new() };
     let request = pb::SetTrafficRequest { shares: vec![half(1), half(2)], ..Default::default() };
-    catalog.set_traffic(&request).await.unwrap();
+    models.set_traffic(Request::new(request)).await.unwrap();
     let desk = Desk::open(service.clone(), 1024);
     let asked = |key: u64| {
         let request = pb::PlaceRequest { function_key: Some(key), ..question(200.0) };
