@@ -40,7 +40,7 @@ tools: venv ## build the pinned ghz and grpcurl into bin
 	@tools/go-install.sh bin $(GHZ) $(GRPCURL)
 
 build: ort ## build the programs (release profile)
-	$(CARGO) build --release --locked -p strata-layers -p strata-coordinator -p strata-cli -p strata-trainer
+	$(CARGO) build --release --locked -p strata-layers -p strata-coordinator -p strata-node -p strata-cli -p strata-trainer
 
 run: build ## start the four services, replay the bundled trace, print the table, stop them
 	$(TARGET)/release/strata replay --up
@@ -55,7 +55,7 @@ lint: ort ## clippy and rustdoc, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 manifests: venv ## validate the Kubernetes manifests and the compose file
-	.venv/bin/python tools/check_manifests.py k8s deploy/compose.yaml
+	.venv/bin/python tools/check_manifests.py k8s deploy/compose.yaml deploy/pod.yaml
 
 # The end-to-end tests start the programs of the same profile: build them first.
 unit: ort venv tools

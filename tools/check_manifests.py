@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Check the deployment files: usage: check_manifests.py K8S_DIRECTORY COMPOSE_FILE
+"""Check the deployment files: usage: check_manifests.py K8S_DIRECTORY COMPOSE_FILE POD_FILE
 
 Kubernetes: every document against the schemas of the oldest and the newest supported version (unknown keys are errors), every
 file named in its kustomization, pods under the restricted Pod Security Standard, every Service backed by a Deployment with the
-port it names. Compose: the same four services, hardened and with health checks. Both: the image of this version.
+port it names. Compose: the same four services, hardened and with health checks. The pod: the four services as its
+containers, as hardened. All: the image of this version.
 """
 
 import re
@@ -37,8 +38,9 @@ def validate(document: dict, where: str) -> None:
             problems.append(f"{where}: {error.message}")
 
 
-def check_pod(spec: dict, where: str) -> None:
-    """The restricted Pod Security Standard, a read-only root and the probes and resources that we want everywhere."""
+def check_pod(spec: dict, where: str, sockets: bool = False) -> None:
+    """The restricted Pod Security Standard, a read-only root and the probes and resources that we want everywhere. The kubelet asks no
+    unix socket: there, readiness may be /readyz."""
     pod = spec.get("securityContext", {})
     require(pod.get("runAsNonRoot") is True, where, "pod must run as non-root")
     require(pod.get("seccompProfile", {}).get("type") == "RuntimeDefault", where, "pod must use seccomp RuntimeDefault")
@@ -50,7 +52,9 @@ def check_pod(spec: dict, where: str) -> None:
         require(security.get("capabilities", {}).get("drop") == ["ALL"], where, "all capabilities must be dropped")
         # A process that is not ready, or waits for another, must not be killed for it: that is for readiness alone.
         require("startupProbe" in container, where, "no startupProbe")
-        require("grpc" in container.get("readinessProbe", {}), where, "readinessProbe must be native gRPC")
+        readiness = container.get("readinessProbe", {})
+        asked = "grpc" in readiness or (sockets and readiness.get("httpGet", {}).get("path") == "/readyz")
+        require(asked, where, "readinessProbe must be native gRPC, or /readyz where that cannot be")
         require(container.get("livenessProbe", {}).get("httpGet", {}).get("path") == "/livez", where, "livenessProbe must be /livez")
         for part in ("requests", "limits"):
             require("memory" in container.get("resources", {}).get(part, {}), where, f"no memory in resources.{part}")
@@ -114,13 +118,25 @@ def check_compose(file: Path, version: str) -> None:
             require(port.startswith("127.0.0.1:"), where, f"port {port} must be published on loopback only")
 
 
+def check_one_pod(file: Path, version: str) -> None:
+    document = yaml.safe_load(file.read_text())
+    validate(document, str(file))
+    pod = document["spec"]["template"]["spec"]
+    check_pod(pod, str(file), sockets=True)
+    names = {container["name"] for container in pod["containers"]}
+    require(names == SERVICES, str(file), f"containers are {sorted(names)}, not {sorted(SERVICES)}")
+    for container in pod["containers"]:
+        require(container["image"] == f"strata:{version}", str(file), f"image must be strata:{version}, the version in Cargo.toml")
+
+
 def main() -> None:
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
     found = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
     version = found.group(1) if found else sys.exit("manifests: no version in Cargo.toml")
     check_kubernetes(Path(sys.argv[1]), version)
     check_compose(Path(sys.argv[2]), version)
+    check_one_pod(Path(sys.argv[3]), version)
     if problems:
         sys.exit("\n".join(problems))
     print(f"manifests: valid for Kubernetes {' and '.join(VERSIONS)}")

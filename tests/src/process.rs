@@ -31,6 +31,19 @@ impl Spec {
             .set("SHUTDOWN_SETTLE", "100ms")
     }
 
+    /// The four services as one process, on free ports. Its addresses are those of the coordinator; settings begin with the name of
+    /// the service they are of: `TACTICAL_GRPC_LISTEN`.
+    pub fn node() -> Self {
+        let ports: [u16; 8] = free_ports();
+        let spec = Self { name: "strata-node", ports: [ports[0], ports[1]], env: BTreeMap::new() };
+        let spec = spec.set("TELEMETRY_LOG_FORMAT", "json").set("SHUTDOWN_SETTLE", "100ms");
+        let services = ["COORDINATOR", "STRATEGIC", "TACTICAL", "OPERATIONAL"];
+        services.into_iter().zip(ports.chunks_exact(2)).fold(spec, |spec, (service, ports)| {
+            spec.set(&format!("{service}_GRPC_LISTEN"), format!("127.0.0.1:{}", ports[0]))
+                .set(&format!("{service}_ADMIN_LISTEN"), format!("127.0.0.1:{}", ports[1]))
+        })
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -52,7 +65,8 @@ impl Spec {
     }
 
     fn variable(&self, setting: &str) -> String {
-        format!("STRATA_{}_{setting}", self.name.to_uppercase())
+        let name = self.name.trim_start_matches("strata-");
+        format!("STRATA_{}_{setting}", name.to_uppercase())
     }
 
     /// Its URL.

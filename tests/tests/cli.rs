@@ -34,9 +34,14 @@ struct Up {
 
 impl Up {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let mut child = command("strata")
             .args(["up", "--free-ports"])
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(log.reopen().unwrap())
             .spawn()
@@ -101,6 +106,20 @@ fn up_says_ready_serves_and_drains_on_ctrl_c() {
         }
         assert!(!log.contains("\"ERROR\""), "{log}");
     }
+}
+
+#[test]
+fn up_in_process_serves_the_same_ports_from_one_program() {
+    let mut up = Up::start_with(&["--in-process"]);
+    for service in ["coordinator", "strategic", "tactical", "operational"] {
+        good(&format!("health http://{}", up.address(service)));
+    }
+    good(&format!("decide --endpoint http://{} {FLAGS}", up.address("coordinator")));
+    up.signal(Signal::INT);
+    assert_eq!(up.wait().code(), Some(0));
+    let log = std::fs::read_to_string(up.log.path()).unwrap();
+    assert!(log.lines().all(|line| line.starts_with("strata-node | ")), "{log}");
+    assert!(log.contains("\"stopped\"") && !log.contains("\"ERROR\""), "{log}");
 }
 
 #[test]

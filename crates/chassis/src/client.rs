@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::config::{Documented, Help, Invalid, check_time};
+use crate::config::{Documented, Help, Invalid, ListenError, check_time, socket_path};
 
 /// How connections to another server are made and kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl Documented for ClientConfig {
 #[non_exhaustive]
 pub enum ClientError {
     /// The text is not an address of a server.
-    #[error("{endpoint:?} is not an endpoint; write host:port or http://host:port")]
+    #[error("{endpoint:?} is not an endpoint; write host:port, http://host:port or unix:/path")]
     Endpoint {
         /// The text.
         endpoint: String,
@@ -92,6 +92,15 @@ pub enum ClientError {
         /// Its scheme.
         scheme: String,
     },
+    /// The path of a unix socket cannot be one.
+    #[error("{endpoint:?} is not an endpoint")]
+    Socket {
+        /// The text.
+        endpoint: String,
+        /// What is wrong with the path.
+        #[source]
+        source: ListenError,
+    },
     /// A path or a query follows the port.
     #[error(
         "{endpoint:?} has {path:?} behind the port, which gRPC has no use for; \
@@ -105,8 +114,8 @@ pub enum ClientError {
     },
 }
 
-/// A channel to `endpoint` (`host:port` or `http://host:port`) that connects when it is first used
-/// and again whenever the connection was lost.
+/// A channel to `endpoint` (`host:port`, `http://host:port`, or `unix:/path` of a server on the same
+/// machine) that connects when it is first used and again whenever the connection was lost.
 ///
 /// The channel sets no timeout of its own: tonic's answers `CANCELLED`. Use a
 /// [`Deadline`](crate::Deadline) around the call.
@@ -121,6 +130,14 @@ pub fn channel(endpoint: &str, config: &ClientConfig) -> Result<Channel, ClientE
 /// The target of a channel, for those who have to set more than [`channel`] does.
 pub(crate) fn target(endpoint: &str, config: &ClientConfig) -> Result<Endpoint, ClientError> {
     let text = endpoint.trim();
+    if let Some(path) = socket_path(text) {
+        let path =
+            path.map_err(|source| ClientError::Socket { endpoint: endpoint.to_owned(), source })?;
+        let target = Endpoint::from_shared(format!("unix:{}", path.display()));
+        let bad =
+            |source| ClientError::Endpoint { endpoint: endpoint.to_owned(), source: Some(source) };
+        return Ok(configured(target.map_err(bad)?, config));
+    }
     let uri = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let bad = |source| ClientError::Endpoint { endpoint: endpoint.to_owned(), source };
     let target = Endpoint::from_shared(uri).map_err(|source| bad(Some(source)))?;
@@ -136,7 +153,11 @@ pub(crate) fn target(endpoint: &str, config: &ClientConfig) -> Result<Endpoint, 
         let path = path.to_string();
         return Err(ClientError::Path { endpoint: endpoint.to_owned(), path });
     }
-    Ok(target
+    Ok(configured(target, config))
+}
+
+fn configured(target: Endpoint, config: &ClientConfig) -> Endpoint {
+    target
         .connect_timeout(config.connect_timeout)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(config.keepalive_interval)
@@ -145,7 +166,7 @@ pub(crate) fn target(endpoint: &str, config: &ClientConfig) -> Result<Endpoint, 
         .keep_alive_while_idle(true)
         .initial_stream_window_size(config.stream_window_bytes)
         .initial_connection_window_size(config.connection_window_bytes)
-        .http2_adaptive_window(config.adaptive_window))
+        .http2_adaptive_window(config.adaptive_window)
 }
 
 #[cfg(test)]
@@ -160,6 +181,8 @@ mod tests {
             "http://strategic:50051",
             "http://strategic:50051/",
             " [::1]:50051 ",
+            "unix:/run/strata/strategic.sock",
+            " unix:///run/strata/strategic.sock ",
         ] {
             channel(endpoint, &ClientConfig::default()).unwrap();
         }
@@ -170,6 +193,11 @@ mod tests {
         for endpoint in ["", "strategic", "http://", "50051", "host:port:50051", "a b:50051"] {
             let error = channel(endpoint, &ClientConfig::default()).unwrap_err();
             assert!(error.to_string().contains("host:port"), "{endpoint}: {error}");
+        }
+        for endpoint in ["unix:", "unix:relative", "unix://host/path"] {
+            let error = channel(endpoint, &ClientConfig::default()).unwrap_err();
+            let error = crate::report(&error).to_string();
+            assert!(error.contains("unix:/path"), "{endpoint}: {error}");
         }
         let error = channel("https://strategic:50051", &ClientConfig::default()).unwrap_err();
         assert!(error.to_string().contains("https"), "{error}");

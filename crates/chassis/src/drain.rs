@@ -25,7 +25,7 @@ struct Inner {
     grace: Duration,
     settle: Duration,
     started: CancellationToken,
-    started_at: OnceLock<Instant>,
+    started_at: Arc<OnceLock<Instant>>,
     work: TaskTracker,
 }
 
@@ -47,7 +47,24 @@ impl Drain {
             grace,
             settle: settle.min(grace),
             started: CancellationToken::new(),
-            started_at: OnceLock::new(),
+            started_at: Arc::default(),
+            work,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A drain for another server of the same process: it starts with this one and spends the same
+    /// budget, and counts its own work.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let Inner { grace, settle, started, started_at, .. } = &*self.inner;
+        let work = TaskTracker::new();
+        work.close();
+        let inner = Inner {
+            grace: *grace,
+            settle: *settle,
+            started: started.clone(),
+            started_at: Arc::clone(started_at),
             work,
         };
         Self { inner: Arc::new(inner) }
@@ -152,6 +169,19 @@ mod tests {
         drain.start();
         assert!(drain.remaining() <= Duration::from_millis(19_980));
         assert!(drain.cut_remaining() <= drain.remaining() - Duration::from_millis(1_900));
+    }
+
+    #[tokio::test]
+    async fn drains_beside_each_other_share_the_start_and_not_the_work() {
+        let drain = drain();
+        let other = drain.beside();
+        let _held = other.guard();
+        assert_eq!((drain.in_flight(), other.in_flight()), (0, 1));
+        drain.idle().await;
+        other.start();
+        drain.started().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(drain.remaining() <= Duration::from_millis(19_980));
     }
 
     #[tokio::test]

@@ -25,9 +25,9 @@ pub mod trace;
 pub use backoff::Backoff;
 pub use client::{ClientConfig, ClientError, channel};
 pub use config::{
-    AdminConfig, Binary, ConfigError, Documented, GrpcConfig, Help, Invalid, Invocation, LogConfig,
-    LogFormat, OtlpConfig, RuntimeConfig, Sampler, ShutdownConfig, TelemetryConfig,
-    assert_documented, load,
+    AdminConfig, Binary, ConfigError, Documented, GrpcConfig, Help, Invalid, Invocation, Listen,
+    ListenError, LogConfig, LogFormat, OtlpConfig, RuntimeConfig, Sampler, ShutdownConfig,
+    SocketMode, TelemetryConfig, assert_documented, load,
 };
 pub use deadline::Deadline;
 pub use drain::{Drain, DrainGuard};

@@ -174,7 +174,7 @@ fn flags_go_over_the_environment_over_the_file_over_the_default() {
         file: Some(text),
     };
     let config = given.config();
-    assert_eq!(config.grpc.listen.port(), 3);
+    assert_eq!(config.grpc.listen.tcp().unwrap().port(), 3);
     assert_eq!(config.admin.listen.port(), 2);
     assert_eq!(config.model.name, "f");
     assert_eq!(config.grpc.max_connections, Probe::default().grpc.max_connections);
@@ -417,8 +417,8 @@ fn the_help_shows_every_setting_with_its_variable_and_default() {
     let help = args(&["--help"]).printed();
     let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "--grpc-listen <VALUE> Address and port of the gRPC listener; port 0 picks a free one \
-         [env: STRATA_PROBE_GRPC_LISTEN] [default: 127.0.0.1:50051]",
+        "--grpc-listen <VALUE> Address and port of the gRPC listener, or unix:/path; port 0 \
+         picks a free one [env: STRATA_PROBE_GRPC_LISTEN] [default: 127.0.0.1:50051]",
         "[env: STRATA_PROBE_MODEL_DIRECTORY] [default: unset]",
         "--config <FILE>",
         "[env: STRATA_PROBE_CONFIG]",

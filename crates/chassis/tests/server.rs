@@ -302,7 +302,7 @@ async fn a_service_without_descriptors_and_a_port_that_is_taken_are_refused() {
     let metrics = Metrics::new(&fixture::BINARY);
     let admin = AdminConfig { listen: "127.0.0.1:0".parse().unwrap() };
     let server = Server::bind(&grpc_config(), &admin, &metrics, &drain).await.unwrap();
-    let taken = GrpcConfig { listen: server.grpc_address(), ..grpc_config() };
+    let taken = GrpcConfig { listen: server.grpc_address().clone(), ..grpc_config() };
     let error = Server::bind(&taken, &admin, &metrics, &drain).await.unwrap_err();
     assert!(error.to_string().starts_with("grpc.listen 127.0.0.1:"), "{error}");
     let services = Services::default().with(echo::Echo { drain: drain.clone() });

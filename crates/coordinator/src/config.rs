@@ -28,6 +28,19 @@ pub struct CoordinatorConfig {
     pub runtime: RuntimeConfig,
 }
 
+/// Every setting of a coordinator that shares its process with the layers: what is left when threads, telemetry and the end of the
+/// process are said once for all, and no layer has to be found.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoordinatorSection {
+    /// The gRPC listener.
+    pub grpc: GrpcConfig,
+    /// The admin listener.
+    pub admin: AdminConfig,
+    /// Limits of requests.
+    pub requests: RequestsConfig,
+}
+
 /// Where the layers are. Every address a host name resolves to is a replica.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -77,6 +90,27 @@ impl Default for CoordinatorConfig {
     }
 }
 
+impl Default for CoordinatorSection {
+    fn default() -> Self {
+        let CoordinatorConfig { grpc, admin, requests, .. } = CoordinatorConfig::default();
+        Self { grpc, admin, requests }
+    }
+}
+
+impl Documented for CoordinatorSection {
+    fn help() -> Help {
+        Help::default()
+            .section::<GrpcConfig>("grpc")
+            .section::<AdminConfig>("admin")
+            .section::<RequestsConfig>("requests")
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
+        self.requests.check().map_err(|invalid| invalid.within("requests"))
+    }
+}
+
 impl Default for LayersConfig {
     fn default() -> Self {
         let local = |port: u16| vec![format!("http://127.0.0.1:{port}")];
@@ -104,7 +138,10 @@ impl Default for RequestsConfig {
 impl Documented for LayersConfig {
     fn help() -> Help {
         Help::of(&[
-            ("strategic", "Endpoints of the strategic layer, comma separated"),
+            (
+                "strategic",
+                "Endpoints of the strategic layer, comma separated: http://host:port or unix:/path",
+            ),
             ("tactical", "Endpoints of the tactical layer, comma separated"),
             ("operational", "Endpoints of the operational layer, comma separated"),
             ("resolve_interval", "How often host names are resolved again to find replicas"),

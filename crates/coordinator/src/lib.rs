@@ -14,5 +14,6 @@ mod process;
 mod service;
 mod streaming;
 
-pub use config::CoordinatorConfig;
-pub use process::run;
+pub use config::{CoordinatorConfig, CoordinatorSection, RequestsConfig};
+pub use link::{Local, LocalAsk, LocalLayers};
+pub use process::{run, serve_beside};

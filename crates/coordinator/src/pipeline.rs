@@ -18,16 +18,16 @@ use crate::{
     answer::answer,
     chain::{HopReport, Placed, Provisioned, Routed},
     intake::Question,
-    link::{Forecasting, Hop, Placing, Replicas, Selecting, TracePlace},
+    link::{Forecasting, Hop, Layer, Placing, Selecting, TracePlace},
     metrics::CoordinatorMetrics,
 };
 
 /// The three layers, and what is counted on the way.
 #[derive(Clone)]
 pub(crate) struct Pipeline {
-    pub(crate) strategic: Replicas<Selecting>,
-    pub(crate) tactical: Replicas<Placing>,
-    pub(crate) operational: Replicas<Forecasting>,
+    pub(crate) strategic: Layer<Selecting>,
+    pub(crate) tactical: Layer<Placing>,
+    pub(crate) operational: Layer<Forecasting>,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -168,7 +168,7 @@ impl Pipeline {
     /// Asks one layer, in a span of its own under the decision's.
     async fn hop<H: Hop>(
         &self,
-        replicas: &Replicas<H>,
+        layer: &Layer<H>,
         request: H::Request,
         leg: Leg<'_>,
     ) -> Result<(H::Response, Duration), Fault> {
@@ -193,7 +193,7 @@ impl Pipeline {
             },
             false => TracePlace::default(),
         };
-        let result = replicas.ask(request, place, leg.deadline).await;
+        let result = layer.ask(request, place, leg.deadline).await;
         let result = result.map_err(blame::<H>);
         let elapsed = started.elapsed();
         self.metrics.hop(H::LAYER, elapsed);

@@ -1,12 +1,14 @@
 use std::{process::ExitCode, sync::Arc};
 
-use strata_chassis::{Binary, BoxError, ClientError, HealthHandle, Process, Server, Services};
+use strata_chassis::{
+    Binary, BoxError, ClientError, Drain, HealthHandle, Metrics, Process, Server, Services,
+};
 use strata_wire::{FILE_DESCRIPTOR_SET, pb::coordinator_server::CoordinatorServer};
 use tokio::sync::Notify;
 
 use crate::{
-    config::CoordinatorConfig,
-    link::{Hop, LinkSettings, Replicas},
+    config::{CoordinatorConfig, CoordinatorSection, LayersConfig},
+    link::{Hop, Layer, Layers, LinkSettings, LocalLayers, Replicas},
     metrics::CoordinatorMetrics,
     pipeline::Pipeline,
     service::Decider,
@@ -26,47 +28,73 @@ pub fn run() -> ExitCode {
 
 async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
     let Process { config, metrics, drain, .. } = process;
-    let server = Server::bind(&config.grpc, &config.admin, &metrics, &drain).await?;
-    let counted = CoordinatorMetrics::register(&metrics);
+    let CoordinatorConfig { grpc, admin, layers, requests, client, .. } = config;
+    let front = CoordinatorSection { grpc, admin, requests };
+    let max_message_bytes = front.grpc.max_message_bytes;
+    let links = |metrics: &CoordinatorMetrics, came_up: &Arc<Notify>| {
+        connect(&layers, |layer| LinkSettings {
+            client: client.clone(),
+            queue_rows: layers.queue_rows,
+            max_backoff: layers.max_backoff,
+            max_message_bytes,
+            resolve_interval: layers.resolve_interval,
+            connected: metrics.links(layer),
+            came_up: Arc::clone(came_up),
+        })
+    };
+    serve_front(&front, links, &metrics, drain).await
+}
+
+/// Serves a coordinator whose layers are in this process, until the drain is over. They are ready, and must answer for as long as this
+/// takes.
+///
+/// # Errors
+/// A listener that cannot be bound, and accepted work that was left when the grace budget was over.
+pub async fn serve_beside(
+    section: &CoordinatorSection,
+    layers: LocalLayers,
+    metrics: &Metrics,
+    drain: Drain,
+) -> Result<(), BoxError> {
+    serve_front(section, |_, _| Ok(layers.into()), metrics, drain).await
+}
+
+async fn serve_front(
+    front: &CoordinatorSection,
+    links: impl FnOnce(&CoordinatorMetrics, &Arc<Notify>) -> Result<Layers, ClientError>,
+    metrics: &Metrics,
+    drain: Drain,
+) -> Result<(), BoxError> {
+    let server = Server::bind(&front.grpc, &front.admin, metrics, &drain).await?;
+    let counted = CoordinatorMetrics::register(metrics);
     let came_up = Arc::new(Notify::new());
-    let pipeline = connect(&config, counted, &came_up)?;
-    CoordinatorMetrics::watch(&metrics, &pipeline);
+    let Layers { strategic, tactical, operational } = links(&counted, &came_up)?;
+    let pipeline = Pipeline { strategic, tactical, operational, metrics: counted };
+    CoordinatorMetrics::watch(metrics, &pipeline);
     tokio::spawn(ready_when_complete(pipeline.clone(), came_up, server.health()));
-    let decider = Decider { pipeline, limits: config.requests, drain };
+    let decider = Decider { pipeline, limits: front.requests.clone(), drain };
     let service = CoordinatorServer::new(decider)
-        .max_decoding_message_size(config.grpc.max_message_bytes)
-        .max_encoding_message_size(config.grpc.max_message_bytes);
+        .max_decoding_message_size(front.grpc.max_message_bytes)
+        .max_encoding_message_size(front.grpc.max_message_bytes);
     let services = Services::described_by(&[FILE_DESCRIPTOR_SET]).with(service);
     server.serve(services).await?;
     Ok(())
 }
 
 fn connect(
-    config: &CoordinatorConfig,
-    metrics: CoordinatorMetrics,
-    came_up: &Arc<Notify>,
-) -> Result<Pipeline, ClientError> {
-    let layers = &config.layers;
-    let settings = |layer: &'static str| LinkSettings {
-        client: config.client.clone(),
-        queue_rows: layers.queue_rows,
-        max_backoff: layers.max_backoff,
-        max_message_bytes: config.grpc.max_message_bytes,
-        resolve_interval: layers.resolve_interval,
-        connected: metrics.links(layer),
-        came_up: Arc::clone(came_up),
-    };
+    layers: &LayersConfig,
+    settings: impl Fn(&'static str) -> LinkSettings,
+) -> Result<Layers, ClientError> {
     fn find<H: Hop>(
         endpoints: &[String],
         settings: impl Fn(&'static str) -> LinkSettings,
-    ) -> Result<Replicas<H>, ClientError> {
-        Replicas::find(endpoints, settings(H::LAYER))
+    ) -> Result<Layer<H>, ClientError> {
+        Replicas::find(endpoints, settings(H::LAYER)).map(Layer::Remote)
     }
-    Ok(Pipeline {
-        strategic: find(&layers.strategic, settings)?,
-        tactical: find(&layers.tactical, settings)?,
-        operational: find(&layers.operational, settings)?,
-        metrics: metrics.clone(),
+    Ok(Layers {
+        strategic: find(&layers.strategic, &settings)?,
+        tactical: find(&layers.tactical, &settings)?,
+        operational: find(&layers.operational, &settings)?,
     })
 }
 

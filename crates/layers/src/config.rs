@@ -31,19 +31,34 @@ pub(crate) struct LayerConfig<A: Layer> {
     layer: PhantomData<fn() -> A>,
 }
 
-/// Which model is served.
+/// Every setting of a layer that shares its process with others: what is left of a layer's settings when threads, telemetry and the
+/// end of the process are said once for all.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerSection {
+    /// The gRPC listener.
+    pub grpc: GrpcConfig,
+    /// The admin listener.
+    pub admin: AdminConfig,
+    /// Which model is served.
+    pub models: ModelsConfig,
+    /// How it is run.
+    pub inference: InferenceConfig,
+}
+
+/// Which model is served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct ModelsConfig {
+pub struct ModelsConfig {
     /// The repository: `<dir>/<layer>/<version>/`.
-    pub(crate) dir: PathBuf,
+    pub dir: PathBuf,
     /// The version that gets the traffic at the start; unset is the newest of those that `versions` wants.
-    pub(crate) version: Option<u32>,
+    pub version: Option<u32>,
     /// Which versions are kept loaded; unset is `version`, or else the newest.
-    pub(crate) versions: Option<Policy>,
+    pub versions: Option<Policy>,
     /// How often the repository is looked at for new versions; zero is never.
     #[serde(with = "humantime_serde")]
-    pub(crate) poll_interval: Duration,
+    pub poll_interval: Duration,
 }
 
 impl ModelsConfig {
@@ -55,31 +70,22 @@ impl ModelsConfig {
             (None, None) => Policy::Latest(1),
         }
     }
-
-    fn check(&self) -> Result<(), Invalid> {
-        const RANGE: RangeInclusive<Duration> =
-            Duration::from_millis(100)..=Duration::from_hours(24);
-        if self.poll_interval.is_zero() || RANGE.contains(&self.poll_interval) {
-            return Ok(());
-        }
-        Err(Invalid::new("models.poll_interval", "must be 0s (never) or from 100ms to 24h"))
-    }
 }
 
 /// How the model is run.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct InferenceConfig {
+pub struct InferenceConfig {
     /// The ONNX Runtime library; unset: `STRATA_ORT_LIB`, then the usual places.
-    pub(crate) library: Option<PathBuf>,
+    pub library: Option<PathBuf>,
     /// Where the graph runs.
-    pub(crate) execution_provider: ExecutionProvider,
+    pub execution_provider: ExecutionProvider,
     /// Sessions, each on a thread of its own.
-    pub(crate) sessions: usize,
+    pub sessions: usize,
     /// Most rows in one run.
-    pub(crate) max_batch: usize,
+    pub max_batch: usize,
     /// Most rows waiting.
-    pub(crate) queue_rows: usize,
+    pub queue_rows: usize,
 }
 
 impl InferenceConfig {
@@ -137,35 +143,88 @@ impl<A: Layer> Default for LayerConfig<A> {
 
 impl<A: Layer> Documented for LayerConfig<A> {
     fn help() -> Help {
-        Help::of(&[
-            ("models.dir", "Model repository: DIR/<layer>/<version>/{model.onnx,manifest.yaml}"),
-            ("models.version", "Version that gets the traffic at the start; unset is the newest"),
-            ("models.versions", "Versions kept loaded: latest:N, all, or 1,2; unset: that one"),
-            ("models.poll_interval", "How often DIR is looked at for new versions; 0s is never"),
-            ("inference.library", "ONNX Runtime library; unset: STRATA_ORT_LIB, then .ort/"),
-            ("inference.execution_provider", "cpu, cuda, or auto: cuda if it can be had, else cpu"),
-            ("inference.sessions", "Sessions of the model, each on a thread of its own"),
-            ("inference.max_batch", "Most rows in one run of the model"),
-            ("inference.queue_rows", "Most rows waiting; more are refused with RESOURCE_EXHAUSTED"),
-        ])
-        .section::<GrpcConfig>("grpc")
-        .section::<AdminConfig>("admin")
-        .section::<TelemetryConfig>("telemetry")
-        .section::<ShutdownConfig>("shutdown")
-        .section::<RuntimeConfig>("runtime")
+        LayerSection::help()
+            .section::<TelemetryConfig>("telemetry")
+            .section::<ShutdownConfig>("shutdown")
+            .section::<RuntimeConfig>("runtime")
     }
 
     fn check(&self) -> Result<(), Invalid> {
-        self.models.check()?;
+        self.models.check().map_err(|invalid| invalid.within("models"))?;
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
         self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
         self.runtime.check().map_err(|invalid| invalid.within("runtime"))?;
+        self.inference.check().map_err(|invalid| invalid.within("inference"))
+    }
+}
+
+impl LayerSection {
+    /// The defaults with these ports on the loopback interface.
+    #[must_use]
+    pub fn on_ports(grpc: u16, admin: u16) -> Self {
+        Self {
+            grpc: GrpcConfig::on_port(grpc),
+            admin: AdminConfig::on_port(admin),
+            models: ModelsConfig::default(),
+            inference: InferenceConfig::default(),
+        }
+    }
+}
+
+impl Documented for LayerSection {
+    fn help() -> Help {
+        Help::default()
+            .section::<GrpcConfig>("grpc")
+            .section::<AdminConfig>("admin")
+            .section::<ModelsConfig>("models")
+            .section::<InferenceConfig>("inference")
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        self.models.check().map_err(|invalid| invalid.within("models"))?;
+        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
+        self.inference.check().map_err(|invalid| invalid.within("inference"))
+    }
+}
+
+impl Documented for ModelsConfig {
+    fn help() -> Help {
+        Help::of(&[
+            ("dir", "Model repository: DIR/<layer>/<version>/{model.onnx,manifest.yaml}"),
+            ("version", "Version that gets the traffic at the start; unset is the newest"),
+            ("versions", "Versions kept loaded: latest:N, all, or 1,2; unset: that one"),
+            ("poll_interval", "How often DIR is looked at for new versions; 0s is never"),
+        ])
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        const RANGE: RangeInclusive<Duration> =
+            Duration::from_millis(100)..=Duration::from_hours(24);
+        if self.poll_interval.is_zero() || RANGE.contains(&self.poll_interval) {
+            return Ok(());
+        }
+        Err(Invalid::new("poll_interval", "must be 0s (never) or from 100ms to 24h"))
+    }
+}
+
+impl Documented for InferenceConfig {
+    fn help() -> Help {
+        Help::of(&[
+            ("library", "ONNX Runtime library; unset: STRATA_ORT_LIB, then .ort/"),
+            ("execution_provider", "cpu, cuda, or auto: cuda if it can be had, else cpu"),
+            ("sessions", "Sessions of the model, each on a thread of its own"),
+            ("max_batch", "Most rows in one run of the model"),
+            ("queue_rows", "Most rows waiting; more are refused with RESOURCE_EXHAUSTED"),
+        ])
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
         for (name, value, min, max) in [
-            ("inference.sessions", self.inference.sessions, 1, 64),
-            ("inference.max_batch", self.inference.max_batch, 1, 4096),
+            ("sessions", self.sessions, 1, 64),
+            ("max_batch", self.max_batch, 1, 4096),
             // A frame of the most rows the contract allows must fit.
-            ("inference.queue_rows", self.inference.queue_rows, MAX_ROWS, 1 << 20),
+            ("queue_rows", self.queue_rows, MAX_ROWS, 1 << 20),
         ] {
             if !(min..=max).contains(&value) {
                 return Err(Invalid::new(name, format!("must be from {min} to {max}")));

@@ -20,6 +20,7 @@ use crate::{
     frame::{Row, RowResult},
     metrics::LayerMetrics,
     rows::Sorted,
+    runner::Company,
     versions::{Catalog, observe},
 };
 
@@ -54,23 +55,35 @@ pub(crate) struct Asked<Q> {
 }
 
 impl<Q> Asked<Q> {
+    /// A question of the same process, at that place of a trace.
+    pub(crate) fn here<A: Adapter<Request = Q>>(
+        request: Q,
+        deadline: Instant,
+        (traceparent, tracestate): (&str, &str),
+    ) -> Self {
+        let span = span_at::<A>(traceparent, tracestate);
+        Self { request: Some(request), deadline: Some(deadline), span }
+    }
+
     /// A row of a frame that arrived at `arrived`.
     pub(crate) fn from_row<A: Adapter<Request = Q>>(row: Row<Q>, arrived: Instant) -> Self {
-        let span = match row.traceparent.as_str() {
-            "" => Span::none(),
-            _ if !trace::enabled() => Span::none(),
-            traceparent => {
-                let place = RemoteContext::from_pair(traceparent, &row.tracestate);
-                // Malformed is not traced: a trace of its own would belong to nobody.
-                place.trace_id().map_or(Span::none(), |_| span_under::<A>(&place))
-            }
-        };
+        let span = span_at::<A>(&row.traceparent, &row.tracestate);
         let deadline = match row.budget_us {
             0 => None,
             budget => Some(arrived + Duration::from_micros(budget.into())),
         };
         Self { request: row.request, deadline, span }
     }
+}
+
+/// The span of a question at that place of a trace, as W3C's headers write it.
+fn span_at<A: Adapter>(traceparent: &str, tracestate: &str) -> Span {
+    if traceparent.is_empty() || !trace::enabled() {
+        return Span::none();
+    }
+    let place = RemoteContext::from_pair(traceparent, tracestate);
+    // Malformed is not traced: a trace of its own would belong to nobody.
+    place.trace_id().map_or(Span::none(), |_| span_under::<A>(&place))
 }
 
 fn span_under<A: Adapter>(parent: &RemoteContext) -> Span {
@@ -101,7 +114,7 @@ impl<A: Adapter> Service<A> {
         };
         let asked =
             Asked { request: Some(request.into_inner()), deadline: Some(deadline.at), span };
-        match self.answer(vec![asked]).await.pop() {
+        match self.answer(vec![asked], Company::Others).await.pop() {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
@@ -109,7 +122,11 @@ impl<A: Adapter> Service<A> {
 
     /// Answers rows, in their order. Bad rows cost the others nothing. Each is bound to a version when it is read; what is changed
     /// afterwards is for rows that come later.
-    pub(crate) async fn answer(&self, asked: Vec<Asked<A::Request>>) -> Vec<RowResult<A>> {
+    pub(crate) async fn answer(
+        &self,
+        asked: Vec<Asked<A::Request>>,
+        company: Company,
+    ) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
         let table = self.0.catalog.table();
         let mut sorted = Sorted::by(&table);
@@ -120,7 +137,7 @@ impl<A: Adapter> Service<A> {
                 (request.and_then(|request| sorted.read(request, deadline)), span)
             })
             .collect();
-        let runs = sorted.run(arrived).await;
+        let runs = sorted.run(arrived, company).await;
         let mut witnesses = Vec::new();
         let results = read
             .into_iter()

@@ -10,6 +10,10 @@ mod config;
 mod engine;
 mod facts;
 mod frame;
+mod gather;
+#[cfg(test)]
+mod gather_tests;
+mod local;
 mod metrics;
 mod models;
 mod oip;
@@ -23,6 +27,12 @@ mod stream;
 mod tactical;
 mod version_metrics;
 mod versions;
+
+pub use config::{InferenceConfig, LayerSection, ModelsConfig};
+pub use local::{
+    Handle, LocalLayer, LocalQuestion, start_operational, start_strategic, start_tactical,
+};
+pub use versions::{NoPolicy, Policy};
 
 use std::process::ExitCode;
 

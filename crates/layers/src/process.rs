@@ -1,14 +1,17 @@
 use std::{convert::Infallible, process::ExitCode, sync::Arc};
 
-use strata_chassis::{Binary, BoxError, Process, Server, Services};
+use strata_chassis::{
+    AdminConfig, Binary, BoxError, Drain, GrpcConfig, Metrics, Process, Server, Services,
+};
 use strata_runtime::{OnnxRuntime, Repository};
 use strata_wire::{FILE_DESCRIPTOR_SET, pb};
+use tokio::task::JoinHandle;
 use tonic::{body::Body, server::NamedService};
 use tower::Service as TowerService;
 
 use crate::{
     adapter::Adapter,
-    config::LayerConfig,
+    config::{InferenceConfig, LayerConfig, ModelsConfig},
     engine::{Parts, Service},
     metrics::LayerMetrics,
     models::ModelsService,
@@ -55,13 +58,58 @@ pub(crate) fn run<A: Layer>() -> ExitCode {
 }
 
 async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxError> {
-    let Process { config, metrics: registry, drain, .. } = process;
-    let server = Server::bind(&config.grpc, &config.admin, &registry, &drain).await?;
-    let repository = Repository::open(&config.models.dir)?;
-    let metrics = LayerMetrics::register(&registry);
-    let catalog = Arc::new(first_version::<A>(&config, &repository, &metrics)?);
+    let Process { config, metrics, drain, .. } = process;
+    let LayerConfig { grpc, admin, models, inference, .. } = &config;
+    let settings = Settings { grpc, admin, models, inference };
+    let Started { server, services, tended, .. } = start::<A>(settings, &metrics, &drain).await?;
+    server.serve(services).await?;
+    tended.finish().await;
+    Ok(())
+}
+
+/// The settings of a layer that are not those of its process.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings<'a> {
+    pub(crate) grpc: &'a GrpcConfig,
+    pub(crate) admin: &'a AdminConfig,
+    pub(crate) models: &'a ModelsConfig,
+    pub(crate) inference: &'a InferenceConfig,
+}
+
+/// A layer that is ready, and not served yet.
+pub(crate) struct Started<A> {
+    pub(crate) server: Server,
+    pub(crate) services: Services,
+    pub(crate) service: Service<A>,
+    pub(crate) tended: Tended<A>,
+}
+
+/// The versions of a layer, and the task that looks after them.
+pub(crate) struct Tended<A> {
+    catalog: Arc<Catalog<A>>,
+    watching: JoinHandle<()>,
+}
+
+impl<A: Adapter> Tended<A> {
+    /// Works off what every version has accepted, and refuses rows from then on.
+    pub(crate) async fn finish(self) {
+        self.watching.abort();
+        self.catalog.drain().await;
+    }
+}
+
+/// Binds a layer's listeners, starts its model and says that it is ready.
+pub(crate) async fn start<A: Layer>(
+    settings: Settings<'_>,
+    registry: &Metrics,
+    drain: &Drain,
+) -> Result<Started<A>, BoxError> {
+    let server = Server::bind(settings.grpc, settings.admin, registry, drain).await?;
+    let repository = Repository::open(&settings.models.dir)?;
+    let metrics = LayerMetrics::register(registry);
+    let catalog = Arc::new(first_version::<A>(settings, &repository, &metrics)?);
     let read = Arc::clone(&catalog);
-    version_metrics::register(&registry, move || read.figures());
+    version_metrics::register(registry, move || read.figures());
     let service = Service::new(Parts {
         catalog: Arc::clone(&catalog),
         metrics: metrics.clone(),
@@ -70,37 +118,34 @@ async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxErro
     let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
     let oip =
         Oip::new(oip::Parts { layer: A::NAME, runners, metrics, repository, drain: drain.clone() });
-    let health = server.health();
-    let max_message_bytes = config.grpc.max_message_bytes;
+    let max_message_bytes = settings.grpc.max_message_bytes;
     let services = Services::described_by(&[FILE_DESCRIPTOR_SET])
-        .with(A::server(service, max_message_bytes))
+        .with(A::server(service.clone(), max_message_bytes))
         .with(oip::server(oip, max_message_bytes))
         .with(pb::models_server::ModelsServer::new(ModelsService(Arc::clone(&catalog))));
-    health.serving().await;
-    let (policy, interval) = (config.models.policy(), config.models.poll_interval);
-    let watching = tokio::spawn(versions::watch(Arc::clone(&catalog), policy, interval, drain));
-    server.serve(services).await?;
-    watching.abort();
-    catalog.drain().await;
-    Ok(())
+    server.health().serving().await;
+    let (policy, interval) = (settings.models.policy(), settings.models.poll_interval);
+    let watch = versions::watch(Arc::clone(&catalog), policy, interval, drain.clone());
+    let tended = Tended { catalog, watching: tokio::spawn(watch) };
+    Ok(Started { server, services, service, tended })
 }
 
 /// Opens, checks and warms up the version that answers first.
 fn first_version<A: Layer>(
-    config: &LayerConfig<A>,
+    settings: Settings<'_>,
     repository: &Repository,
     metrics: &LayerMetrics,
 ) -> Result<Catalog<A>, BoxError> {
-    let runtime = OnnxRuntime::load(config.inference.library.as_deref())?;
+    let runtime = OnnxRuntime::load(settings.inference.library.as_deref())?;
     let library = runtime.library().display().to_string();
     let loader = Loader {
         runtime,
         repository: repository.clone(),
-        options: config.inference.options(),
+        options: settings.inference.options(),
         metrics: metrics.clone(),
     };
-    let policy = config.models.policy();
-    let start = Start { version: config.models.version, policy: &policy };
+    let policy = settings.models.policy();
+    let start = Start { version: settings.models.version, policy: &policy };
     let catalog = Catalog::start(loader, &start)?;
     let table = catalog.table();
     let model = table.stable().runner.model();

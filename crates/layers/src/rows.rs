@@ -11,7 +11,7 @@ use tracing::Span;
 use crate::{
     adapter::Adapter,
     engine::{expired, fault_of},
-    runner::{Report, outputs_of},
+    runner::{Company, Report, outputs_of},
     versions::{Table, Version, Witness, key_of},
 };
 
@@ -82,13 +82,13 @@ impl<'t, A: Adapter> Sorted<'t, A> {
     }
 
     /// Runs every version on its rows, all of them at once. The frame arrived at `arrived`.
-    pub(crate) async fn run(self, arrived: Instant) -> Runs<A> {
-        Runs(join_all(self.groups.into_iter().map(|group| group.run(arrived))).await)
+    pub(crate) async fn run(self, arrived: Instant, company: Company) -> Runs<A> {
+        Runs(join_all(self.groups.into_iter().map(|group| group.run(arrived, company))).await)
     }
 }
 
 impl<A: Adapter> Group<A> {
-    async fn run(self, arrived: Instant) -> Run<A> {
+    async fn run(self, arrived: Instant, company: Company) -> Run<A> {
         let Self { version, input, deadlines } = self;
         let rows = deadlines.len();
         let done = match rows {
@@ -96,7 +96,7 @@ impl<A: Adapter> Group<A> {
             0 => Err(Fault::new(FaultKind::Internal, "nothing was run")),
             _ => version
                 .runner
-                .run(Batch { rows, inputs: vec![input], deadlines })
+                .run(Batch { rows, inputs: vec![input], deadlines }, company)
                 .await
                 .map_err(|error| fault_of(&error)),
         };

@@ -37,9 +37,20 @@ impl Runner {
     }
 
     /// Runs a batch and counts it.
-    pub(crate) async fn run(&self, batch: Batch) -> Result<Inference, InferError> {
+    pub(crate) async fn run(
+        &self,
+        batch: Batch,
+        company: Company,
+    ) -> Result<Inference, InferError> {
         let arrived = Instant::now();
-        let result = self.model.infer(batch).await;
+        let queued = match company {
+            Company::Others => Err(batch),
+            Company::Alone => self.model.infer_in_place(batch),
+        };
+        let result = match queued {
+            Ok(result) => result,
+            Err(batch) => self.model.infer(batch).await,
+        };
         let taken = arrived.elapsed();
         match &result {
             Ok(inference) => {
@@ -85,6 +96,15 @@ pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
         &output[row * width..(row + 1) * width]
     });
     outputs.collect()
+}
+
+/// Whether rows may come that are worth a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Nobody else asks at this moment: the row may be run where it is.
+    Alone,
+    /// Others may ask: the row goes where rows are gathered.
+    Others,
 }
 
 /// What is told of a run: in the answer, and in its span.

@@ -1,5 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::batch::{InferError, Inference, RowStatus};
@@ -16,6 +16,12 @@ pub(crate) trait RunBatch: Send + 'static {
         inputs: &[Vec<f32>],
         outputs: &mut [Vec<f32>],
     ) -> Result<(), String>;
+}
+
+/// Something that answers jobs: a batcher, whatever it runs.
+pub(crate) trait Answer: Send {
+    /// Runs these jobs, and answers each. `jobs` is empty then.
+    fn answer(&mut self, jobs: &mut Vec<Job>);
 }
 
 /// Values per row of every input and output, in the manifest's order.
@@ -45,14 +51,6 @@ impl<R: RunBatch> Batcher<R> {
         Batcher { runner, layout, runs, inputs, outputs, slots: Vec::new() }
     }
 
-    /// Answers jobs until the queue is closed and empty.
-    pub(crate) fn serve(mut self, queue: &Queue) {
-        let mut jobs = Vec::new();
-        while queue.take(self.runs.max_batch(), &mut jobs) {
-            self.answer(jobs.drain(..));
-        }
-    }
-
     /// Runs the graph on rows of ones, for warm-up: every output must be finite.
     pub(crate) fn try_ones(&mut self, rows: usize) -> Result<(), String> {
         for (buffer, width) in self.inputs.iter_mut().zip(&self.layout.inputs) {
@@ -66,7 +64,7 @@ impl<R: RunBatch> Batcher<R> {
         }
     }
 
-    fn answer(&mut self, jobs: impl Iterator<Item = Job>) {
+    fn answer_all(&mut self, jobs: impl Iterator<Item = Job>) {
         let mut work: Vec<Work> = jobs.map(|job| Work::new(job, &self.layout)).collect();
         if let Err(failure) = self.run_all(&mut work) {
             if work.len() == 1 {
@@ -166,6 +164,24 @@ impl<R: RunBatch> Batcher<R> {
             }
             entry.result.rows[row] = if finite { RowStatus::Done } else { RowStatus::NonFinite };
         }
+    }
+}
+
+impl<R: RunBatch> Answer for Batcher<R> {
+    fn answer(&mut self, jobs: &mut Vec<Job>) {
+        self.answer_all(jobs.drain(..));
+    }
+}
+
+/// A batcher that its owner thread shares with callers who run a row themselves while it sleeps.
+pub(crate) type SharedBatcher = Mutex<dyn Answer>;
+
+/// Answers jobs until the queue is closed and empty: what an owner thread does.
+pub(crate) fn serve(batcher: &SharedBatcher, max_rows: usize, queue: &Queue) {
+    let mut jobs = Vec::new();
+    while queue.take(max_rows, &mut jobs) {
+        // Every buffer is cleared before it is used again: a panic leaves nothing half-done.
+        batcher.lock().unwrap_or_else(PoisonError::into_inner).answer(&mut jobs);
     }
 }
 

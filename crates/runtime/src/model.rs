@@ -1,12 +1,12 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
 use crate::batch::{Batch, InferError, Inference};
-use crate::batcher::{Batcher, RowLayout, RunBatch};
+use crate::batcher::{self, Batcher, RowLayout, RunBatch, SharedBatcher};
 use crate::graph::Mismatch;
 use crate::library::OnnxRuntime;
 use crate::manifest::Manifest;
@@ -33,9 +33,15 @@ struct Shared {
     layout: RowLayout,
     queue: Arc<Queue>,
     runs: Arc<RunCounters>,
+    /// Held by their owner threads, and so gone with them.
+    batchers: Vec<Weak<SharedBatcher>>,
     /// Owner threads that have not ended.
     threads: watch::Receiver<usize>,
 }
+
+/// The longest mean time of a run of one row for which an async task is held up instead of handing
+/// the row over: some times what two hand-overs take.
+const IN_PLACE: Duration = Duration::from_micros(250);
 
 /// Why a model could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -117,21 +123,31 @@ impl Model {
                     StartError::WarmUp { model: manifest.name.clone(), rows, reason }
                 })?;
             }
-            batchers.push(batcher);
+            batchers.push(Arc::new(Mutex::new(batcher)) as Arc<SharedBatcher>);
         }
         let queue = Arc::new(Queue::new(options.queue_rows));
         let (alive, threads) = watch::channel(0);
         let alive = Arc::new(alive);
         // Made before the threads: should one not start, dropping it ends those that did.
-        let shared =
-            Shared { manifest, provider, layout, queue: Arc::clone(&queue), runs, threads };
+        let shared = Shared {
+            manifest,
+            provider,
+            layout,
+            queue: Arc::clone(&queue),
+            runs,
+            batchers: batchers.iter().map(Arc::downgrade).collect(),
+            threads,
+        };
+        let max_batch = options.max_batch;
         for (index, batcher) in batchers.into_iter().enumerate() {
             let name = format!("{}-{index}", shared.manifest.name);
             let presence = Presence::enter(&queue, &alive);
             thread::Builder::new()
                 .name(name)
                 .spawn(move || {
-                    batcher.serve(&presence.queue);
+                    // Before the presence ends: who waits for that wants the session gone, too.
+                    let batcher = batcher;
+                    batcher::serve(&*batcher, max_batch, &presence.queue);
                 })
                 .map_err(StartError::Thread)?;
         }
@@ -180,6 +196,29 @@ impl Model {
     ) -> impl Future<Output = Result<Inference, InferError>> + Send + use<> {
         let submitted = self.submit(batch);
         async move { submitted?.await.unwrap_or(Err(InferError::Stopped)) }
+    }
+
+    /// Runs a batch on the calling thread, if a session is idle and runs of one row are short enough
+    /// that an async task may do so. It saves two hand-overs between threads.
+    ///
+    /// # Errors
+    /// The batch, if it should be given to [`Model::infer`] instead.
+    pub fn infer_in_place(&self, batch: Batch) -> Result<Result<Inference, InferError>, Batch> {
+        let short = self.shared.runs.mean_of_one().is_some_and(|mean| mean <= IN_PLACE);
+        if batch.rows != 1 || !short || !self.shared.queue.is_idle() {
+            return Err(batch);
+        }
+        if let Some(fault) = self.check(&batch) {
+            return Ok(Err(InferError::Shape(fault)));
+        }
+        for batcher in self.shared.batchers.iter().filter_map(Weak::upgrade) {
+            if let Ok(mut batcher) = batcher.try_lock() {
+                let (answer, mut receiver) = oneshot::channel();
+                batcher.answer(&mut vec![Job { batch, enqueued: Instant::now(), answer }]);
+                return Ok(receiver.try_recv().unwrap_or(Err(InferError::Stopped)));
+            }
+        }
+        Err(batch)
     }
 
     /// [`Model::infer`] for callers without an async runtime, such as a training run.

@@ -39,6 +39,12 @@ impl Queue {
         self.lock().rows
     }
 
+    /// Whether nothing waits, a thread sleeps, and jobs are still taken.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.open && state.idle > 0 && state.jobs.is_empty()
+    }
+
     /// Takes a job in, or refuses it at once; never waits for room.
     pub(crate) fn push(&self, job: Job) -> Result<(), InferError> {
         let rows = job.batch.rows;

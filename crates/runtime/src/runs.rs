@@ -48,6 +48,14 @@ impl RunCounters {
         counter.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The mean time of a run of one row; nothing before the first.
+    pub(crate) fn mean_of_one(&self) -> Option<Duration> {
+        let one = self.sizes.first()?;
+        let count = one.count.load(Ordering::Relaxed);
+        let nanos = one.nanos.load(Ordering::Relaxed);
+        nanos.checked_div(count).map(Duration::from_nanos)
+    }
+
     /// The sizes that were run, ascending.
     pub(crate) fn read(&self) -> Vec<Runs> {
         let runs = self.sizes.iter().enumerate().map(|(index, counter)| Runs {

@@ -8,6 +8,7 @@ mod command;
 mod documented;
 mod error;
 mod limits;
+mod listen;
 mod load;
 mod sections;
 mod tree;
@@ -15,6 +16,8 @@ mod tree;
 pub use documented::{Documented, Help, assert_documented};
 pub use error::{ConfigError, Invalid};
 pub(crate) use limits::check_time;
+pub(crate) use listen::socket_path;
+pub use listen::{Listen, ListenError, SocketMode};
 pub use load::{Invocation, load};
 pub use sections::{
     AdminConfig, GrpcConfig, LogConfig, LogFormat, OtlpConfig, RuntimeConfig, Sampler,

@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::documented::{Documented, Help};
 use super::error::Invalid;
 use super::limits::check_time;
+use super::listen::{Listen, SocketMode};
 
 /// The gRPC listener: where it listens, and how much it takes on at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrpcConfig {
-    /// Address and port; port 0 picks a free one.
-    pub listen: SocketAddr,
+    /// Address and port, or a unix socket.
+    pub listen: Listen,
+    /// Who may connect to a unix socket; of no meaning for a port.
+    pub socket_mode: SocketMode,
     /// Connections open at once. More wait in the kernel's backlog.
     pub max_connections: usize,
     /// Calls in progress at once, over all connections. More are refused with
@@ -48,7 +51,8 @@ impl GrpcConfig {
     #[must_use]
     pub fn on_port(port: u16) -> Self {
         Self {
-            listen: loopback(port),
+            listen: loopback(port).into(),
+            socket_mode: SocketMode::default(),
             max_connections: 4096,
             max_concurrent_calls: 8192,
             max_concurrent_streams: 1024,
@@ -70,7 +74,11 @@ impl GrpcConfig {
 impl Documented for GrpcConfig {
     fn help() -> Help {
         Help::of(&[
-            ("listen", "Address and port of the gRPC listener; port 0 picks a free one"),
+            (
+                "listen",
+                "Address and port of the gRPC listener, or unix:/path; port 0 picks a free one",
+            ),
+            ("socket_mode", "Permissions of the unix socket, in octal as chmod takes them"),
             ("max_connections", "Connections open at once; more wait in the backlog"),
             (
                 "max_concurrent_calls",

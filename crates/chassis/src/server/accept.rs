@@ -1,34 +1,22 @@
 //! Listeners, and connections taken from them one at a time.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::ServerError;
+use super::listener::{Listener, Opened};
 
 /// Time to wait when the process has no file descriptor left: some may be closed by then.
 const PAUSE: Duration = Duration::from_millis(100);
-
-pub(super) async fn bind(
-    setting: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), ServerError> {
-    let refused = |source| ServerError::Bind { setting, address, source };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let local = listener.local_addr().map_err(refused)?;
-    Ok((listener, local))
-}
 
 /// A listener that has at most so many connections open.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     name: &'static str,
-    listener: TcpListener,
+    listener: Listener,
     places: Arc<Semaphore>,
     max_connections: usize,
     /// Whether the warning about it was given since there was last a place.
@@ -38,14 +26,12 @@ pub(super) struct Acceptor {
 /// A connection, and the place it holds until it is dropped.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    pub(super) stream: TcpStream,
-    pub(super) local: Option<SocketAddr>,
-    pub(super) remote: SocketAddr,
+    pub(super) opened: Opened,
     pub(super) place: OwnedSemaphorePermit,
 }
 
 impl Acceptor {
-    pub(super) fn new(name: &'static str, listener: TcpListener, max_connections: usize) -> Self {
+    pub(super) fn new(name: &'static str, listener: Listener, max_connections: usize) -> Self {
         let places = Arc::new(Semaphore::new(max_connections));
         Self { name, listener, places, max_connections, full: AtomicBool::new(false) }
     }
@@ -56,15 +42,7 @@ impl Acceptor {
         let place = self.place().await;
         loop {
             match self.listener.accept().await {
-                Ok((stream, remote)) => {
-                    // Small messages that answer each other: Nagle's algorithm only delays them.
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "connection lost before it was served");
-                        continue;
-                    }
-                    let local = stream.local_addr().ok();
-                    return Accepted { stream, local, remote, place };
-                }
+                Ok(opened) => return Accepted { opened, place },
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, listener = self.name, "cannot accept, trying again");

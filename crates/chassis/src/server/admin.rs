@@ -10,11 +10,11 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::accept::{Accepted, Acceptor};
 use super::health::HealthHandle;
+use super::listener::Listener;
 use crate::metrics::Metrics;
 
 /// A probe, a scraper and a person at a time need a handful.
@@ -29,11 +29,7 @@ struct Admin {
 }
 
 /// Serves until the task is aborted; the connections end with it.
-pub(super) fn spawn(
-    listener: TcpListener,
-    health: HealthHandle,
-    metrics: Metrics,
-) -> JoinHandle<()> {
+pub(super) fn spawn(listener: Listener, health: HealthHandle, metrics: Metrics) -> JoinHandle<()> {
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -47,13 +43,13 @@ async fn accept(acceptor: Acceptor, router: Router) {
     http.timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);
     let mut connections = JoinSet::new();
     loop {
-        let Accepted { stream, place, .. } = tokio::select! {
+        let Accepted { opened, place } = tokio::select! {
             accepted = acceptor.accept() => accepted,
             // Forgets connections that are over.
             Some(_) = connections.join_next() => continue,
         };
         let service = TowerToHyperService::new(router.clone());
-        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = http.serve_connection(TokioIo::new(opened.stream), service);
         connections.spawn(async move {
             let _place = place;
             if let Err(error) = connection.await {

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join};
-use tokio::net::TcpStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -20,6 +20,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Service, ServiceExt};
 
 use super::accept::{Accepted, Acceptor};
+use super::listener::{Opened, Stream};
 use crate::config::GrpcConfig;
 use crate::process::BoxError;
 
@@ -89,9 +90,11 @@ impl Connections {
             (http.clone(), *handshake_timeout, stop.clone(), cut.clone());
         let open = Open::new(open.clone());
         async move {
-            let Accepted { stream, local, remote, place } = accepted;
+            let Accepted { opened: Opened { stream, local, remote }, place } = accepted;
             let _held = (open, place);
-            let connect = TcpConnectInfo { local_addr: local, remote_addr: Some(remote) };
+            let connect = TcpConnectInfo { local_addr: local, remote_addr: remote };
+            // A unix socket's peer has no address.
+            let remote = remote.map(tracing::field::display);
             let service = service.map_request(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 // Where tonic's `Request::remote_addr` looks.
@@ -106,11 +109,11 @@ impl Connections {
             let stream = match greeted {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
-                    tracing::debug!(%remote, %error, "connection closed before it was HTTP/2");
+                    tracing::debug!(remote, %error, "connection closed before it was HTTP/2");
                     return;
                 }
                 Err(_) => {
-                    tracing::debug!(%remote, "connection closed, its HTTP/2 preface never came");
+                    tracing::debug!(remote, "connection closed, its HTTP/2 preface never came");
                     return;
                 }
             };
@@ -128,7 +131,7 @@ impl Connections {
                 }
             };
             if let Err(error) = outcome {
-                tracing::debug!(%remote, %error, "connection ended by an error");
+                tracing::debug!(remote, %error, "connection ended by an error");
             }
         }
     }
@@ -140,7 +143,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The stream, from its start, once the client has sent its whole preface. Pings, which find a
 /// client that is gone, start only then.
 async fn greeted(
-    mut stream: TcpStream,
+    mut stream: Stream,
 ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
     let mut preface = [0; PREFACE.len()];
     let mut read = 0;
@@ -154,7 +157,17 @@ async fn greeted(
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not an HTTP/2 preface"));
         }
     }
-    let (rest, answers) = stream.into_split();
+    // Split by their own means, which take no lock.
+    let (rest, answers) = match stream {
+        Either::Left(stream) => {
+            let (rest, answers) = stream.into_split();
+            (Either::Left(rest), Either::Left(answers))
+        }
+        Either::Right(stream) => {
+            let (rest, answers) = stream.into_split();
+            (Either::Right(rest), Either::Right(answers))
+        }
+    };
     Ok(join(PREFACE.chain(rest), answers))
 }
 

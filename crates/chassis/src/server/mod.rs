@@ -7,6 +7,7 @@ mod answer;
 mod connection;
 mod deadline;
 mod health;
+mod listener;
 mod methods;
 mod panics;
 mod services;
@@ -19,11 +20,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::config::{AdminConfig, GrpcConfig};
+use crate::config::{AdminConfig, GrpcConfig, Listen};
 use crate::drain::Drain;
 use crate::metrics::{Metrics, RpcMetrics};
 use accept::Acceptor;
 use connection::Connections;
+use listener::Listener;
 
 pub use health::HealthHandle;
 pub(crate) use methods::MethodTable;
@@ -39,7 +41,7 @@ pub enum ServerError {
         /// The setting that names the address.
         setting: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: Listen,
         /// Why not: usually another process has it.
         #[source]
         source: std::io::Error,
@@ -70,7 +72,7 @@ pub enum ServerError {
 pub struct Server {
     config: GrpcConfig,
     grpc: Acceptor,
-    grpc_address: SocketAddr,
+    grpc_address: Listen,
     admin_address: SocketAddr,
     health: HealthHandle,
     metrics: Metrics,
@@ -89,8 +91,14 @@ impl Server {
         metrics: &Metrics,
         drain: &Drain,
     ) -> Result<Self, ServerError> {
-        let (listener, grpc_address) = accept::bind("grpc.listen", grpc.listen).await?;
-        let (admin_listener, admin_address) = accept::bind("admin.listen", admin.listen).await?;
+        let refused =
+            |setting, address: Listen| move |source| ServerError::Bind { setting, address, source };
+        let (listener, grpc_address) = Listener::bind(&grpc.listen, grpc.socket_mode)
+            .await
+            .map_err(refused("grpc.listen", grpc.listen.clone()))?;
+        let (admin_listener, admin_address) = Listener::bind_tcp(admin.listen)
+            .await
+            .map_err(refused("admin.listen", admin.listen.into()))?;
         tracing::info!(grpc = %grpc_address, admin = %admin_address, "listening");
         metrics.watch(drain);
         let health = HealthHandle::new();
@@ -107,10 +115,10 @@ impl Server {
         })
     }
 
-    /// The address gRPC clients connect to.
+    /// What gRPC clients connect to.
     #[must_use]
-    pub fn grpc_address(&self) -> SocketAddr {
-        self.grpc_address
+    pub fn grpc_address(&self) -> &Listen {
+        &self.grpc_address
     }
 
     /// The address of the admin server.

@@ -9,6 +9,7 @@ mod session;
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,10 +27,12 @@ pub(crate) use session::{Ended, Running, serve};
 
 /// How the services are started.
 pub(crate) struct Options {
-    /// The directory of the four programs; where this program is, unless said otherwise.
+    /// The directory of the programs; where this program is, unless said otherwise.
     pub(crate) bin_dir: Option<PathBuf>,
     /// The models they serve; what the environment says, unless said otherwise.
     pub(crate) models: Option<PathBuf>,
+    /// Whether they are one process instead of four.
+    pub(crate) in_process: bool,
     /// Where they listen.
     pub(crate) ports: Ports,
     /// Whether they log warnings only, where the environment asks for nothing else.
@@ -45,7 +48,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// Time a service gets to drain. Its own grace budget ends it sooner; this is for one that hangs.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
-/// Four running services. Dropping it kills them.
+/// The four services, running. Dropping it kills them.
 pub(crate) struct Cluster {
     plan: Plan,
     children: Vec<Child>,
@@ -62,7 +65,7 @@ impl Cluster {
             Some(dir) => dir,
             None => own_dir()?,
         };
-        for service in Service::ALL {
+        for &service in programs(options.in_process).into_iter().flatten() {
             child::program(service, &bin_dir)?;
         }
         let plan = Plan::new(options.ports, |name| std::env::var(name).ok())?;
@@ -78,18 +81,21 @@ impl Cluster {
         }
     }
 
-    /// The layers first, all at once; the coordinator then finds them there.
     async fn start_in_order(&mut self, bin_dir: &Path, options: &Options) -> anyhow::Result<()> {
         let until = Instant::now() + options.ready_within;
-        for group in [&Service::LAYERS[..], &[Service::Coordinator]] {
+        for group in programs(options.in_process) {
             for &service in group {
                 let mut env = self.plan.env(service);
                 env.extend(log_env(service, options.quiet));
+                if service == Service::Node {
+                    env.splice(0..0, node_env(std::env::vars_os()));
+                }
                 env.extend(models_env(service, options.models.as_deref()));
                 self.children.push(Child::spawn(service, bin_dir, env, options.log.clone())?);
             }
             if let Err(late) = self.ready(group, until).await? {
-                let said = self.children.iter().find(|child| child.service() == late);
+                let is_late = |child: &&Child| [late, Service::Node].contains(&child.service());
+                let said = self.children.iter().find(is_late);
                 let said = said.map(Child::said).unwrap_or_default();
                 let (name, within) =
                     (late.name(), humantime::format_duration(options.ready_within));
@@ -150,7 +156,11 @@ impl Cluster {
         services: &[Service],
         until: Instant,
     ) -> anyhow::Result<Result<(), Service>> {
-        for &service in services {
+        let parts = match services {
+            [Service::Node] => &Service::ALL,
+            services => services,
+        };
+        for &service in parts {
             let channel = connection::channel(&self.plan.endpoint(service))?;
             let ready = async {
                 while !connection::is_serving(&channel).await {
@@ -207,9 +217,39 @@ fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
 }
 
 /// The directory of its models, for a layer, where one was named.
-fn models_env(service: Service, models: Option<&Path>) -> Option<(String, String)> {
-    let dir = models.filter(|_| Service::LAYERS.contains(&service))?;
-    Some((service.variable("MODELS_DIR"), dir.display().to_string()))
+fn models_env(service: Service, models: Option<&Path>) -> Vec<(String, String)> {
+    const MODELS_DIR: &str = "MODELS_DIR";
+    let Some(dir) = models.map(|dir| dir.display().to_string()) else { return Vec::new() };
+    let name = |layer: Service| match service {
+        Service::Node => layer.variable_of_part(MODELS_DIR),
+        _ => layer.variable(MODELS_DIR),
+    };
+    let told = Service::LAYERS.into_iter().filter(|&l| [l, Service::Node].contains(&service));
+    told.map(|layer| (name(layer), dir.clone())).collect()
+}
+
+/// The sections of a service that it still has as a part of one process.
+const SECTIONS_OF_PARTS: [&str; 5] = ["GRPC_", "ADMIN_", "MODELS_", "INFERENCE_", "REQUESTS_"];
+
+/// What the environment says to the four services, said to the one process that is all of them. The settings of their processes have no
+/// meaning there.
+fn node_env(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+    let said = environment.into_iter().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        let of = |service: &Service| Some((*service, name.strip_prefix(&service.variable(""))?));
+        let (service, setting) = Service::ALL.iter().find_map(of)?;
+        let kept = SECTIONS_OF_PARTS.iter().any(|section| setting.starts_with(section));
+        kept.then(|| (service.variable_of_part(setting), value))
+    });
+    said.collect()
+}
+
+/// The programs to start, in groups one after the other: the layers first, all at once; the coordinator then finds them there.
+fn programs(in_process: bool) -> Vec<&'static [Service]> {
+    match in_process {
+        true => vec![&[Service::Node]],
+        false => vec![&Service::LAYERS, &[Service::Coordinator]],
+    }
 }
 
 /// Where this program is, and with it the others.

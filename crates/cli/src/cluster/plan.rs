@@ -1,18 +1,22 @@
 //! Which service listens where, and how they are told.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::str::FromStr;
 
 use anyhow::Context;
+use strata_chassis::Listen;
 
 use super::ports::free_ports;
 
-/// One of the four programs.
+/// One of the four services, or the program that is all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Strategic,
     Tactical,
     Operational,
     Coordinator,
+    /// All four in one process.
+    Node,
 }
 
 impl Service {
@@ -30,12 +34,13 @@ impl Service {
             Self::Tactical => "tactical",
             Self::Operational => "operational",
             Self::Coordinator => "coordinator",
+            Self::Node => "strata-node",
         }
     }
 
     const fn grpc_port(self) -> u16 {
         match self {
-            Self::Coordinator => 50050,
+            Self::Coordinator | Self::Node => 50050,
             Self::Strategic => 50051,
             Self::Tactical => 50052,
             Self::Operational => 50053,
@@ -44,7 +49,15 @@ impl Service {
 
     /// The environment variable of one of its settings.
     pub(crate) fn variable(self, setting: &str) -> String {
-        format!("STRATA_{}_{setting}", self.name().to_ascii_uppercase())
+        match self {
+            Self::Node => format!("STRATA_NODE_{setting}"),
+            _ => format!("STRATA_{}_{setting}", self.name().to_ascii_uppercase()),
+        }
+    }
+
+    /// The environment variable of the same setting where the service is part of one process.
+    pub(super) fn variable_of_part(self, setting: &str) -> String {
+        Self::Node.variable(&format!("{}_{setting}", self.name().to_ascii_uppercase()))
     }
 }
 
@@ -62,9 +75,9 @@ pub(crate) enum Ports {
     Free,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Listeners {
-    grpc: SocketAddr,
+    grpc: Listen,
     admin: SocketAddr,
 }
 
@@ -84,13 +97,20 @@ impl Plan {
         let mut listeners = Vec::new();
         for (service, free) in Service::ALL.into_iter().zip(free.chunks_exact(2)) {
             listeners.push(match ports {
-                Ports::Free => Listeners { grpc: loopback(free[0]), admin: loopback(free[1]) },
+                Ports::Free => {
+                    Listeners { grpc: loopback(free[0]).into(), admin: loopback(free[1]) }
+                }
                 Ports::Default => {
                     let port = service.grpc_port();
-                    let of = |setting, port, free| address(service, setting, &env, (port, free));
+                    let admin_port = port - ADMIN_OFFSET;
                     Listeners {
-                        grpc: of(GRPC_LISTEN, port, free[0])?,
-                        admin: of(ADMIN_LISTEN, port - ADMIN_OFFSET, free[1])?,
+                        grpc: match given(service, GRPC_LISTEN, &env)? {
+                            None => loopback(port).into(),
+                            Some(Listen::Tcp(grpc)) => numbered(grpc, free[0]).into(),
+                            Some(socket) => socket,
+                        },
+                        admin: given(service, ADMIN_LISTEN, &env)?
+                            .map_or(loopback(admin_port), |admin| numbered(admin, free[1])),
                     }
                 }
             });
@@ -106,8 +126,10 @@ impl Plan {
     /// The first address that cannot be had, and the variable that moves it.
     pub(super) fn check_free(&self) -> anyhow::Result<()> {
         for service in Service::ALL {
-            let Listeners { grpc, admin } = self.listeners[service as usize];
-            for (setting, address) in [(GRPC_LISTEN, grpc), (ADMIN_LISTEN, admin)] {
+            let Listeners { grpc, admin } = self.listeners(service);
+            // Who listens on a unix socket, the service finds out itself.
+            let grpc = grpc.tcp().map(|grpc| (GRPC_LISTEN, grpc));
+            for (setting, address) in grpc.into_iter().chain([(ADMIN_LISTEN, *admin)]) {
                 TcpListener::bind(address).with_context(|| {
                     let variable = service.variable(setting);
                     format!(
@@ -121,19 +143,28 @@ impl Plan {
     }
 
     /// What clients on this machine connect to.
-    pub(crate) fn grpc(&self, service: Service) -> SocketAddr {
-        reachable(self.listeners[service as usize].grpc)
+    pub(crate) fn grpc(&self, service: Service) -> Listen {
+        match &self.listeners(service).grpc {
+            Listen::Tcp(address) => reachable(*address).into(),
+            socket => socket.clone(),
+        }
     }
 
-    /// The same as a URL.
+    /// The same as an endpoint.
     pub(crate) fn endpoint(&self, service: Service) -> String {
-        format!("http://{}", self.grpc(service))
+        match self.grpc(service) {
+            Listen::Tcp(address) => format!("http://{address}"),
+            socket => socket.to_string(),
+        }
     }
 
     /// The variables that tell a service where to listen and, the coordinator, where the layers
     /// are.
     pub(super) fn env(&self, service: Service) -> Vec<(String, String)> {
-        let listeners = self.listeners[service as usize];
+        if service == Service::Node {
+            return self.env_of_node();
+        }
+        let listeners = self.listeners(service);
         let mut env = vec![
             (service.variable(GRPC_LISTEN), listeners.grpc.to_string()),
             (service.variable(ADMIN_LISTEN), listeners.admin.to_string()),
@@ -146,22 +177,50 @@ impl Plan {
         }
         env
     }
+
+    fn env_of_node(&self) -> Vec<(String, String)> {
+        let of_part = |service: Service| {
+            let Listeners { grpc, admin } = self.listeners(service);
+            [
+                (service.variable_of_part(GRPC_LISTEN), grpc.to_string()),
+                (service.variable_of_part(ADMIN_LISTEN), admin.to_string()),
+            ]
+        };
+        Service::ALL.into_iter().flat_map(of_part).collect()
+    }
+
+    /// Those of one process are first of all the coordinator's.
+    fn listeners(&self, service: Service) -> &Listeners {
+        match service {
+            Service::Strategic => &self.listeners[0],
+            Service::Tactical => &self.listeners[1],
+            Service::Operational => &self.listeners[2],
+            Service::Coordinator | Service::Node => &self.listeners[3],
+        }
+    }
 }
 
-fn address(
+/// What the environment says about a listener.
+fn given<T>(
     service: Service,
     setting: &str,
     env: impl Fn(&str) -> Option<String>,
-    (port, free): (u16, u16),
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<Option<T>>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
     let name = service.variable(setting);
-    let Some(text) = env(&name) else { return Ok(loopback(port)) };
-    let mut address: SocketAddr =
-        text.trim().parse().with_context(|| format!("{name}={text:?} is not IP:PORT"))?;
+    let Some(text) = env(&name) else { return Ok(None) };
+    let parsed = text.trim().parse();
+    parsed.map(Some).with_context(|| format!("{name}={text:?} is not where a server can listen"))
+}
+
+/// Port 0 gets a number that others can be told.
+fn numbered(mut address: SocketAddr, free: u16) -> SocketAddr {
     if address.port() == 0 {
         address.set_port(free);
     }
-    Ok(address)
+    address
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -208,12 +267,30 @@ mod tests {
     }
 
     #[test]
+    fn one_process_is_told_where_all_four_listen() {
+        let env = Plan::new(Ports::Default, |_| None).unwrap().env(Service::Node);
+        assert_eq!(env.len(), 8);
+        let tactical = ("STRATA_NODE_TACTICAL_GRPC_LISTEN", "127.0.0.1:50052");
+        assert_eq!((env[2].0.as_str(), env[2].1.as_str()), tactical);
+    }
+
+    #[test]
+    fn a_unix_socket_is_told_as_it_is() {
+        let plan = Plan::new(Ports::Default, |name| {
+            (name == "STRATA_TACTICAL_GRPC_LISTEN").then(|| "unix:///run/tactical.sock".to_owned())
+        })
+        .unwrap();
+        assert_eq!(plan.env(Service::Tactical)[0].1, "unix:/run/tactical.sock");
+        assert_eq!(plan.env(Service::Coordinator)[3].1, "unix:/run/tactical.sock");
+    }
+
+    #[test]
     fn port_0_becomes_a_port_that_can_be_told_to_others() {
         let plan = Plan::new(Ports::Default, |name| {
             (name == "STRATA_TACTICAL_GRPC_LISTEN").then(|| "127.0.0.1:0".to_owned())
         })
         .unwrap();
-        assert_ne!(plan.grpc(Service::Tactical).port(), 0);
+        assert_ne!(plan.grpc(Service::Tactical).tcp().unwrap().port(), 0);
     }
 
     #[test]
@@ -247,6 +324,8 @@ mod tests {
     #[test]
     fn free_ports_ignore_the_environment() {
         let plan = Plan::new(Ports::Free, |_| Some("127.0.0.1:1".to_owned())).unwrap();
-        assert!(Service::ALL.iter().all(|service| plan.grpc(*service).port() > 1024));
+        assert!(
+            Service::ALL.iter().all(|service| plan.grpc(*service).tcp().unwrap().port() > 1024)
+        );
     }
 }

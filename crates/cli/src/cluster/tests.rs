@@ -33,6 +33,7 @@ fn options(dir: &Path, lines: &Lines, ready_within: Duration) -> Options {
     Options {
         bin_dir: Some(dir.to_owned()),
         models: None,
+        in_process: false,
         ports: Ports::Free,
         quiet: false,
         log: Arc::new(move |service, line| {
@@ -56,6 +57,42 @@ async fn a_program_that_is_missing_is_named_with_what_to_do() {
     let error = Cluster::start(options(dir.path(), &Lines::default(), LONG)).await.err().unwrap();
     let text = error.to_string();
     assert!(text.contains("strategic") && text.contains("make build"), "{text}");
+}
+
+#[tokio::test]
+async fn one_process_is_told_what_the_four_would_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(Service::Node.name());
+    let telling = "env | grep ^STRATA_NODE_.*DIR | sort >&2; exit 1";
+    std::fs::write(&path, format!("#!/bin/sh\n{telling}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let named = Options {
+        models: Some("of/mine".into()),
+        in_process: true,
+        ..options(dir.path(), &Lines::default(), LONG)
+    };
+    let error = format!("{:#}", Cluster::start(named).await.err().unwrap());
+    assert!(error.contains("strata-node ended (exit status: 1)"), "{error}");
+    for layer in ["OPERATIONAL", "STRATEGIC", "TACTICAL"] {
+        assert!(error.contains(&format!("STRATA_NODE_{layer}_MODELS_DIR=of/mine")), "{error}");
+    }
+}
+
+#[test]
+fn settings_of_the_four_become_those_of_the_one() {
+    let env = [
+        ("STRATA_TACTICAL_MODELS_VERSION", "1"),
+        ("STRATA_COORDINATOR_REQUESTS_MAX_TIMEOUT", "9s"),
+        ("STRATA_COORDINATOR_LAYERS_TACTICAL", "http://elsewhere:1"),
+        ("STRATA_TACTICAL_TELEMETRY_LOG_FILTER", "debug"),
+        ("HOME", "/"),
+    ];
+    let said = node_env(env.map(|(name, value)| (name.into(), value.into())));
+    let expected = [
+        ("STRATA_NODE_TACTICAL_MODELS_VERSION", "1"),
+        ("STRATA_NODE_COORDINATOR_REQUESTS_MAX_TIMEOUT", "9s"),
+    ];
+    assert_eq!(said, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
 #[tokio::test]

@@ -33,6 +33,10 @@ pub(crate) struct Bench {
     /// Measure this running coordinator instead of starting one; memory is not measured then
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// How many callers `Decide` has at once, one measurement for each number
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,8,64")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    callers: Vec<u16>,
     /// Write the figures to this file as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -43,7 +47,6 @@ pub(crate) struct Bench {
 const ECHO: &str = "bare tonic echo";
 const DECIDE: &str = "Decide";
 const STREAM: &str = "DecideStream";
-const CALLERS: [usize; 3] = [1, 8, 64];
 const STREAM_IN_FLIGHT: usize = 256;
 const REQUESTS: usize = 4096;
 const MAX_WARM_UP: Duration = Duration::from_secs(1);
@@ -55,7 +58,12 @@ impl Bench {
             Arc::new(requests.into_iter().map(|traced| traced.request).collect::<Vec<_>>());
         let bar = ProgressBar::hidden()
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
-        let measuring = Measuring { duration: self.duration, requests, bar };
+        let measuring = Measuring {
+            duration: self.duration,
+            callers: self.callers.into_iter().map(usize::from).collect(),
+            requests,
+            bar,
+        };
         let report = match self.endpoint {
             Some(endpoint) => {
                 let running = Running { endpoint, operational: None, pids: Vec::new() };
@@ -81,19 +89,20 @@ impl Bench {
 
 struct Measuring {
     duration: Duration,
+    callers: Vec<usize>,
     requests: Arc<Vec<pb::DecideRequest>>,
     bar: ProgressBar,
 }
 
 impl Measuring {
     async fn all(&self, running: Running) -> anyhow::Result<Report> {
-        self.bar.set_length(2 * CALLERS.len() as u64 + 1);
+        self.bar.set_length(2 * self.callers.len() as u64 + 1);
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         let warm_up = self.duration.min(MAX_WARM_UP);
         let echo = EchoProcess::start().await?;
         let mut report = Report::default();
         for (name, endpoint) in [(ECHO, echo.endpoint()), (DECIDE, &running.endpoint)] {
-            for callers in CALLERS {
+            for &callers in &self.callers {
                 self.bar.set_message(format!("{name}, {callers} callers"));
                 self.unary(endpoint, callers, warm_up).await?;
                 let measured = self.unary(endpoint, callers, self.duration).await?;

@@ -33,6 +33,11 @@ pub(crate) struct Start {
     /// strata]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Start the four services as one process (the program strata-node): for edge nodes and laptops.
+    /// All their ports are served; settings of the processes themselves (TELEMETRY, SHUTDOWN,
+    /// RUNTIME) are then those of STRATA_NODE
+    #[arg(long)]
+    in_process: bool,
     /// Directory of the models that are served [default: models, unless the environment says otherwise]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -49,6 +54,7 @@ impl Start {
         Options {
             bin_dir: self.bin_dir.clone(),
             models: self.models.clone(),
+            in_process: self.in_process,
             ports,
             quiet: false,
             log: Arc::new(|service, line| output::note(log_line(service, line))),

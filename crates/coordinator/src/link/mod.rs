@@ -1,6 +1,7 @@
-//! Long-lived streams to the replicas of a layer, on which rows of many requests travel in frames.
+//! The ways to a layer: long-lived streams to its replicas, on which rows of many requests travel in frames, or a call in the same process.
 
 mod hop;
+mod layer;
 mod replica;
 mod replicas;
 mod session;
@@ -8,4 +9,6 @@ mod session;
 mod tests;
 
 pub(crate) use hop::{Forecasting, Hop, Placing, Selecting, TracePlace};
+pub(crate) use layer::{Layer, Layers};
+pub use layer::{Local, LocalAsk, LocalLayers};
 pub(crate) use replicas::{LinkSettings, Replicas};

@@ -65,7 +65,7 @@ pub(super) struct Found<H: Hop> {
 }
 
 impl<H: Hop> Replicas<H> {
-    /// Finds the replicas behind `endpoints` (`http://host:port`), and keeps looking.
+    /// Finds the replicas behind `endpoints` (`http://host:port` or `unix:/path`), and keeps looking.
     ///
     /// # Errors
     /// An endpoint that is none.
@@ -176,9 +176,12 @@ impl<H: Hop> Found<H> {
     }
 }
 
-/// Every `http://address:port` behind an endpoint. A headless Kubernetes service has one for each pod.
+/// Every `http://address:port` behind an endpoint. A headless Kubernetes service has one for each pod; a unix socket is what it is.
 async fn resolve(endpoint: &str) -> std::io::Result<Vec<String>> {
     let endpoint = endpoint.trim();
+    if endpoint.starts_with("unix:") {
+        return Ok(vec![endpoint.to_owned()]);
+    }
     let authority = endpoint.split_once("://").map_or(endpoint, |(_, authority)| authority);
     let authority = authority.trim_end_matches('/');
     let addresses = tokio::net::lookup_host(authority).await?;

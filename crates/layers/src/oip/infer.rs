@@ -20,7 +20,10 @@ use super::{
     decode::{self, invalid},
     encode::{self, Form},
 };
-use crate::engine::{RETRY_AFTER, expired, fault_of};
+use crate::{
+    engine::{RETRY_AFTER, expired, fault_of},
+    runner::Company,
+};
 
 impl Oip {
     /// Runs the model on the rows of a request, which are not worth running after `deadline`.
@@ -68,7 +71,7 @@ impl Oip {
             inputs: rows.inputs,
             deadlines: vec![patience.end; rows.count],
         };
-        let inference = runner.run(batch).await;
+        let inference = runner.run(batch, Company::Others).await;
         let inference = inference.map_err(|error| (fault_like_triton(&error), rows.count))?;
         runner.report(&inference, arrived).annotate(self.0.layer, span);
         patience.check(&inference).map_err(|fault| (fault, rows.count))?;

@@ -17,7 +17,7 @@ mod traffic;
 mod version;
 
 pub(crate) use catalog::{Catalog, Start};
-pub(crate) use policy::Policy;
+pub use policy::{NoPolicy, Policy};
 pub(crate) use poll::watch;
 pub(crate) use shadow::{Outcomes, Witness, observe};
 pub(crate) use table::Table;

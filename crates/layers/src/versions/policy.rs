@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::MAX_LOADED;
 
-/// Which of the versions in the repository are kept loaded, at most [`MAX_LOADED`] in any case.
+/// Which of the versions in the repository are kept loaded, at most eight in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Policy {
+pub enum Policy {
     /// So many of the newest.
     Latest(usize),
     /// These.
@@ -36,7 +36,7 @@ impl Policy {
 #[error(
     "must be `latest`, `latest:N`, `all`, or version numbers from 1, comma separated; at most {MAX_LOADED} of them"
 )]
-pub(crate) struct NoPolicy;
+pub struct NoPolicy;
 
 impl FromStr for Policy {
     type Err = NoPolicy;

@@ -20,6 +20,7 @@ use crate::{
     frame::Row,
     metrics::LayerMetrics,
     rows::Sorted,
+    runner::Company,
     strategic::Strategic,
     version_metrics,
 };
@@ -112,7 +113,7 @@ impl Layer {
             budget_us: 0,
         };
         let asked = questions.into_iter().map(|q| Asked::from_row::<Strategic>(row(q), now));
-        let answers = self.service.answer(asked.collect()).await;
+        let answers = self.service.answer(asked.collect(), Company::Others).await;
         answers.into_iter().map(|answer| answer.unwrap().inference.unwrap().version).collect()
     }
 
@@ -210,7 +211,7 @@ async fn rows_finish_on_the_version_they_were_given_to() {
     }
     assert_eq!(layer.listed(1).await.state(), pb::ModelState::Unloading);
     assert_eq!(layer.answerer().await, 2);
-    let runs = sorted.run(Instant::now()).await;
+    let runs = sorted.run(Instant::now(), Company::Others).await;
     let (answer, _) = runs.answer(seat, &Span::none()).unwrap();
     assert_eq!(answer.inference.unwrap().version, 1);
     assert!(!unloading.is_finished());

@@ -321,3 +321,44 @@ async fn a_graph_that_gives_fewer_rows_than_it_got_is_an_error() {
     assert_eq!(model.infer(rows(&[1.0, 2.0])).await, Err(InferError::Run(text)));
     assert!(model.infer(rows(&[1.0])).await.is_ok());
 }
+
+/// Doubles at once, and tells on which thread.
+struct Quick(SyncSender<thread::ThreadId>);
+
+impl RunBatch for Quick {
+    fn run(
+        &mut self,
+        _: usize,
+        inputs: &[Vec<f32>],
+        outputs: &mut [Vec<f32>],
+    ) -> Result<(), String> {
+        outputs[0].extend(inputs[0].iter().map(|value| value * 2.0));
+        self.0.send(thread::current().id()).map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() {
+    let (ran, threads) = sync_channel(1);
+    let options = ModelOptions { warm_up: false, ..ModelOptions::default() };
+    let quick = vec![Quick(ran)];
+    let model = Model::with_runners(manifest(), ExecutionProvider::Cpu, quick, &options).unwrap();
+    // Nobody knows yet how long a run takes.
+    assert_eq!(model.infer_in_place(rows(&[1.0])), Err(rows(&[1.0])));
+    let here = thread::current().id();
+    let inference = loop {
+        model.infer(rows(&[1.0])).await.unwrap();
+        assert_ne!(threads.recv_timeout(PATIENCE).unwrap(), here);
+        // Rows that fill a batch, or belong in another, are not for a caller to run.
+        assert!(model.infer_in_place(rows(&[1.0, 2.0])).is_err());
+        // The owner thread may not be asleep again yet.
+        if let Ok(inference) = model.infer_in_place(rows(&[4.0])) {
+            break inference.unwrap();
+        }
+    };
+    assert_eq!(threads.recv_timeout(PATIENCE).unwrap(), here);
+    assert_eq!((inference.outputs, inference.batch_size), (vec![vec![8.0]], 1));
+    assert_eq!(inference.rows, [RowStatus::Done]);
+    model.drain().await;
+    assert!(model.infer_in_place(rows(&[1.0])).is_err());
+}

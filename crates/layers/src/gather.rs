@@ -1,0 +1,119 @@
+//! Rows of the same process: run where they are while nobody else asks, gathered into batches while others do.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use strata_domain::FaultKind;
+use strata_wire::Fault;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::{
+    adapter::Adapter,
+    engine::{Asked, RETRY_AFTER, Service},
+    frame::RowResult,
+    runner::Company,
+};
+
+/// Rows in a batch at most, as in the frames of a coordinator with streams.
+const ROWS: usize = 64;
+/// Batches in work at once, as such a coordinator's frames: a second keeps the model busy while the answers of the first are read.
+const BATCHES: usize = 2;
+
+/// A row, and who waits for its answer.
+struct Job<A: Adapter> {
+    asked: Asked<A::Request>,
+    answer: oneshot::Sender<RowResult<A>>,
+}
+
+/// Where rows of this process are handed in. When it is dropped, what was handed in is still answered.
+pub(crate) struct Desk<A: Adapter> {
+    service: Service<A>,
+    rows: mpsc::Sender<Job<A>>,
+    /// Rows that are not answered yet.
+    asking: AtomicUsize,
+}
+
+impl<A: Adapter> Desk<A> {
+    /// A desk at which at most `queue_rows` rows wait, and the task that gathers them.
+    pub(crate) fn open(service: Service<A>, queue_rows: usize) -> Self {
+        let (rows, queue) = mpsc::channel(queue_rows);
+        tokio::spawn(gather(service.clone(), queue));
+        Self { service, rows, asking: AtomicUsize::new(0) }
+    }
+
+    /// Answers a row.
+    pub(crate) async fn ask(&self, asked: Asked<A::Request>) -> RowResult<A> {
+        let asking = Asking::count(&self.asking);
+        // Whoever else is about to ask is counted before it is decided whether this one is alone.
+        tokio::task::yield_now().await;
+        if asking.is_alone() {
+            return self
+                .service
+                .answer(vec![asked], Company::Alone)
+                .await
+                .pop()
+                .unwrap_or_else(lost);
+        }
+        let (answer, answered) = oneshot::channel();
+        if self.rows.try_send(Job { asked, answer }).is_err() {
+            let message =
+                format!("{} rows wait for the {} layer", self.rows.max_capacity(), A::NAME);
+            let full = Fault::new(FaultKind::ResourceExhausted, message);
+            return Err(full.retry_after(RETRY_AFTER));
+        }
+        answered.await.unwrap_or_else(|_| lost())
+    }
+}
+
+/// Answers rows until no more can come. Nothing waits for a batch to fill.
+async fn gather<A: Adapter>(service: Service<A>, mut queue: mpsc::Receiver<Job<A>>) {
+    let places = Arc::new(Semaphore::new(BATCHES));
+    let mut gathered = Vec::with_capacity(ROWS);
+    // The semaphore is never closed.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        if queue.recv_many(&mut gathered, ROWS).await == 0 {
+            return;
+        }
+        // Who left wants no answer.
+        let wanted = gathered.drain(..).filter(|job| !job.answer.is_closed());
+        let (asked, answers): (Vec<_>, Vec<_>) =
+            wanted.map(|Job { asked, answer }| (asked, answer)).unzip();
+        if asked.is_empty() {
+            continue;
+        }
+        let service = service.clone();
+        tokio::spawn(async move {
+            let results = service.answer(asked, Company::Others).await;
+            drop(place);
+            for (answer, result) in answers.into_iter().zip(results) {
+                let _ = answer.send(result);
+            }
+        });
+    }
+}
+
+fn lost<R>() -> Result<R, Fault> {
+    Err(Fault::new(FaultKind::Internal, "the question was lost"))
+}
+
+/// A row, counted until it is dropped.
+struct Asking<'a>(&'a AtomicUsize);
+
+impl<'a> Asking<'a> {
+    fn count(asking: &'a AtomicUsize) -> Self {
+        asking.fetch_add(1, Ordering::Relaxed);
+        Self(asking)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

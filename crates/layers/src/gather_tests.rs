@@ -1,0 +1,147 @@
+//! Rows of the same process, with the model that is served.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use strata_chassis::{Binary, Drain, Metrics};
+use strata_domain::FaultKind;
+use strata_runtime::{ExecutionProvider, ModelOptions, OnnxRuntime, Repository};
+use strata_wire::pb::{self, models_server::Models};
+use tonic::Request;
+
+use crate::{
+    adapter::Adapter,
+    engine::{Asked, Parts, Service},
+    frame::RowResult,
+    gather::Desk,
+    metrics::LayerMetrics,
+    models::ModelsService,
+    runner::Company,
+    tactical::Tactical,
+    versions::{Catalog, Loader, Policy, Start},
+};
+
+/// The layer with its bundled versions, of which the first answers.
+fn catalog(metrics: &LayerMetrics) -> Arc<Catalog<Tactical>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let execution_provider = ExecutionProvider::Cpu;
+    let loader = Loader {
+        runtime: OnnxRuntime::load(None).unwrap(),
+        repository: Repository::open(directory).unwrap(),
+        options: ModelOptions { execution_provider, ..Default::default() },
+        metrics: metrics.clone(),
+    };
+    let start = Start { version: Some(1), policy: &Policy::Latest(1) };
+    Arc::new(Catalog::start(loader, &start).unwrap())
+}
+
+fn versioned() -> (Service<Tactical>, Arc<Catalog<Tactical>>) {
+    let binary = Binary { name: Tactical::NAME, about: "", env_prefix: "", version: "" };
+    let metrics = LayerMetrics::register(&Metrics::new(&binary));
+    let catalog = catalog(&metrics);
+    let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
+    (Service::new(Parts { catalog: Arc::clone(&catalog), metrics, drain }), catalog)
+}
+
+fn service() -> Service<Tactical> {
+    versioned().0
+}
+
+fn question(memory_mb: f64) -> pb::PlaceRequest {
+    let facts = pb::FunctionFacts {
+        at: Some(prost_types::Timestamp { seconds: 1_795_514_400, nanos: 0 }),
+        invocation_rate_per_minute: 340.0,
+        inter_arrival_ms: 176.0,
+        duration_ms: 320.0,
+        avg_duration_ms: 310.0,
+        std_duration_ms: 40.0,
+        memory_mb,
+        avg_cost_usd: 5.5e-6,
+        avg_carbon_g: 2e-4,
+        ..pb::FunctionFacts::default()
+    };
+    pb::PlaceRequest {
+        facts: Some(facts),
+        provider: pb::Provider::Aws.into(),
+        action_mask: None,
+        explain: true,
+        function_key: None,
+    }
+}
+
+async fn ask(desk: &Desk<Tactical>, memory_mb: f64) -> RowResult<Tactical> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", ""))).await
+}
+
+#[tokio::test]
+async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
+    let desk = Desk::open(service(), 1024);
+    let memory = |number: usize| 100.0 + 3.0 * number as f64;
+    let together = join_all((0..200).map(|number| ask(&desk, memory(number)))).await;
+    let mut largest = 0;
+    for (number, answer) in together.into_iter().enumerate() {
+        let (mut answer, mut alone) = (answer.unwrap(), ask(&desk, memory(number)).await.unwrap());
+        largest = largest.max(answer.inference.take().unwrap().batch_size);
+        assert_eq!(alone.inference.take().unwrap().batch_size, 1);
+        assert_eq!(answer.placement, alone.placement);
+        for (here, there) in answer.logits.iter().zip(&alone.logits) {
+            assert!((here - there).abs() < 1e-3, "{here} {there}");
+        }
+    }
+    // All of them were there before the first was handed on.
+    assert_eq!(largest, 64);
+}
+
+#[tokio::test]
+async fn a_row_too_many_is_refused_with_advice_and_costs_the_others_nothing() {
+    let desk = Desk::open(service(), 8);
+    let answers = join_all((0..200).map(|_| ask(&desk, 200.0))).await;
+    let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!(answered.len() >= 8 && !refused.is_empty(), "{}", answered.len());
+    for fault in refused.into_iter().filter_map(Result::err) {
+        assert_eq!(fault.kind, FaultKind::ResourceExhausted);
+        assert!(fault.retry_after.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
+    let desk = Desk::open(service(), 8);
+    let fault = ask(&desk, f64::NAN).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InvalidArgument);
+    let late = Asked::here::<Tactical>(question(200.0), Instant::now(), ("", ""));
+    assert_eq!(desk.ask(late).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_function_sees_the_version_that_a_stream_would_show_it() {
+    let (service, catalog) = versioned();
+    let models = ModelsService(catalog);
+    let second = pb::LoadModelRequest { version: 2, ..Default::default() };
+    models.load(Request::new(second)).await.unwrap();
+    let half = |version| pb::TrafficShare { version, percent: 50, label: String::new() };
+    let request = pb::SetTrafficRequest { shares: vec![half(1), half(2)], ..Default::default() };
+    models.set_traffic(Request::new(request)).await.unwrap();
+    let desk = Desk::open(service.clone(), 1024);
+    let asked = |key: u64| {
+        let request = pb::PlaceRequest { function_key: Some(key), ..question(200.0) };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        Asked::here::<Tactical>(request, deadline, ("", ""))
+    };
+    let version = |answer: RowResult<Tactical>| answer.unwrap().inference.unwrap().version;
+    let framed = service.answer((0..64).map(asked).collect(), Company::Others).await;
+    let framed: Vec<u32> = framed.into_iter().map(version).collect();
+    let together = join_all((0..64).map(|key| desk.ask(asked(key)))).await;
+    assert_eq!(together.into_iter().map(version).collect::<Vec<_>>(), framed);
+    for key in 0..64 {
+        assert_eq!(version(desk.ask(asked(key)).await), framed[key as usize]);
+    }
+    let second = framed.iter().filter(|version| **version == 2).count();
+    assert!((16..48).contains(&second), "{second}");
+}

@@ -1,0 +1,59 @@
+use std::process::ExitCode;
+
+use strata_chassis::{Binary, BoxError, Metrics, Process};
+use strata_coordinator::{Local, LocalAsk, LocalLayers};
+use strata_layers::{Handle, LocalLayer, LocalQuestion};
+
+use crate::config::NodeConfig;
+
+const BINARY: Binary = Binary {
+    name: "strata-node",
+    about: "The four services of Strata in one process, for edge nodes and laptops",
+    env_prefix: "STRATA_NODE",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+/// Runs the four services in one process: the whole of its `main`.
+pub fn run() -> ExitCode {
+    strata_chassis::run(BINARY, serve)
+}
+
+/// The layers start first; the coordinator then finds them ready. At the end all four listeners close together, and the models go on
+/// until the coordinator has answered all it took.
+async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
+    let Process { binary, config, metrics, drain } = process;
+    // Each service has its own page of metrics, under the names they have in a cluster.
+    let page = |name| Metrics::new(&Binary { name, ..binary });
+    let NodeConfig { strategic, tactical, operational, coordinator, .. } = &config;
+    let strategic =
+        strata_layers::start_strategic(strategic, &page("strategic"), &drain.beside()).await?;
+    let tactical =
+        strata_layers::start_tactical(tactical, &page("tactical"), &drain.beside()).await?;
+    let operational =
+        strata_layers::start_operational(operational, &page("operational"), &drain.beside())
+            .await?;
+    let layers = LocalLayers {
+        strategic: asked_by_call(&strategic),
+        tactical: asked_by_call(&tactical),
+        operational: asked_by_call(&operational),
+    };
+    let coordinator = strata_coordinator::serve_beside(coordinator, layers, &metrics, drain);
+    let serving = |layer| async { Ok(layer.await?) };
+    tokio::try_join!(
+        coordinator,
+        serving(strategic.serving),
+        serving(tactical.serving),
+        serving(operational.serving),
+    )?;
+    tokio::join!(strategic.finishing, tactical.finishing, operational.finishing);
+    Ok(())
+}
+
+/// A layer as the coordinator asks it.
+fn asked_by_call<Q: 'static, R: 'static>(layer: &LocalLayer<Q, R>) -> Local<Q, R> {
+    let handle: Handle<Q, R> = layer.handle.clone();
+    Local::new(move |ask: LocalAsk<Q>| {
+        let LocalAsk { request, traceparent, tracestate, deadline } = ask;
+        handle.ask(LocalQuestion { request, traceparent, tracestate, deadline })
+    })
+}
