@@ -85,7 +85,7 @@ impl<A: Adapter> Models for ModelsService<A> {
         let request = request.into_inner();
         let catalog = self.catalog(&request.model)?;
         let change = async move {
-            catalog.set_traffic(&request).await?;
+            catalog.set_traffic(&request)?;
             listed(&catalog).await
         };
         Ok(Response::new(whole(change).await?))

@@ -222,3 +222,29 @@ fn a_directory_that_is_not_there_is_named() {
     let text = Repository::open("no/such/place").unwrap_err().to_string();
     assert_eq!(text, "cannot read no/such/place");
 }
+
+#[test]
+fn another_stamp_means_that_a_file_was_written() {
+    let (root, dir) = altered("double", "name: double", "name: double");
+    let repository = Repository::open(root.path()).unwrap();
+    let stamp = || repository.stamp("double", 1).unwrap();
+    let before = stamp();
+    assert_eq!(stamp(), before);
+    let graph = std::fs::File::options().write(true).open(dir.join("model.onnx")).unwrap();
+    graph.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let after = stamp();
+    assert_ne!(after, before);
+    std::fs::write(dir.join("more"), "").unwrap();
+    assert_ne!(stamp(), after);
+    assert!(repository.stamp("double", 2).is_err() && repository.stamp("../double", 1).is_err());
+}
+
+#[test]
+fn a_manifest_is_told_without_its_graph() {
+    let (root, dir) = altered("double", "name: double", "name: double");
+    std::fs::remove_file(dir.join("model.onnx")).unwrap();
+    let repository = Repository::open(root.path()).unwrap();
+    assert_eq!(repository.manifest("double", 1).unwrap().name, "double");
+    assert!(matches!(repository.manifest("..", 1), Err(RepositoryError::Name(_))));
+    assert!(matches!(repository.manifest("double", 2), Err(RepositoryError::Manifest { .. })));
+}

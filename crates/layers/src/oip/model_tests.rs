@@ -7,9 +7,9 @@ use strata_chassis::{Binary, Drain, Metrics};
 use strata_runtime::{ExecutionProvider, ModelOptions, OnnxRuntime, Repository};
 use strata_wire::{
     oip::{
-        ModelInferRequest, ModelReadyRequest, RepositoryIndexRequest, ServerLiveRequest,
-        ServerReadyRequest, grpc_inference_service_server::GrpcInferenceService,
-        model_infer_request::InferInputTensor,
+        ModelInferRequest, ModelMetadataRequest, ModelReadyRequest, ModelStatisticsRequest,
+        RepositoryIndexRequest, ServerLiveRequest, ServerReadyRequest,
+        grpc_inference_service_server::GrpcInferenceService, model_infer_request::InferInputTensor,
     },
     pb,
 };
@@ -23,6 +23,7 @@ use crate::{
     facts::tests::valid as facts,
     metrics::LayerMetrics,
     operational::Operational,
+    runner::Runners,
     strategic::Strategic,
     tactical::Tactical,
     versions::{Catalog, Loader, Policy, Start},
@@ -32,6 +33,7 @@ use crate::{
 struct Layer<A> {
     service: Service<A>,
     oip: Oip,
+    catalog: Arc<Catalog<A>>,
 }
 
 impl<A: Adapter> Layer<A> {
@@ -58,8 +60,9 @@ impl<A: Adapter> Layer<A> {
             metrics: metrics.clone(),
             drain: drain.clone(),
         };
-        let oip = Parts { layer: A::NAME, runners: catalog, metrics, repository, drain };
-        Self { service: Service::new(parts), oip: Oip::new(oip) }
+        let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
+        let oip = Parts { layer: A::NAME, runners, metrics, repository, drain };
+        Self { service: Service::new(parts), oip: Oip::new(oip), catalog }
     }
 
     async fn ask(&self, question: A::Request) -> A::Response {
@@ -176,6 +179,29 @@ async fn only_the_version_in_service_is_found() {
     for wrong in ["0", "-1", "two", "99999999999999999999"] {
         assert_eq!(code("strategic", wrong), Some("INVALID_ARGUMENT"), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_loaded_is_found_and_those_without_one_get_the_stable() {
+    let layer = Layer::<Strategic>::start();
+    layer.catalog.load(Some(1)).await.unwrap();
+    let version =
+        |version: &str| layer.oip.served("strategic", version).unwrap().model().manifest().version;
+    assert_eq!((version("1"), version("2"), version("")), (1, 2, 2));
+    let name = "strategic".to_owned();
+    let metadata = ModelMetadataRequest { name: name.clone(), version: "1".to_owned() };
+    let metadata = layer.oip.model_metadata(Request::new(metadata)).await.unwrap().into_inner();
+    assert_eq!((metadata.versions, &metadata.inputs[0].shape), (vec_of(["1", "2"]), &vec![-1, 14]));
+    let statistics = ModelStatisticsRequest { name, version: String::new() };
+    let statistics = layer.oip.model_statistics(Request::new(statistics)).await.unwrap();
+    let versions = statistics.into_inner().model_stats.into_iter().map(|stats| stats.version);
+    assert_eq!(versions.collect::<Vec<_>>(), ["1", "2"]);
+    let index = layer.oip.index(&RepositoryIndexRequest::default()).unwrap().models;
+    assert_eq!(index.iter().filter(|model| model.state == "READY").count(), 2);
+}
+
+fn vec_of<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
 }
 
 #[tokio::test]

@@ -26,8 +26,10 @@ pub(crate) struct Catalog<A> {
     table: RwLock<Arc<Table<A>>>,
     conditions: Mutex<BTreeMap<u32, Condition>>,
     thread: LoaderThread,
-    /// Whoever holds it may change the table; readers never wait for it.
-    pub(super) plan: Turn<Plan>,
+    /// Whoever holds it may load and unload, which takes time.
+    pub(super) turn: Turn<()>,
+    /// Whoever holds it may put another table, which takes none: a rollback never waits for a load. Readers wait for neither.
+    plan: Mutex<Plan>,
 }
 
 /// What is to be said of a version that is not loaded, other than that it is available.
@@ -74,7 +76,8 @@ impl<A: Adapter> Catalog<A> {
             table: RwLock::new(Arc::new(Table::of(version))),
             conditions: Mutex::default(),
             thread: LoaderThread::start()?,
-            plan: Turn::default(),
+            turn: Turn::default(),
+            plan: Mutex::default(),
         })
     }
 
@@ -83,7 +86,8 @@ impl<A: Adapter> Catalog<A> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn put(&self, table: Table<A>) {
+    /// Its caller holds the plan.
+    fn put(&self, table: Table<A>) {
         let table = Arc::new(table);
         let old = {
             let mut place = self.table.write().unwrap_or_else(PoisonError::into_inner);
@@ -91,6 +95,11 @@ impl<A: Adapter> Catalog<A> {
         };
         // Outside of the lock: the last handle of a version may go with it.
         drop(old);
+    }
+
+    /// No code that can panic runs under this lock.
+    pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No code that can panic runs under this lock.
@@ -103,7 +112,7 @@ impl<A: Adapter> Catalog<A> {
     /// # Errors
     /// `NotFound`, `FailedPrecondition` when it cannot be served, `ResourceExhausted` when too many are loaded.
     pub(crate) async fn load(self: &Arc<Self>, number: Option<u32>) -> Result<u32, Fault> {
-        let mut plan = self.plan.lock().await;
+        let _turn = self.turn.lock().await;
         let number = match number {
             Some(number) => number,
             None => self
@@ -112,11 +121,11 @@ impl<A: Adapter> Catalog<A> {
                 .map_err(|error| super::version::Refusal::Files(error).into_fault())?,
         };
         self.bring(number).await?;
-        plan.by_hand.insert(number, true);
+        self.plan().by_hand.insert(number, true);
         Ok(number)
     }
 
-    /// Loads a version unless it is loaded. Its caller holds the plan.
+    /// Loads a version unless it is loaded. Its caller has the turn.
     pub(super) async fn bring(self: &Arc<Self>, number: u32) -> Result<(), Fault> {
         let table = self.table();
         if table.loaded().contains_key(&number) {
@@ -143,7 +152,9 @@ impl<A: Adapter> Catalog<A> {
                     execution_provider = %version.runner.model().execution_provider(),
                     "version loaded"
                 );
+                let plan = self.plan();
                 self.put(self.table().with(Arc::new(version)));
+                drop(plan);
                 self.conditions().remove(&number);
                 Ok(())
             }
@@ -177,48 +188,54 @@ impl<A: Adapter> Catalog<A> {
     /// # Errors
     /// `NotFound` when it is not loaded, `FailedPrecondition` while it has traffic or is a shadow.
     pub(crate) async fn unload(&self, number: u32) -> Result<(), Fault> {
-        let mut plan = self.plan.lock().await;
+        let _turn = self.turn.lock().await;
         let table = self.table();
         if !table.loaded().contains_key(&number) {
             let message = format!("version {number} is not loaded");
             return Err(Fault::new(FaultKind::NotFound, message));
         }
-        if table.traffic().needs(number) {
-            let what = match table.traffic().percent(number) {
+        drop(table);
+        if !self.retire(number).await {
+            let what = match self.table().traffic().percent(number) {
                 0 => "is a shadow".to_owned(),
                 percent => format!("has {percent} % of the traffic"),
             };
             let message = format!("version {number} {what}; set the traffic to others first");
             return Err(Fault::new(FaultKind::FailedPrecondition, message));
         }
-        drop(table);
-        plan.by_hand.insert(number, false);
-        self.retire(number).await;
+        self.plan().by_hand.insert(number, false);
         Ok(())
     }
 
-    /// Unloads a version that has no traffic. Its caller holds the plan.
-    pub(super) async fn retire(&self, number: u32) {
-        let table = self.table();
-        let ended = table.loaded().get(&number).map(|version| version.runner.model().ended());
-        let (Some(ended), Some(without)) = (ended, table.without(number)) else { return };
-        self.conditions().insert(number, Condition::Unloading);
-        self.put(without);
+    /// Unloads a version, unless it has traffic or is a shadow. Its caller has the turn.
+    pub(super) async fn retire(&self, number: u32) -> bool {
+        let Some(ended) = self.take_out(number) else { return false };
         // What is left are the rows that were given to it: the last of them lets go of it.
-        drop(table);
         if tokio::time::timeout(UNLOAD_PATIENCE, ended).await.is_err() {
             tracing::warn!(version = number, "unloaded, but some of its rows are not answered yet");
         }
         self.conditions().remove(&number);
         tracing::info!(model = A::NAME, version = number, "version unloaded");
+        true
+    }
+
+    /// Takes a version out of the table, unless it is needed there. Completes, then, when the last handle of it is gone.
+    fn take_out(&self, number: u32) -> Option<impl Future<Output = ()> + Send + use<A>> {
+        let _plan = self.plan();
+        let table = self.table();
+        let ended = table.loaded().get(&number)?.runner.model().ended();
+        let without = table.without(number)?;
+        self.conditions().insert(number, Condition::Unloading);
+        self.put(without);
+        Some(ended)
     }
 
     /// Shares the traffic as a request says.
     ///
     /// # Errors
     /// `InvalidArgument`, and `FailedPrecondition` when a version is not loaded or a label stands for none.
-    pub(crate) async fn set_traffic(&self, request: &pb::SetTrafficRequest) -> Result<(), Fault> {
-        let mut plan = self.plan.lock().await;
+    pub(crate) fn set_traffic(&self, request: &pb::SetTrafficRequest) -> Result<(), Fault> {
+        let mut plan = self.plan();
         let traffic = Traffic::read(request, self.table().traffic())?;
         self.share(&mut plan, traffic)
     }
@@ -246,15 +263,29 @@ impl<A: Adapter> Catalog<A> {
     /// # Errors
     /// `FailedPrecondition` when there was none; as [`Catalog::load`] when a version it needs was unloaded and cannot be loaded again.
     pub(crate) async fn rollback(self: &Arc<Self>) -> Result<(), Fault> {
-        let mut plan = self.plan.lock().await;
+        // At once, if nothing has to be loaded for it.
+        if let Ok(done) = self.take_back() {
+            return done;
+        }
+        let _turn = self.turn.lock().await;
+        loop {
+            match self.take_back() {
+                Ok(done) => return done,
+                Err(missing) => self.bring(missing).await?,
+            }
+        }
+    }
+
+    /// Returns to the traffic before the last change; the error is a version that has to be loaded for it.
+    fn take_back(&self) -> Result<Result<(), Fault>, u32> {
+        let mut plan = self.plan();
         let Some(previous) = plan.previous.clone() else {
             let message = "the traffic has not been changed since the layer started";
-            return Err(Fault::new(FaultKind::FailedPrecondition, message));
+            return Ok(Err(Fault::new(FaultKind::FailedPrecondition, message)));
         };
-        for number in previous.needed().collect::<Vec<_>>() {
-            self.bring(number).await?;
-        }
-        self.share(&mut plan, previous)
+        let table = self.table();
+        let missing = previous.needed().find(|number| !table.loaded().contains_key(number));
+        missing.map_or_else(|| Ok(self.share(&mut plan, previous)), Err)
     }
 
     /// Works on files beside the threads that serve.

@@ -100,7 +100,7 @@ impl Layer {
             shadows: shadows.to_vec(),
             ..Default::default()
         };
-        self.catalog.set_traffic(&request).await.map_err(|fault| fault.kind)
+        self.catalog.set_traffic(&request).map_err(|fault| fault.kind)
     }
 
     /// The versions that answer these questions.
@@ -314,6 +314,28 @@ async fn the_newest_takes_over_unless_somebody_decided_otherwise() {
     layer.publish(1, 5);
     layer.catalog.follow(&latest).await;
     assert_eq!((layer.answerer().await, layer.loaded()), (5, vec![4, 5]));
+}
+
+#[tokio::test]
+async fn what_is_loaded_at_the_start_takes_nothing_over() {
+    let layer = Layer::start();
+    layer.catalog.fill(&Policy::All).await;
+    assert_eq!((layer.answerer().await, layer.loaded()), (1, vec![1, 2]));
+    layer.publish(1, 3);
+    layer.catalog.follow(&Policy::All).await;
+    assert_eq!((layer.answerer().await, layer.loaded()), (1, vec![1, 2, 3]));
+}
+
+#[tokio::test]
+async fn traffic_changes_while_another_version_is_loaded() {
+    let layer = Layer::start();
+    layer.catalog.load(Some(2)).await.unwrap();
+    // Somebody loads or unloads for as long as this is held.
+    let turn = layer.catalog.turn.lock().await;
+    layer.share(&[(2, 100)], &[]).await.unwrap();
+    layer.catalog.rollback().await.unwrap();
+    assert_eq!(layer.answerer().await, 1);
+    drop(turn);
 }
 
 #[tokio::test]

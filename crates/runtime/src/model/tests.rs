@@ -2,6 +2,7 @@
 //! test to let it go on.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::*;
@@ -264,9 +265,14 @@ async fn the_last_handle_ends_the_thread() {
     let clone = model.clone();
     drop(model);
     let answer = clone.infer(rows(&[1.0]));
+    let mut ended = Box::pin(clone.ended());
     drop(clone);
+    // What was accepted is still under way.
+    let polled = std::future::poll_fn(|context| Poll::Ready(ended.as_mut().poll(context)));
+    assert!(polled.await.is_pending());
     gate.pass();
     assert_eq!(answer.await.unwrap().outputs, [[2.0]]);
+    ended.await;
     assert_eq!(gate.gone.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
 }
 
