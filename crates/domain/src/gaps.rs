@@ -16,7 +16,8 @@ impl RecentGaps {
 
     /// Takes in the next gap; the oldest gives way. What cannot be (negative, not a number) counts as 0.
     pub fn push(&mut self, seconds: f64) {
-        let seconds = seconds.max(0.0).min(Self::LONGEST) as f32;
+        // NaN is not above 0 either.
+        let seconds = if seconds > 0.0 { seconds.min(Self::LONGEST) as f32 } else { 0.0 };
         if self.len < Self::MOST {
             self.seconds[self.len] = seconds;
             self.len += 1;
