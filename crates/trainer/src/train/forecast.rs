@@ -150,10 +150,13 @@ fn draw(run: &Run, count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<Window> {
     drawn
 }
 
+/// Count, sum and sum of squares of each value.
+type Moments = [(f64, f64, f64); 3];
+
 /// The rows of `windows`, weighed by the variance of each function's values among them, of the function on one provider: the worlds that windows
 /// are drawn from put it on different ones.
 fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
-    let mut moments: BTreeMap<(usize, usize), [(f64, f64, f64); 3]> = BTreeMap::new();
+    let mut moments: BTreeMap<(usize, usize), Moments> = BTreeMap::new();
     for window in windows {
         let sums = moments.entry((window.function, window.provider.index())).or_default();
         for ((count, sum, squares), value) in sums.iter_mut().zip(window.y.map(f64::from)) {
