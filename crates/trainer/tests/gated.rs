@@ -74,8 +74,10 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
     let schedule = Schedule { seed, epochs: 4, patience: 4, batch, learning_rate: 3e-3 };
     let options = Options { schedule, level };
     let (train, validation) = (examples(count, seed), examples(400, seed + 1));
+    let calibration = examples(400, seed + 2);
     let bar = ProgressBar::hidden();
-    gated::fit(&mut net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
+    gated::fit(&mut net, [&train, &validation, &calibration], &options, &mut Watch::showing(&bar))
+        .unwrap();
     net
 }
 

@@ -34,7 +34,7 @@ pub struct Options {
 }
 
 /// Fits `net` to `train`, leaves it with the weights that did best on `validation`, and sets the constants of its bound so that it
-/// holds on a share [`Options::level`] of `validation`.
+/// holds on a share [`Options::level`] of `calibration`.
 ///
 /// The loss is the weighted squared error of the forecast plus the quantile loss (Koenker and Bassett 1978) of the headroom, which
 /// counts too little `level / (1 - level)` times as much as too much.
@@ -43,14 +43,14 @@ pub struct Options {
 /// When there are no windows, or training diverges.
 pub fn fit(
     net: &mut GatedNet,
-    [train, validation]: [&[Example]; 2],
+    [train, validation, calibration]: [&[Example]; 3],
     options: &Options,
     watch: &mut Watch<'_, GatedNet>,
 ) -> Result<Fitted> {
     let (learning, level) = (&*net, options.level);
     let fit = (&options.schedule, |examples: &[&Example]| loss(learning, examples, level));
     let fitted = epochs::fit(learning, [train, validation], fit, watch)?;
-    net.set_conformal(conformal(net, validation, level)?)?;
+    net.set_conformal(conformal(net, calibration, level)?)?;
     Ok(fitted)
 }
 

@@ -47,13 +47,17 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     let train = examples(&encoder, &train);
     let validation = windows(&run.world, Scope::validation(), STRIDE, false);
     let validation = examples(&encoder, &validation);
+    // With a call: a bound that idle windows make hold would be of no use when there is something to do.
+    let others = WindowOptions { stride: STRIDE, offset: 1, ..WindowOptions::default() };
+    let calibration: Vec<Window> = run.world.windows(Scope::validation(), others).collect();
+    let calibration = examples(&encoder, &calibration);
     let mut net = GatedNet::new(scaling(&encoder, &train)?, WINDOW_STEPS, &columns()?, &mut rng)?;
     let settings = gated::Options { schedule: options.schedule(seed), level: options.bound_level };
     let bar = progress::bar("operational")?;
     let checkpoints = run.checkpoints((Layer::Operational, super::EXTENDED), &net, &settings)?;
     let mut watch = Watch::showing(&bar)
         .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
-    let fitted = gated::fit(&mut net, [&train, &validation], &settings, &mut watch)?;
+    let fitted = gated::fit(&mut net, [&train, &validation, &calibration], &settings, &mut watch)?;
     let mut bounds = Vec::new();
     let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
         let windows = windows(&run.world, run.judged_on(), 1, skip_idle);
