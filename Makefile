@@ -72,11 +72,12 @@ load: build tools ## load a running coordinator with ghz (FORMAT=html OUT=report
 	$(TARGET)/release/strata requests --limit 2000 --out tests/load/data.json
 	bin/ghz --config tests/load/decide.json --format $(FORMAT) $(if $(OUT),--output $(OUT))
 
-train: ort ## train the models again into models: version 1 of all three, version 2 of the placing two
+train: ort ## train the models again into models: versions 1 and 2 of all three
 	$(CARGO) build --release --locked -p strata-trainer
 	$(TARGET)/release/trainer all --research --out models --seed $(SEED)
 	$(TARGET)/release/trainer tactical --out models --seed $(SEED)
 	$(TARGET)/release/trainer strategic --out models --seed $(SEED)
+	$(TARGET)/release/trainer operational --out models --seed $(SEED)
 
 train-quick: build ## try the whole of the training in a minute or two, with tiny budgets: nothing in models is changed
 	tools/train-quick.sh $(TARGET)/release $(TARGET)/train-quick
