@@ -127,7 +127,8 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     Ok(tables)
 }
 
-fn windows(world: &World, scope: Scope, stride: usize, skip_idle: bool) -> Vec<Window> {
+/// Every `stride`-th window of a scope; without those that have no call if `skip_idle`.
+pub(super) fn windows(world: &World, scope: Scope, stride: usize, skip_idle: bool) -> Vec<Window> {
     let options = WindowOptions { stride, skip_idle, ..WindowOptions::default() };
     world.windows(scope, options).collect()
 }

@@ -9,12 +9,12 @@ use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{DEFAULT_FEATURES, Encoder, LABELS, WINDOW_STEPS};
 use strata_simulator::{
-    ForecastScore, Scope, Scorer, Window, WindowOptions, exponential_smoothing, last_value,
-    moving_average,
+    ForecastScore, Scope, Scorer, Window, exponential_smoothing, last_value, moving_average,
 };
 
+use super::forecast::{self, windows};
+use super::progress;
 use super::run::{Run, named};
-use super::{forecast, progress};
 use crate::contract::Layer;
 use crate::fit::{Schedule, Watch, lstm};
 use crate::gate::{Candidate, Gate};
@@ -96,15 +96,15 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     }
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut train = windows(run, Scope::training(), 1, true);
+    let mut train = windows(&run.world, Scope::training(), 1, true);
     // The greatest rate and queue are those of the whole training split, not of the draw.
     let (scaling, rate) = scaling(&train)?;
     train.shuffle(&mut rng);
     train.truncate(options.lstm_windows - options.lstm_windows / ANY_WINDOW);
-    let mut any: Vec<Window> = windows(run, Scope::training(), IDLE_STRIDE, false);
+    let mut any: Vec<Window> = windows(&run.world, Scope::training(), IDLE_STRIDE, false);
     any.shuffle(&mut rng);
     train.extend(any.into_iter().take(options.lstm_windows / ANY_WINDOW));
-    let validation = windows(run, Scope::validation(), STRIDE, true);
+    let validation = windows(&run.world, Scope::validation(), STRIDE, true);
     let outputs = vec![rate, OutputRange::Fraction, OutputRange::Fraction];
     let net = OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng)?;
     let settings = lstm::Options { schedule: options.schedule(seed), below: options.lstm_below };
@@ -115,7 +115,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     let fitted = lstm::fit(&net, [&train, &validation], &settings, &mut watch)?;
 
     let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
-        let windows = windows(run, run.judged_on(), 1, skip_idle);
+        let windows = windows(&run.world, run.judged_on(), 1, skip_idle);
         score(name, lstm::forecasts(&net, &windows)?, &windows)
     });
     let [busy, all] = tables;
@@ -132,7 +132,7 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     };
     gate.compare(&run.options.models, candidate, |before| {
         let net = OperationalNet::from_onnx(before.graph())?;
-        let windows = windows(run, run.judged_on(), 1, true);
+        let windows = windows(&run.world, run.judged_on(), 1, true);
         score("busy", lstm::forecasts(&net, &windows)?, &windows)?.rate_r2("strata")
     });
     let encoder = Encoder::of_names(&DEFAULT_FEATURES)?;
@@ -158,11 +158,6 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     gate.pass(run.options.force, &mut description.training)?;
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)
-}
-
-fn windows(run: &Run, scope: Scope, stride: usize, skip_idle: bool) -> Vec<Window> {
-    let options = WindowOptions { stride, skip_idle, ..WindowOptions::default() };
-    run.world.windows(scope, options).collect()
 }
 
 /// Every column between 0 and 1, the sine between -1 and 1; rates and queues on a logarithmic scale
