@@ -1,6 +1,6 @@
 //! How long bytes are on the way between callers and a placement.
 
-use crate::{Placement, Provider, Region, price::site};
+use crate::{Provider, Region, price::site};
 
 /// Round-trip time in ms between providers' regions, in the index order of provider then region.
 ///
@@ -65,7 +65,6 @@ fn extra_round_trips(bytes: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemoryTier;
 
     #[test]
     fn the_table_is_symmetric_and_nearest_to_itself() {
@@ -94,7 +93,6 @@ mod tests {
         for provider in Provider::ALL {
             for area in Region::ALL {
                 let rtt = |region| {
-                    let placement = Placement { provider, region, memory: MemoryTier::Mb512 };
                     caller_round_trip_ms(area, None, (provider, region))
                 };
                 for other in Region::ALL {

@@ -1,11 +1,10 @@
 //! Log-normal run times: the share that is too long, and the normal distribution behind it.
 
-use crate::TYPICAL_P95_OVER_MEAN;
 
 /// 95th percentile of the standard normal distribution.
 pub const Z95: f64 = 1.644_853_6;
 
-/// Standard deviation of the logarithm where 95th percentile over mean is [`TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
+/// Standard deviation of the logarithm where 95th percentile over mean is [`crate::TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
 pub(crate) const TYPICAL_SIGMA: f64 = 0.1364;
 /// Runs of one length; kept above 0 to divide by.
 const LEAST_SIGMA: f64 = 1e-3;
@@ -75,6 +74,7 @@ pub(crate) fn normal_quantile(level: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TYPICAL_P95_OVER_MEAN;
 
     #[test]
     fn the_normal_quantile_knows_its_table() {

@@ -1,7 +1,10 @@
 //! From questions to answers: check, encode, run, read.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,7 +34,13 @@ pub(crate) const UNARY_BUDGET: (Duration, Duration) =
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// A layer's service: a cheap handle on its models and on what it counts.
-pub(crate) struct Service<A>(Arc<Parts<A>>);
+pub(crate) struct Service<A>(Arc<Inner<A>>);
+
+struct Inner<A> {
+    parts: Parts<A>,
+    /// Calls of [`Service::answer`] under way.
+    answering: AtomicUsize,
+}
 
 // Derived, it would ask for an adapter that can be cloned.
 impl<A> Clone for Service<A> {
@@ -94,11 +103,11 @@ fn span_under<A: Adapter>(parent: &RemoteContext) -> Span {
 
 impl<A: Adapter> Service<A> {
     pub(crate) fn new(parts: Parts<A>) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner { parts, answering: AtomicUsize::new(0) }))
     }
 
     pub(crate) fn drain(&self) -> &Drain {
-        &self.0.drain
+        &self.0.parts.drain
     }
 
     /// Answers a unary call.
@@ -114,21 +123,23 @@ impl<A: Adapter> Service<A> {
         };
         let asked =
             Asked { request: Some(request.into_inner()), deadline: Some(deadline.at), span };
-        match self.answer(vec![asked], Company::Others).await.pop() {
+        match self.answer(vec![asked]).await.pop() {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
     }
 
     /// Answers rows, in their order. Bad rows cost the others nothing. Each is bound to a version when it is read; what is changed
-    /// afterwards is for rows that come later.
-    pub(crate) async fn answer(
-        &self,
-        asked: Vec<Asked<A::Request>>,
-        company: Company,
-    ) -> Vec<RowResult<A>> {
+    /// afterwards is for rows that come later. A row that comes while no others are in work is run where it is.
+    pub(crate) async fn answer(&self, asked: Vec<Asked<A::Request>>) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
-        let table = self.0.catalog.table();
+        let turn = Turn::take(&self.0.answering);
+        let company = match asked.len() {
+            1 if turn.is_first => Company::Alone,
+            _ => Company::Others,
+        };
+        let Parts { catalog, metrics, .. } = &self.0.parts;
+        let table = catalog.table();
         let mut sorted = Sorted::by(&table);
         let read: Vec<_> = asked
             .into_iter()
@@ -150,12 +161,30 @@ impl<A: Adapter> Service<A> {
                 if let Err(fault) = &result {
                     trace::fail(&span, &fault.message);
                 }
-                self.0.metrics.answered(result.as_ref().err().map(|fault| fault.kind));
+                metrics.answered(result.as_ref().err().map(|fault| fault.kind));
                 result
             })
             .collect();
         observe(table.shadows(), witnesses);
         results
+    }
+}
+
+/// A call in work, counted until it is dropped.
+struct Turn<'a> {
+    count: &'a AtomicUsize,
+    is_first: bool,
+}
+
+impl<'a> Turn<'a> {
+    fn take(count: &'a AtomicUsize) -> Self {
+        Self { count, is_first: count.fetch_add(1, Ordering::Relaxed) == 0 }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,6 @@ use crate::{
     adapter::Adapter,
     engine::{Asked, RETRY_AFTER, Service},
     frame::RowResult,
-    runner::Company,
 };
 
 /// Rows in a batch at most, as in the frames of a coordinator with streams.
@@ -49,12 +48,7 @@ impl<A: Adapter> Desk<A> {
         // Whoever else is about to ask is counted before it is decided whether this one is alone.
         tokio::task::yield_now().await;
         if asking.is_alone() {
-            return self
-                .service
-                .answer(vec![asked], Company::Alone)
-                .await
-                .pop()
-                .unwrap_or_else(lost);
+            return self.service.answer(vec![asked]).await.pop().unwrap_or_else(lost);
         }
         let (answer, answered) = oneshot::channel();
         if self.rows.try_send(Job { asked, answer }).is_err() {
@@ -85,7 +79,7 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: mpsc::Receiver<Job<A
         }
         let service = service.clone();
         tokio::spawn(async move {
-            let results = service.answer(asked, Company::Others).await;
+            let results = service.answer(asked).await;
             drop(place);
             for (answer, result) in answers.into_iter().zip(results) {
                 let _ = answer.send(result);

@@ -21,7 +21,6 @@ use crate::{
     gather::Desk,
     metrics::LayerMetrics,
     models::ModelsService,
-    runner::Company,
     tactical::Tactical,
     versions::{Catalog, Loader, Policy, Start},
 };
@@ -135,7 +134,7 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
         Asked::here::<Tactical>(request, deadline, ("", ""))
     };
     let version = |answer: RowResult<Tactical>| answer.unwrap().inference.unwrap().version;
-    let framed = service.answer((0..64).map(asked).collect(), Company::Others).await;
+    let framed = service.answer((0..64).map(asked).collect()).await;
     let framed: Vec<u32> = framed.into_iter().map(version).collect();
     let together = join_all((0..64).map(|key| desk.ask(asked(key)))).await;
     assert_eq!(together.into_iter().map(version).collect::<Vec<_>>(), framed);

@@ -11,7 +11,6 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     engine::{Asked, Service},
     frame::{Framed, MAX_ROWS},
-    runner::Company,
 };
 
 /// The answers of a stream.
@@ -134,5 +133,5 @@ async fn work<A: Framed>(
     asked: Vec<Asked<A::Request>>,
 ) -> A::FrameResult {
     let _accepted = service.drain().guard();
-    A::close(frame_id, service.answer(asked, Company::Others).await)
+    A::close(frame_id, service.answer(asked).await)
 }

@@ -113,7 +113,7 @@ impl Layer {
             budget_us: 0,
         };
         let asked = questions.into_iter().map(|q| Asked::from_row::<Strategic>(row(q), now));
-        let answers = self.service.answer(asked.collect(), Company::Others).await;
+        let answers = self.service.answer(asked.collect()).await;
         answers.into_iter().map(|answer| answer.unwrap().inference.unwrap().version).collect()
     }
 
