@@ -16,7 +16,7 @@ use strata_wire::{
 use tonic::Request;
 use tracing::Span;
 
-use super::{Oip, Parts, statistics, tensor};
+use super::{Control, Oip, Parts, statistics, tensor};
 use crate::{
     adapter::Adapter,
     engine::{self, Service},
@@ -61,7 +61,8 @@ impl<A: Adapter> Layer<A> {
             drain: drain.clone(),
         };
         let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
-        let oip = Parts { layer: A::NAME, runners, metrics, repository, drain };
+        let control = Arc::clone(&catalog) as Arc<dyn Control>;
+        let oip = Parts { layer: A::NAME, runners, control, metrics, repository, drain };
         Self { service: Service::new(parts), oip: Oip::new(oip), catalog }
     }
 

@@ -26,9 +26,6 @@ use tracing::Span;
 use super::{Oip, metadata, statistics, stream::Answers};
 use crate::{engine::UNARY_BUDGET, runner::Runner};
 
-/// Triton loads and serves in one step; here a version gets its traffic in a step of its own.
-const ELSEWHERE: &str = "versions are loaded, unloaded and given traffic by strata.v1.Models on this port, or `strata models`";
-
 /// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a batch that is too large, so that its
 /// caller is told what the largest is.
 const ENVELOPE_BYTES: usize = 64 << 10;
@@ -209,15 +206,21 @@ impl GrpcInferenceService for Oip {
 
     async fn repository_model_load(
         &self,
-        _: Request<pb::RepositoryModelLoadRequest>,
+        request: Request<pb::RepositoryModelLoadRequest>,
     ) -> Result<Response<pb::RepositoryModelLoadResponse>, Status> {
-        Err(Status::unimplemented(ELSEWHERE))
+        let pb::RepositoryModelLoadRequest { repository_name, model_name, parameters } =
+            request.into_inner();
+        self.load(&repository_name, &model_name, &parameters).await?;
+        answer(pb::RepositoryModelLoadResponse {})
     }
 
     async fn repository_model_unload(
         &self,
-        _: Request<pb::RepositoryModelUnloadRequest>,
+        request: Request<pb::RepositoryModelUnloadRequest>,
     ) -> Result<Response<pb::RepositoryModelUnloadResponse>, Status> {
-        Err(Status::unimplemented(ELSEWHERE))
+        let pb::RepositoryModelUnloadRequest { repository_name, model_name, parameters } =
+            request.into_inner();
+        self.unload(&repository_name, &model_name, &parameters).await?;
+        answer(pb::RepositoryModelUnloadResponse {})
     }
 }
