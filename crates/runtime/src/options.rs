@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::provider::ExecutionProvider;
@@ -14,6 +16,10 @@ pub struct ModelOptions {
     pub max_batch: usize,
     /// Most rows waiting to be run: 1 to 2^20. A batch beyond it is refused at once.
     pub queue_rows: usize,
+    /// Most rows of one caller waiting to be run, but for a single batch; unset: as many as of all.
+    pub caller_rows: Option<usize>,
+    /// How long a row may wait for others to fill a run while a session is idle; zero: not at all.
+    pub max_delay: Duration,
     /// Whether to run the graph at batch sizes 1, 2 and `max_batch` before the model is handed out.
     pub warm_up: bool,
 }
@@ -25,6 +31,8 @@ impl Default for ModelOptions {
             sessions: 1,
             max_batch: 64,
             queue_rows: 4096,
+            caller_rows: None,
+            max_delay: Duration::ZERO,
             warm_up: true,
         }
     }
@@ -37,6 +45,7 @@ impl ModelOptions {
             ("sessions", self.sessions, 64),
             ("max_batch", self.max_batch, 4096),
             ("queue_rows", self.queue_rows, 1 << 20),
+            ("caller_rows", self.caller_rows.unwrap_or(1), 1 << 20),
         ];
         ranges
             .into_iter()

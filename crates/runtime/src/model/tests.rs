@@ -233,7 +233,7 @@ async fn a_thread_that_dies_leaves_no_caller_waiting() {
     // Sizes are checked at the door, so only a fault of ours gets this past it.
     let (answer, broken) = oneshot::channel();
     let batch = Batch { rows: 1, inputs: vec![Vec::new()], deadlines: Vec::new() };
-    model.shared.queue.push(Job { batch, enqueued: Instant::now(), answer }).unwrap();
+    model.shared.queue.push(Job { batch, caller: 0, enqueued: Instant::now(), answer }).unwrap();
     let waiting = model.infer(rows(&[0.0; 64]));
     gate.decide(Verdict::Finish);
     assert!(running.await.is_ok());
