@@ -6,7 +6,7 @@ use std::{
 };
 
 use strata_chassis::{
-    Deadline, Drain,
+    Deadline, Drain, Peer,
     trace::{self, RemoteContext},
 };
 use strata_domain::FaultKind;
@@ -107,6 +107,7 @@ impl<A: Adapter> Service<A> {
         request: Request<A::Request>,
     ) -> Result<Response<A::Response>, Status> {
         let (default, cap) = UNARY_BUDGET;
+        let company = Company::of(&Peer::of(&request));
         let deadline = Deadline::of(&request, default, cap)?;
         let span = match trace::enabled() {
             true => span_under::<A>(&RemoteContext::from_metadata(request.metadata())),
@@ -114,7 +115,7 @@ impl<A: Adapter> Service<A> {
         };
         let asked =
             Asked { request: Some(request.into_inner()), deadline: Some(deadline.at), span };
-        match self.answer(vec![asked], Company::Others).await.pop() {
+        match self.answer(vec![asked], company).await.pop() {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
@@ -174,6 +175,12 @@ pub(crate) fn fault_of(error: &InferError) -> Fault {
     match error {
         InferError::QueueFull { .. } | InferError::TooManyRows { .. } => {
             Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        }
+        InferError::CallerFull { .. } => {
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        }
+        InferError::WouldBeLate { retry_after, .. } => {
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(*retry_after)
         }
         InferError::Stopped => Fault::new(FaultKind::Unavailable, "the layer is shutting down"),
         _ => {

@@ -76,7 +76,7 @@ fn question(memory_mb: f64) -> pb::PlaceRequest {
 
 async fn ask(desk: &Desk<Tactical>, memory_mb: f64) -> RowResult<Tactical> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", ""))).await
+    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", "")), 0).await
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
     let fault = ask(&desk, f64::NAN).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::InvalidArgument);
     let late = Asked::here::<Tactical>(question(200.0), Instant::now(), ("", ""));
-    assert_eq!(desk.ask(late).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
+    assert_eq!(desk.ask(late, 0).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
 }
 
 #[tokio::test]
@@ -135,12 +135,12 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
         Asked::here::<Tactical>(request, deadline, ("", ""))
     };
     let version = |answer: RowResult<Tactical>| answer.unwrap().inference.unwrap().version;
-    let framed = service.answer((0..64).map(asked).collect(), Company::Others).await;
+    let framed = service.answer((0..64).map(asked).collect(), Company::HERE).await;
     let framed: Vec<u32> = framed.into_iter().map(version).collect();
-    let together = join_all((0..64).map(|key| desk.ask(asked(key)))).await;
+    let together = join_all((0..64).map(|key| desk.ask(asked(key), 0))).await;
     assert_eq!(together.into_iter().map(version).collect::<Vec<_>>(), framed);
     for key in 0..64 {
-        assert_eq!(version(desk.ask(asked(key)).await), framed[key as usize]);
+        assert_eq!(version(desk.ask(asked(key), 0).await), framed[key as usize]);
     }
     let second = framed.iter().filter(|version| **version == 2).count();
     assert!((16..48).contains(&second), "{second}");
