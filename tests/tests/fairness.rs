@@ -55,8 +55,9 @@ async fn a_caller_at_its_limit_is_told_so_and_others_get_in() {
     assert!(fault.message.contains("4 rows") && fault.retry_after.is_some(), "{fault:?}");
     modest.send(7, 4).await;
     greedy.send(3, 1).await;
-    for (caller, expected) in [(&mut modest, 7), (&mut greedy, 1), (&mut greedy, 3)] {
-        let (frame, rows) = caller.answer().await;
+    let answered =
+        [(modest.answer().await, 7), (greedy.answer().await, 1), (greedy.answer().await, 3)];
+    for ((frame, rows), expected) in answered {
         assert_eq!(frame, expected);
         for row in rows {
             let Answer::Response(response) = row else { panic!("{row:?}") };

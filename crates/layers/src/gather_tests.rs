@@ -3,7 +3,10 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -96,6 +99,26 @@ async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
     }
     // All of them were there before the first was handed on.
     assert_eq!(largest, 64);
+}
+
+#[tokio::test]
+async fn a_flood_of_one_caller_does_not_hold_up_another() {
+    let desk = Desk::open(service(), 1024);
+    let answered = AtomicUsize::new(0);
+    let asking = (0..500).map(|number| {
+        let caller = u64::from(number >= 490);
+        let (desk, answered) = (&desk, &answered);
+        async move {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let asked = Asked::here::<Tactical>(question(200.0), deadline, ("", ""));
+            desk.ask(asked, caller).await.unwrap();
+            (caller, answered.fetch_add(1, Ordering::Relaxed))
+        }
+    });
+    // The second caller came last, and is in the first of the batches, of which two are in work.
+    let places = join_all(asking).await;
+    let late = places.into_iter().filter(|(caller, place)| *caller == 1 && *place >= 128);
+    assert_eq!(late.collect::<Vec<_>>(), []);
 }
 
 #[tokio::test]
