@@ -94,6 +94,8 @@ pub struct InferenceConfig {
     /// How long a row may wait for others to fill a run; zero is not at all.
     #[serde(with = "humantime_serde")]
     pub max_delay: Duration,
+    /// How far the model's threads step back behind others of the machine; 0 to 19.
+    pub nice: u8,
 }
 
 impl InferenceConfig {
@@ -105,6 +107,7 @@ impl InferenceConfig {
             queue_rows: self.queue_rows,
             caller_rows: Some(self.caller_rows.unwrap_or(self.queue_rows / 2)),
             max_delay: self.max_delay,
+            nice: self.nice,
             ..ModelOptions::default()
         }
     }
@@ -121,6 +124,7 @@ impl Default for InferenceConfig {
             queue_rows: options.queue_rows,
             caller_rows: None,
             max_delay: options.max_delay,
+            nice: options.nice,
         }
     }
 }
@@ -230,6 +234,7 @@ impl Documented for InferenceConfig {
             ("queue_rows", "Most rows waiting; more are refused with RESOURCE_EXHAUSTED"),
             ("caller_rows", "Most rows of one connection waiting; unset: half of queue_rows"),
             ("max_delay", "How long a row may wait for others to fill a run; 0s: not at all"),
+            ("nice", "How far the model's threads step back behind others, 0 to 19 as in nice(1)"),
         ])
     }
 
@@ -244,6 +249,9 @@ impl Documented for InferenceConfig {
             if !(min..=max).contains(&value) {
                 return Err(Invalid::new(name, format!("must be from {min} to {max}")));
             }
+        }
+        if self.nice > 19 {
+            return Err(Invalid::new("nice", "must be from 0 to 19"));
         }
         if self.max_delay > LONGEST_DELAY {
             return Err(Invalid::new("max_delay", "must be at most 10s"));

@@ -138,6 +138,7 @@ impl Model {
             batchers: batchers.iter().map(Arc::downgrade).collect(),
             threads,
         };
+        let nice = options.nice;
         for (index, batcher) in batchers.into_iter().enumerate() {
             let name = format!("{}-{index}", shared.manifest.name);
             let presence = Presence::enter(&queue, &alive);
@@ -146,6 +147,7 @@ impl Model {
                 .spawn(move || {
                     // Before the presence ends: who waits for that wants the session gone, too.
                     let batcher = batcher;
+                    step_back(nice);
                     batcher::serve(&*batcher, &presence.queue);
                 })
                 .map_err(StartError::Thread)?;
@@ -342,6 +344,16 @@ impl Drop for Presence {
                 self.queue.abandon();
             }
         });
+    }
+}
+
+/// Lets other threads of the machine go before this one. On Linux, where a priority is a thread's: elsewhere it would be the whole process's.
+fn step_back(nice: u8) {
+    if nice == 0 || !cfg!(target_os = "linux") {
+        return;
+    }
+    if let Err(error) = rustix::process::nice(nice.into()) {
+        tracing::warn!(%error, nice, "the priority of a model's thread cannot be lowered");
     }
 }
 

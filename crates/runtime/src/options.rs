@@ -20,6 +20,8 @@ pub struct ModelOptions {
     pub caller_rows: Option<usize>,
     /// How long a row may wait for others to fill a run while a session is idle; zero: not at all.
     pub max_delay: Duration,
+    /// How far the threads that own the sessions step back behind others of the machine, as nice(2) counts it: 0 to 19. Linux only.
+    pub nice: u8,
     /// Whether to run the graph at batch sizes 1, 2 and `max_batch` before the model is handed out.
     pub warm_up: bool,
 }
@@ -33,6 +35,7 @@ impl Default for ModelOptions {
             queue_rows: 4096,
             caller_rows: None,
             max_delay: Duration::ZERO,
+            nice: 0,
             warm_up: true,
         }
     }
@@ -51,6 +54,9 @@ impl ModelOptions {
             .into_iter()
             .find(|(_, value, most)| !(1..=*most).contains(value))
             .map(|(name, value, most)| format!("{name} is {value}, it must be 1 to {most}"))
+            .or_else(|| {
+                (self.nice > 19).then(|| format!("nice is {}, it must be 0 to 19", self.nice))
+            })
     }
 }
 
@@ -69,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_named() {
-        for text in ["sessions: 0", "sessions: 65", "max_batch: 4097", "queue_rows: 0"] {
+        for text in ["sessions: 0", "sessions: 65", "max_batch: 4097", "queue_rows: 0", "nice: 20"]
+        {
             let options: ModelOptions = serde_yaml::from_str(text).unwrap();
             let fault = options.fault().unwrap();
             assert!(fault.starts_with(text.split(':').next().unwrap()), "{fault}");
