@@ -7,7 +7,6 @@ use strata_chassis::{
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::{FaultKind, Placement};
-use strata_policy::FunctionFacts;
 use strata_wire::{
     Fault, Violations, calls_to_pb, pb, placement_from_pb, placement_to_pb, provider_from_pb,
     provider_to_pb, region_to_pb, time_to_pb, weights_to_pb,
@@ -117,7 +116,7 @@ impl Pipeline {
     async fn route(&self, question: Question, leg: Leg<'_>) -> Result<Routed, Fault> {
         let mask = question.candidates.providers();
         let request = pb::SelectRequest {
-            facts: Some(facts_to_pb(&question.facts)),
+            facts: Some(facts_to_pb(&question)),
             provider_mask: Some(mask.bits()),
             explain: question.explain,
             function_key: Some(question.function_key),
@@ -134,7 +133,7 @@ impl Pipeline {
     async fn place(&self, routed: Routed, leg: Leg<'_>) -> Result<Placed, Fault> {
         let Routed { question, provider, .. } = &routed;
         let request = pb::PlaceRequest {
-            facts: Some(facts_to_pb(&question.facts)),
+            facts: Some(facts_to_pb(question)),
             provider: provider_to_pb(*provider).into(),
             action_mask: Some(question.candidates.actions(*provider).bits()),
             explain: question.explain,
@@ -227,7 +226,9 @@ fn disallowed(layer: &str) -> Fault {
     Fault::new(FaultKind::Internal, message)
 }
 
-fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
+/// What is known of the function, with the expected objectives: they are worked out once for all layers.
+fn facts_to_pb(question: &Question) -> pb::FunctionFacts {
+    let facts = &question.facts;
     let current = facts.current.map(|current: Placement| pb::Placement {
         // A layer has no use for the provider's name of the region.
         provider_region: String::new(),
@@ -257,5 +258,6 @@ fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
         weights: Some(weights_to_pb(facts.objective.weights)),
         latency_slo_ms: facts.objective.sla_ms,
         calls: calls_to_pb(facts.idle_seconds, &facts.recent_gaps),
+        expected_objectives: question.candidates.objectives(),
     }
 }

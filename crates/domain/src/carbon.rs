@@ -146,8 +146,6 @@ pub struct Run {
     pub cpu_share: f64,
     /// Memory the run uses, in MB.
     pub memory_used_mb: f64,
-    /// Bytes that leave or enter the region for this run.
-    pub network_bytes: f64,
 }
 
 /// Intensity of the grid behind a provider's region at that hour, in gCO2e/kWh.
@@ -161,38 +159,59 @@ pub fn mean_grid_intensity(provider: Provider, region: Region) -> f64 {
     grid(provider, region).mean
 }
 
-/// Energy of one run including the data centre's overhead (PUE), in kWh: idle power of the processors that are reserved, the rest of their
-/// power while they are busy, and memory; network on top.
-pub fn energy_kwh(placement: Placement, run: Run) -> f64 {
-    let machines = &MACHINES[placement.provider.index()];
-    let hours = run.duration_ms.max(0.0) / MS_PER_HOUR;
-    let allotted = scaling::allotted_vcpus(placement, run.memory_used_mb);
-    let busy = scaling::usable_vcpus(placement, run.memory_used_mb)
-        * scaling::busy_share(placement, run.cpu_share);
-    let watts = allotted * machines.idle_watts + busy * (machines.full_watts - machines.idle_watts);
-    let gigabytes = reserved_megabytes(placement, run.memory_used_mb) / MB_PER_GB;
-    let inside = hours * (watts / WATTS_PER_KILOWATT + gigabytes * MEMORY_KWH_PER_GB_HOUR);
-    inside * pue(placement) + run.network_bytes.max(0.0) / BYTES_PER_GB * NETWORK_KWH_PER_GB
+/// What a run takes of the machine it is on, whatever the region: before the data centre's overhead and the network.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Spent {
+    machine_kwh: f64,
+    embodied: GramsCo2e,
 }
 
-/// The share of making the server that falls on one run.
-pub fn embodied(placement: Placement, run: Run) -> GramsCo2e {
-    let vcpu_hours = run.duration_ms.max(0.0) / MS_PER_HOUR
-        * scaling::allotted_vcpus(placement, run.memory_used_mb);
-    GramsCo2e::new(vcpu_hours * MACHINES[placement.provider.index()].embodied_per_vcpu_hour)
+impl Spent {
+    /// Of one run with the provider and the memory size of `placement`: idle power of the processors that are reserved, the rest of their
+    /// power while they are busy, and memory.
+    pub fn new(placement: Placement, run: Run) -> Self {
+        let machines = &MACHINES[placement.provider.index()];
+        let hours = run.duration_ms.max(0.0) / MS_PER_HOUR;
+        let allotted = scaling::allotted_vcpus(placement, run.memory_used_mb);
+        let busy = scaling::usable_vcpus(placement, run.memory_used_mb)
+            * scaling::busy_share(placement, run.cpu_share);
+        let spread = machines.full_watts - machines.idle_watts;
+        let watts = allotted * machines.idle_watts + busy * spread;
+        let gigabytes = reserved_megabytes(placement, run.memory_used_mb) / MB_PER_GB;
+        Self {
+            machine_kwh: hours * (watts / WATTS_PER_KILOWATT + gigabytes * MEMORY_KWH_PER_GB_HOUR),
+            embodied: GramsCo2e::new(hours * allotted * machines.embodied_per_vcpu_hour),
+        }
+    }
+
+    /// The share of making the server that falls on the run.
+    pub fn embodied(&self) -> GramsCo2e {
+        self.embodied
+    }
+
+    /// Energy including the data centre's overhead (PUE) and the bytes that leave or enter the region for the run, in kWh.
+    pub fn energy_kwh(&self, (provider, region): (Provider, Region), network_bytes: f64) -> f64 {
+        let network_kwh = network_bytes.max(0.0) / BYTES_PER_GB * NETWORK_KWH_PER_GB;
+        self.machine_kwh * pue(provider, region) + network_kwh
+    }
+
+    /// Operational and embodied gas of the run where it starts at `at`, on the provider it was worked out for.
+    pub fn footprint(
+        &self,
+        site: (Provider, Region),
+        network_bytes: f64,
+        at: UtcTime,
+    ) -> GramsCo2e {
+        let intensity = grid_intensity(site.0, site.1, at);
+        GramsCo2e::new(self.energy_kwh(site, network_bytes) * intensity) + self.embodied
+    }
 }
 
-/// Operational and embodied gas of one run that starts at `at`.
-pub fn footprint(placement: Placement, run: Run, at: UtcTime) -> GramsCo2e {
-    let intensity = grid_intensity(placement.provider, placement.region, at);
-    GramsCo2e::new(energy_kwh(placement, run) * intensity) + embodied(placement, run)
-}
-
-const fn pue(placement: Placement) -> f64 {
-    match placement.provider {
+const fn pue(provider: Provider, region: Region) -> f64 {
+    match provider {
         Provider::Aws => AWS_PUE,
         Provider::Azure => AZURE_PUE,
-        Provider::Gcp => GCP_PUE[placement.region.index()],
+        Provider::Gcp => GCP_PUE[region.index()],
     }
 }
 
@@ -213,8 +232,7 @@ mod tests {
         UtcTime::from_unix_seconds(hours * 3600)
     }
 
-    const RUN: Run =
-        Run { duration_ms: 1000.0, cpu_share: 1.0, memory_used_mb: 100.0, network_bytes: 0.0 };
+    const RUN: Run = Run { duration_ms: 1000.0, cpu_share: 1.0, memory_used_mb: 100.0 };
 
     #[test]
     fn daily_profiles_average_to_one() {
@@ -245,10 +263,12 @@ mod tests {
         };
         let watts = 2048.0 / 1769.0 * 0.74 + 2.76 + 2.0 * 0.392;
         let expected = watts / 1000.0 / 3600.0 * 1.135;
-        assert!((energy_kwh(placement, RUN) / expected - 1.0).abs() < 1e-12);
+        let spent = Spent::new(placement, RUN);
+        let site = (placement.provider, placement.region);
+        assert!((spent.energy_kwh(site, 0.0) / expected - 1.0).abs() < 1e-12);
         let embodied_g = 1_610_790.0 / 96.0 / 35_040.0 / 3600.0 * 2048.0 / 1769.0;
-        assert!((embodied(placement, RUN).get() / embodied_g - 1.0).abs() < 1e-12);
-        let total = footprint(placement, RUN, midnight_plus(15)).get();
+        assert!((spent.embodied().get() / embodied_g - 1.0).abs() < 1e-12);
+        let total = spent.footprint(site, 0.0, midnight_plus(15)).get();
         assert!((total / (expected * 411.0 + embodied_g) - 1.0).abs() < 1e-12);
     }
 
@@ -265,7 +285,7 @@ mod tests {
             region: Region::EuWest,
             memory: MemoryTier::Mb128,
         };
-        let idle = Run { duration_ms: 0.0, network_bytes: 1e9, ..RUN };
-        assert_eq!(energy_kwh(placement, idle), 0.001);
+        let idle = Spent::new(placement, Run { duration_ms: 0.0, ..RUN });
+        assert_eq!(idle.energy_kwh((placement.provider, placement.region), 1e9), 0.001);
     }
 }

@@ -1,7 +1,9 @@
 //! What a placement would mean for a function: cost, latency, carbon.
 
 use crate::{
-    GramsCo2e, Placement, Provider, Region, Usd, UtcTime, carbon, cold_start, latency, price,
+    GramsCo2e, MemoryTier, Placement, Provider, Region, Usd, UtcTime, carbon, cold_start, latency,
+    price,
+    run_times::{RunTimes, TYPICAL_SIGMA, Z95, log_deviation, normal_quantile},
     scaling,
 };
 
@@ -90,11 +92,7 @@ pub struct PlacedRun {
 impl PlacedRun {
     /// A function of this profile on `placement`.
     pub fn new(profile: &InvocationProfile, placement: Placement) -> Self {
-        let home = profile.home;
-        let data = home.provider.map(|provider| (provider, home.region));
-        let (request, response) = (profile.request_bytes.max(0.0), profile.response_bytes.max(0.0));
-        let stays = data == Some((placement.provider, placement.region));
-        let round_trip = latency::caller_round_trip_ms(home.region, home.provider, placement);
+        let site = Site::new(profile, placement.provider, placement.region);
         Self {
             placement,
             run_time_factor: scaling::run_time_factor(
@@ -102,11 +100,11 @@ impl PlacedRun {
                 placement,
                 profile.cpu_share,
             ),
-            network_ms: latency::network_ms(round_trip, request, response),
-            transfer: price::transfer_price(placement, data, request, response),
+            network_ms: site.network_ms,
+            transfer: site.transfer,
             cpu_share: profile.cpu_share,
             memory_used_mb: profile.memory_used_mb.max(0.0),
-            network_bytes: if stays { 0.0 } else { request + response },
+            network_bytes: site.network_bytes,
         }
     }
 
@@ -126,9 +124,9 @@ impl PlacedRun {
             duration_ms: run_ms,
             cpu_share: self.cpu_share,
             memory_used_mb: self.memory_used_mb,
-            network_bytes: self.network_bytes,
         };
-        carbon::footprint(self.placement, run, at)
+        let site = (self.placement.provider, self.placement.region);
+        carbon::Spent::new(self.placement, run).footprint(site, self.network_bytes, at)
     }
 }
 
@@ -136,128 +134,175 @@ impl PlacedRun {
 ///
 /// Lookups and a few exponentials: well under 2 us. An infeasible placement is estimated all the same, and says so.
 pub fn estimate(profile: &InvocationProfile, placement: Placement, at: UtcTime) -> Estimate {
-    let placed = PlacedRun::new(profile, placement);
-    let mean_ms = profile.duration_ms.max(0.0);
-    let p95_ms = profile.duration_p95_ms.unwrap_or(mean_ms * TYPICAL_P95_OVER_MEAN).max(mean_ms);
-    let warm = WarmRun {
-        mean_ms: mean_ms * placed.run_time_factor,
-        p95_ms: p95_ms * placed.run_time_factor,
-    };
-    let cold = cold_probability(profile, placement);
-    let load_ms = cold_start::load_ms(placement);
-    let run_ms = warm.mean_ms + cold * load_ms;
-    let start = cold_start::start_delay(placement.provider);
-    Estimate {
-        cost: placed.cost(run_ms),
-        latency_ms: placed.network_ms + run_ms + cold * start.mean_ms,
-        p95_latency_ms: placed.network_ms + p95_run_ms(warm, cold, start, load_ms),
-        cold_start_probability: cold,
-        carbon: placed.carbon(run_ms, at),
-        late_share: late_share(profile, placement, &placed, cold),
-        feasible: placed.is_feasible(),
-    }
+    let function = Judged::new(profile, at);
+    function.estimate(
+        &function.site(placement.provider, placement.region),
+        &function.size(placement.provider, placement.memory),
+    )
 }
 
-/// Cold starts after gaps in the calls, and the one that a move causes unless the first call would be cold anyway.
-fn cold_probability(profile: &InvocationProfile, placement: Placement) -> f64 {
-    let chance = profile.cold[placement.provider.index()];
-    let (first, share) = (chance.first.clamp(0.0, 1.0), chance.share.clamp(0.0, 1.0));
-    if placement == profile.reference {
-        share
-    } else {
-        (share + (1.0 - first) / profile.calls_after_move.max(1.0)).min(1.0)
-    }
+/// A function about to be estimated on several placements. What depends on the provider and the region only, and what depends on the provider
+/// and the memory size only, is worked out once for each.
+pub(crate) struct Judged<'a> {
+    profile: &'a InvocationProfile,
+    at: UtcTime,
+    mean_ms: f64,
+    p95_ms: f64,
+    /// Standard deviation of the logarithm of its run times.
+    sigma: f64,
 }
 
-/// Log-normal run times and, in a share `cold` of calls, a start delay, which is taken at its 1/6, 1/2 and 5/6 quantiles.
-fn late_share(
-    profile: &InvocationProfile,
-    placement: Placement,
-    placed: &PlacedRun,
-    cold: f64,
-) -> f64 {
-    let mean_ms = profile.duration_ms.max(0.0) * placed.run_time_factor;
-    let deviation = profile
-        .duration_std_ms
-        .map_or(TYPICAL_SIGMA, |std_ms| log_deviation(std_ms, profile.duration_ms));
-    let sigma = deviation.max(LEAST_SIGMA);
-    let median_ln = mean_ms.ln() - sigma * sigma / 2.0;
-    let longer = |left_ms: f64| {
-        if mean_ms <= 0.0 || left_ms <= 0.0 {
-            return f64::from(u8::from(left_ms <= 0.0));
+/// A function in a region of a provider, whatever its memory.
+pub(crate) struct Site {
+    provider: Provider,
+    region: Region,
+    network_ms: f64,
+    transfer: Usd,
+    network_bytes: f64,
+}
+
+impl Site {
+    fn new(profile: &InvocationProfile, provider: Provider, region: Region) -> Self {
+        let home = profile.home;
+        let data = home.provider.map(|provider| (provider, home.region));
+        let (request, response) = (profile.request_bytes.max(0.0), profile.response_bytes.max(0.0));
+        let here = (provider, region);
+        let round_trip = latency::caller_round_trip_ms(home.region, home.provider, here);
+        Self {
+            provider,
+            region,
+            network_ms: latency::network_ms(round_trip, request, response),
+            transfer: price::transfer_price(here, data, request, response),
+            network_bytes: if data == Some(here) { 0.0 } else { request + response },
         }
-        normal_tail((left_ms.ln() - median_ln) / sigma)
-    };
-    let left_ms = profile.sla_ms - placed.network_ms;
-    let warm = longer(left_ms);
+    }
+}
+
+/// A function with a memory size of a provider, wherever it runs.
+pub(crate) struct Size {
+    memory: MemoryTier,
+    feasible: bool,
+    times: RunTimes,
+    p95_ms: f64,
+    load_ms: f64,
+    start: cold_start::StartDelay,
+    /// Runs there as often cold as after a move.
+    moved: Runs,
+}
+
+/// Runs of which a share is cold.
+#[derive(Clone, Copy)]
+struct Runs {
+    cold: f64,
+    /// Mean time, loading of cold ones included.
+    mean_ms: f64,
+    p95_ms: f64,
+    spent: carbon::Spent,
+}
+
+impl<'a> Judged<'a> {
+    pub(crate) fn new(profile: &'a InvocationProfile, at: UtcTime) -> Self {
+        let mean_ms = profile.duration_ms.max(0.0);
+        let p95_ms = profile.duration_p95_ms.unwrap_or(mean_ms * TYPICAL_P95_OVER_MEAN);
+        let sigma = profile
+            .duration_std_ms
+            .map_or(TYPICAL_SIGMA, |std_ms| log_deviation(std_ms, profile.duration_ms));
+        Self { profile, at, mean_ms, p95_ms: p95_ms.max(mean_ms), sigma }
+    }
+
+    pub(crate) fn site(&self, provider: Provider, region: Region) -> Site {
+        Site::new(self.profile, provider, region)
+    }
+
+    pub(crate) fn size(&self, provider: Provider, memory: MemoryTier) -> Size {
+        let placement = Placement { provider, region: self.profile.reference.region, memory };
+        let factor =
+            scaling::run_time_factor(self.profile.reference, placement, self.profile.cpu_share);
+        let mut size = Size {
+            memory,
+            feasible: scaling::fits(placement, self.profile.memory_used_mb.max(0.0)),
+            times: RunTimes::new(self.mean_ms * factor, self.sigma),
+            p95_ms: self.p95_ms * factor,
+            load_ms: cold_start::load_ms(placement),
+            start: cold_start::start_delay(provider),
+            moved: Runs { cold: 0.0, mean_ms: 0.0, p95_ms: 0.0, spent: carbon::Spent::default() },
+        };
+        // The one cold start of a move, unless the first call would be cold anyway.
+        let chance = self.chance(provider);
+        let moves = (1.0 - chance.first) / self.profile.calls_after_move.max(1.0);
+        size.moved = self.runs(placement, &size, (chance.share + moves).min(1.0));
+        size
+    }
+
+    fn chance(&self, provider: Provider) -> cold_start::Chance {
+        let cold_start::Chance { first, share } = self.profile.cold[provider.index()];
+        cold_start::Chance { first: first.clamp(0.0, 1.0), share: share.clamp(0.0, 1.0) }
+    }
+
+    fn runs(&self, placement: Placement, size: &Size, cold: f64) -> Runs {
+        let mean_ms = size.times.mean_ms + cold * size.load_ms;
+        let run = carbon::Run {
+            duration_ms: mean_ms,
+            cpu_share: self.profile.cpu_share,
+            memory_used_mb: self.profile.memory_used_mb.max(0.0),
+        };
+        Runs {
+            cold,
+            mean_ms,
+            p95_ms: p95_run_ms(size, cold),
+            spent: carbon::Spent::new(placement, run),
+        }
+    }
+
+    /// The estimate of a memory size in a region, both of one provider.
+    pub(crate) fn estimate(&self, site: &Site, size: &Size) -> Estimate {
+        let Site { provider, region, network_ms, transfer, network_bytes } = *site;
+        let placement = Placement { provider, region, memory: size.memory };
+        let runs = if placement == self.profile.reference {
+            self.runs(placement, size, self.chance(provider).share)
+        } else {
+            size.moved
+        };
+        let memory_used_mb = self.profile.memory_used_mb.max(0.0);
+        Estimate {
+            cost: price::invocation_price(placement, runs.mean_ms, memory_used_mb) + transfer,
+            latency_ms: network_ms + runs.mean_ms + runs.cold * size.start.mean_ms,
+            p95_latency_ms: network_ms + runs.p95_ms,
+            cold_start_probability: runs.cold,
+            carbon: runs.spent.footprint((provider, region), network_bytes, self.at),
+            late_share: late_share(size, runs.cold, self.profile.sla_ms - network_ms),
+            feasible: size.feasible,
+        }
+    }
+}
+
+/// Share of calls that run for longer than `left_ms`: log-normal run times and, in a share `cold` of calls, loading and a start delay, which is
+/// taken at its 1/6, 1/2 and 5/6 quantiles.
+fn late_share(size: &Size, cold: f64, left_ms: f64) -> f64 {
+    let warm = size.times.share_longer(left_ms);
     if cold <= 0.0 {
         return warm;
     }
-    let start = cold_start::start_delay(placement.provider);
-    let spread = (start.p95_ms / start.median_ms).powf(SIXTH / Z95);
-    let load_ms = cold_start::load_ms(placement);
-    let delays = [start.median_ms / spread, start.median_ms, start.median_ms * spread];
-    let slow: f64 = delays.iter().map(|delay| longer(left_ms - load_ms - delay)).sum();
+    let delays = size.start.sixths_ms;
+    let longer = |delay: &f64| size.times.share_longer(left_ms - size.load_ms - delay);
+    let slow: f64 = delays.iter().map(longer).sum();
     (1.0 - cold) * warm + cold * slow / delays.len() as f64
-}
-
-/// Standard deviation of the logarithm of a log-normal variable with this standard deviation and mean.
-fn log_deviation(std: f64, mean: f64) -> f64 {
-    let relative = std.max(0.0) / mean.max(f64::MIN_POSITIVE);
-    (relative * relative).min(f64::MAX).ln_1p().sqrt()
-}
-
-/// The same where 95th percentile over mean is [`TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
-const TYPICAL_SIGMA: f64 = 0.1364;
-/// Runs of one length; kept above 0 to divide by.
-const LEAST_SIGMA: f64 = 1e-3;
-/// The 5/6 quantile of the standard normal distribution.
-const SIXTH: f64 = 0.967_422;
-
-/// Probability that a standard normal variable exceeds `z`, error below 1e-7 (Abramowitz and Stegun, formula 26.2.17).
-fn normal_tail(z: f64) -> f64 {
-    let x = z.abs().min(40.0);
-    let t = 1.0 / (1.0 + 0.231_641_9 * x);
-    let polynomial = t
-        * (0.319_381_530
-            + t * (-0.356_563_782
-                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
-    let upper = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * polynomial;
-    if z < 0.0 { 1.0 - upper } else { upper }
-}
-
-struct WarmRun {
-    mean_ms: f64,
-    p95_ms: f64,
 }
 
 /// 95th percentile of a mixture in which a share `cold` of runs waits for a start delay (log-normal by its median and 95th percentile) and
 /// loads first. While fewer than one in twenty is cold, that is the 95th percentile of warm runs; beyond, the slow ones are
 /// the cold ones, and the quantile is that of the start delay which leaves one in twenty of all above it.
-fn p95_run_ms(warm: WarmRun, cold: f64, start: cold_start::StartDelay, load_ms: f64) -> f64 {
+fn p95_run_ms(size: &Size, cold: f64) -> f64 {
     if cold <= TAIL {
-        return warm.p95_ms;
+        return size.p95_ms;
     }
-    let level = 1.0 - TAIL / cold;
+    let start = &size.start;
     let sigma = (start.p95_ms / start.median_ms).ln() / Z95;
-    let delay = start.median_ms * (sigma * normal_quantile(level)).exp();
-    warm.p95_ms.max(warm.mean_ms + load_ms + delay)
+    let delay = start.median_ms * (sigma * normal_quantile(1.0 - TAIL / cold)).exp();
+    size.p95_ms.max(size.times.mean_ms + size.load_ms + delay)
 }
 
 const TAIL: f64 = 0.05;
-/// 95th percentile of the standard normal distribution.
-const Z95: f64 = 1.644_853_6;
-
-/// Quantile of the standard normal distribution, error below 4.5e-4 (Abramowitz and Stegun, formula 26.2.23).
-fn normal_quantile(level: f64) -> f64 {
-    let level = level.clamp(1e-6, 1.0 - 1e-6);
-    let tail = level.min(1.0 - level);
-    let t = (-2.0 * tail.ln()).sqrt();
-    let z = t
-        - (2.515_517 + t * (0.802_853 + t * 0.010_328))
-            / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)));
-    if level < 0.5 { -z } else { z }
-}
 
 #[cfg(test)]
 mod tests {
@@ -329,22 +374,6 @@ mod tests {
     fn too_little_memory_is_infeasible() {
         let small = Placement { memory: MemoryTier::Mb128, ..AZURE };
         assert!(!estimate(&profile(), small, NOON).feasible);
-    }
-
-    #[test]
-    fn the_normal_quantile_knows_its_table() {
-        for (level, z) in [(0.5, 0.0), (0.95, 1.6449), (0.025, -1.96), (0.84134, 1.0)] {
-            assert!((normal_quantile(level) - z).abs() < 1e-3, "{level}");
-        }
-    }
-
-    #[test]
-    fn the_normal_tail_knows_its_table() {
-        for (z, tail) in [(0.0, 0.5), (1.6449, 0.05), (-1.96, 0.975), (3.0, 0.00135), (60.0, 0.0)] {
-            assert!((normal_tail(z) - tail).abs() < 1e-5, "{z}");
-        }
-        let sigma = TYPICAL_SIGMA;
-        assert!(((Z95 * sigma - sigma * sigma / 2.0).exp() - TYPICAL_P95_OVER_MEAN).abs() < 1e-3);
     }
 
     #[test]

@@ -36,8 +36,11 @@ pub fn round_trip_ms(from: (Provider, Region), to: (Provider, Region)) -> f64 {
 ///
 /// From the provider that holds their data, or, for callers on the internet, the mean over the three providers' regions
 /// of that area. The last mile is left out: it is the same for every placement.
-pub fn caller_round_trip_ms(area: Region, provider: Option<Provider>, placement: Placement) -> f64 {
-    let to = (placement.provider, placement.region);
+pub fn caller_round_trip_ms(
+    area: Region,
+    provider: Option<Provider>,
+    to: (Provider, Region),
+) -> f64 {
     match provider {
         Some(provider) => round_trip_ms((provider, area), to),
         None => {
@@ -92,7 +95,7 @@ mod tests {
             for area in Region::ALL {
                 let rtt = |region| {
                     let placement = Placement { provider, region, memory: MemoryTier::Mb512 };
-                    caller_round_trip_ms(area, None, placement)
+                    caller_round_trip_ms(area, None, (provider, region))
                 };
                 for other in Region::ALL {
                     assert!(other == area || rtt(other) > rtt(area));

@@ -1,6 +1,9 @@
 //! Every placement a function could have, judged.
 
-use crate::{Attainable, Estimate, InvocationProfile, Objective, Placement, UtcTime, estimate};
+use crate::{
+    Attainable, Estimate, InvocationProfile, MemoryTier, Objective, Placement, Provider, Region,
+    UtcTime, estimate::Judged,
+};
 
 /// The estimates of all placements of one function at one time, and what an objective makes of them.
 #[derive(Debug, Clone)]
@@ -11,11 +14,15 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Estimates every placement: about 10 us. The promise is that of the profile.
+    /// Estimates every placement: a few us. The promise is that of the profile.
     pub fn new(profile: &InvocationProfile, at: UtcTime, objective: Objective) -> Self {
+        let function = Judged::new(profile, at);
+        let sites = Provider::ALL.map(|p| Region::ALL.map(|region| function.site(p, region)));
+        let sizes = Provider::ALL.map(|p| MemoryTier::ALL.map(|memory| function.size(p, memory)));
         let estimates = std::array::from_fn(|index| {
-            let placement = Placement::from_index(index).unwrap_or(profile.reference);
-            estimate(profile, placement, at)
+            let (rest, memory) = (index / MemoryTier::ALL.len(), index % MemoryTier::ALL.len());
+            let (provider, region) = (rest / Region::ALL.len(), rest % Region::ALL.len());
+            function.estimate(&sites[provider][region], &sizes[provider][memory])
         });
         Self { attainable: Attainable::over(&estimates), estimates, objective }
     }

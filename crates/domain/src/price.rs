@@ -108,18 +108,17 @@ pub fn internet_usd_per_gb(provider: Provider, region: Region) -> f64 {
 /// With its data at a provider (`data`), requests are sent from there and answers back, and whoever sends pays; callers on the
 /// internet (`None`) pay nothing for what they send.
 pub fn transfer_price(
-    placement: Placement,
+    here: (Provider, Region),
     data: Option<(Provider, Region)>,
     request_bytes: f64,
     response_bytes: f64,
 ) -> Usd {
-    let here = (placement.provider, placement.region);
     let (request, response) = (request_bytes.max(0.0), response_bytes.max(0.0));
     let usd_bytes = match data {
         Some(data) => {
             request * egress_usd_per_gb(data, here) + response * egress_usd_per_gb(here, data)
         }
-        None => response * internet_usd_per_gb(placement.provider, placement.region),
+        None => response * internet_usd_per_gb(here.0, here.1),
     };
     Usd::new(usd_bytes / BYTES_PER_GB)
 }
@@ -178,14 +177,15 @@ mod tests {
     fn egress_is_free_at_home_and_paid_elsewhere() {
         let home = (Provider::Aws, Region::UsEast);
         let near = at(Provider::Aws, Region::UsEast, MemoryTier::Mb128);
-        assert_eq!(transfer_price(near, Some(home), 1e6, 1e6), Usd::ZERO);
+        let site = |p: Placement| (p.provider, p.region);
+        assert_eq!(transfer_price(site(near), Some(home), 1e6, 1e6), Usd::ZERO);
         // Data in AWS Virginia, function in GCP Oregon: 1 GB in at 0.09, 2 GB back at 0.12.
         let far = at(Provider::Gcp, Region::UsWest, MemoryTier::Mb128);
-        assert_usd(transfer_price(far, Some(home), 1e9, 2e9), 0.09 + 0.24);
+        assert_usd(transfer_price(site(far), Some(home), 1e9, 2e9), 0.09 + 0.24);
         // Callers on the internet: what they send is free.
-        assert_usd(transfer_price(near, None, 1e9, 1e9), 0.09);
+        assert_usd(transfer_price(site(near), None, 1e9, 1e9), 0.09);
         let singapore = at(Provider::Gcp, Region::ApSoutheast, MemoryTier::Mb128);
-        assert_usd(transfer_price(singapore, None, 0.0, 1e9), 0.19);
+        assert_usd(transfer_price(site(singapore), None, 0.0, 1e9), 0.19);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The facts of a function, checked on their way in.
 
 use strata_domain::{
-    DEFAULT_SLA_MS, GramsCo2e, Megabytes, Millis, Objective, Region, TYPICAL_CPU_SHARE, Usd,
-    Weights,
+    DEFAULT_SLA_MS, GramsCo2e, Megabytes, Millis, Objective, Placement, Region, TYPICAL_CPU_SHARE,
+    Usd, Weights,
 };
 use strata_policy::{ApplicationFacts, FunctionFacts};
 use strata_wire::{
@@ -76,6 +76,7 @@ pub(crate) fn facts_from_pb(
             Weights::default()
         })
     });
+    let expected = expected_from_pb(&facts.expected_objectives, violations);
     let calls = facts.calls.as_ref();
     let (idle_seconds, recent_gaps) =
         calls.map(|calls| calls_from_pb(calls, "facts.calls", violations)).unwrap_or_default();
@@ -104,7 +105,28 @@ pub(crate) fn facts_from_pb(
             sla_ms: if slo_ms > 0.0 { slo_ms } else { DEFAULT_SLA_MS },
             ..Objective::tactical()
         },
+        expected,
     })
+}
+
+/// The expected objective of every placement, if they were given.
+fn expected_from_pb(
+    values: &[f32],
+    violations: &mut Violations,
+) -> Option<Box<[f32; Placement::COUNT]>> {
+    if values.is_empty() {
+        return None;
+    }
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let range = format_args!("must be finite, is {}", values[index]);
+        violations.add(format_args!("facts.expected_objectives[{index}]"), range);
+    }
+    let expected = <[f32; Placement::COUNT]>::try_from(values).ok();
+    if expected.is_none() {
+        let range = format_args!("must be {} or none, are {}", Placement::COUNT, values.len());
+        violations.add("facts.expected_objectives", range);
+    }
+    expected.map(Box::new)
 }
 
 #[cfg(test)]
@@ -146,6 +168,7 @@ pub(crate) mod tests {
                 gap_seconds: vec![60.0, 120.0],
                 ..Default::default()
             }),
+            expected_objectives: Vec::new(),
         }
     }
 
@@ -179,6 +202,11 @@ pub(crate) mod tests {
             wrong_fields(|facts| facts.calls = Some(calls(vec![1.0; 17]))),
             ["facts.calls.gap_seconds"]
         );
+        let expected = |values| wrong_fields(|facts| facts.expected_objectives = values);
+        assert_eq!(expected(vec![0.5; 72]), [""; 0]);
+        assert_eq!(expected(vec![0.5; 71]), ["facts.expected_objectives"]);
+        let holed = (0..72).map(|index| if index == 3 { f32::NAN } else { 0.5 }).collect();
+        assert_eq!(expected(holed), ["facts.expected_objectives[3]"]);
         assert_eq!(wrong_fields(|f| f.duration_ms = f64::NAN), ["facts.duration_ms"]);
         assert_eq!(wrong_fields(|f| f.avg_cost_usd = -1e-9), ["facts.avg_cost_usd"]);
         assert_eq!(wrong_fields(|f| f.memory_mb = f64::INFINITY), ["facts.memory_mb"]);

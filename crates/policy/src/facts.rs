@@ -49,6 +49,9 @@ pub struct FunctionFacts {
     pub cpu_share: f64,
     /// What is wanted of a placement.
     pub objective: Objective,
+    /// Expected objective of each placement, in the order of [`Placement::all`], as whoever asks has worked them out; `None`: they are worked
+    /// out from the rest.
+    pub expected: Option<Box<[f32; Placement::COUNT]>>,
 }
 
 impl FunctionFacts {

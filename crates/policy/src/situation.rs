@@ -21,21 +21,26 @@ impl<'a> Situation<'a> {
         Self { facts, provider, outlook: OnceCell::new() }
     }
 
-    fn outlook(&self) -> &Outlook {
-        self.outlook.get_or_init(|| Box::new(self.facts.outlook(FunctionFacts::STAY_MINUTES)))
+    /// The expected objective of a placement: as it was given, or worked out.
+    fn expected(&self, placement: Placement) -> f64 {
+        if let Some(expected) = &self.facts.expected {
+            return f64::from(expected[placement.index()]);
+        }
+        let judge = || Box::new(self.facts.outlook(FunctionFacts::STAY_MINUTES));
+        self.outlook.get_or_init(judge).objective(placement)
     }
 
     /// The best expected objective on a provider.
     fn best_on(&self, provider: Provider) -> f64 {
         let here = Placement::all().filter(|placement| placement.provider == provider);
-        here.map(|placement| self.outlook().objective(placement)).fold(f64::NEG_INFINITY, f64::max)
+        here.map(|placement| self.expected(placement)).fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// The expected objective of a region and memory size on the chosen provider.
     fn objective_of(&self, action: usize) -> f64 {
         match (self.provider, Action::from_index(action)) {
             (Some(provider), Some(Action { region, memory })) => {
-                self.outlook().objective(Placement { provider, region, memory })
+                self.expected(Placement { provider, region, memory })
             }
             _ => 0.0,
         }

@@ -41,6 +41,7 @@ fn facts() -> FunctionFacts {
         request_bytes: 900.0,
         response_bytes: 4000.0,
         cpu_share: 0.6,
+        expected: None,
         objective: Objective::tactical(),
     }
 }
@@ -103,6 +104,26 @@ fn what_cannot_be_given_is_refused_by_name() {
     );
     let early = strategic::Encoder::resolve([("provider_aws", "1")]).unwrap_err();
     assert_eq!(early, SchemaError::TooEarly { name: "provider_aws".to_owned() });
+}
+
+#[test]
+fn expected_objectives_are_those_given_and_else_worked_out() {
+    let names = ["expected_objective_gcp", "expected_objective_eu_west_1_512"];
+    let row = |facts: &FunctionFacts| {
+        let mut row = Vec::new();
+        let encoder = tactical::Encoder::of_names(&names).unwrap();
+        encoder.encode(facts, Provider::Gcp, &mut row);
+        row
+    };
+    let outlook = facts().outlook(FunctionFacts::STAY_MINUTES);
+    let mut expected: Vec<_> = Placement::all().map(|p| outlook.objective(p) as f32).collect();
+    let given = |expected: &[f32]| FunctionFacts {
+        expected: Some(Box::new(expected.try_into().unwrap())),
+        ..facts()
+    };
+    assert_eq!(row(&given(&expected)), row(&facts()));
+    expected.fill(0.25);
+    assert_eq!(row(&given(&expected)), [0.25, 0.25]);
 }
 
 #[test]

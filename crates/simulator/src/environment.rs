@@ -117,6 +117,7 @@ impl<'w> Environment<'w> {
             request_bytes: dynamics.profile.request_bytes,
             response_bytes: dynamics.profile.response_bytes,
             cpu_share: dynamics.profile.cpu_share,
+            expected: None,
             objective: self.objective,
         };
         Some(DecisionPoint { function: self.function, facts })

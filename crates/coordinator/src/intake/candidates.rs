@@ -173,6 +173,11 @@ impl Candidates {
         })
     }
 
+    /// The expected objective of every placement, in the order of [`Placement::all`].
+    pub(crate) fn objectives(&self) -> Vec<f32> {
+        Placement::all().map(|placement| self.outlook.objective(placement) as f32).collect()
+    }
+
     /// The estimate of a placement and its objective.
     pub(crate) fn estimate(&self, placement: Placement) -> (&Estimate, f64) {
         (self.outlook.estimate(placement), self.outlook.objective(placement))

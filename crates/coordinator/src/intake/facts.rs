@@ -188,6 +188,7 @@ impl Load {
             request_bytes: self.payload_bytes.0,
             response_bytes: self.payload_bytes.1,
             cpu_share: self.cpu_share,
+            expected: None,
             objective,
         };
         self.estimated(facts)
