@@ -45,8 +45,40 @@ index = {(m.name, m.version): (m.state, bool(m.reason)) for m in client.get_mode
 assert index[(MODEL, version)] == ("READY", False), index
 assert {name for name, _ in index} == {"strategic", "tactical", "operational"}, index
 assert [state for state, _ in index.values()].count("READY") == 1, index
-for call in (client.load_model, client.unload_model):
-    assert "strata.v1.Models" in refused("UNIMPLEMENTED", call, MODEL)
+newest = str(max(int(v) for name, v in index if name == MODEL))
+oldest = str(min(int(v) for name, v in index if name == MODEL))
+
+
+def change(rpc, request, **parameters):
+    """A load or unload of a version, for which Triton's client has a message and no argument."""
+    asked = request(model_name=MODEL)
+    for name, value in parameters.items():
+        asked.parameters[name].int64_param = value
+    rpc(asked)
+
+
+def loaded():
+    return {m.version for m in client.get_model_repository_index().models if m.name == MODEL and m.state == "READY"}
+
+
+client.load_model(MODEL)
+assert loaded() == {version, newest} and client.is_model_ready(MODEL, newest), loaded()
+stub, messages = client._client_stub, triton.service_pb2
+change(stub.RepositoryModelLoad, messages.RepositoryModelLoadRequest, version=int(oldest))
+assert loaded() == {version, newest, oldest}, loaded()
+# The version that answers stays.
+assert client.infer(MODEL, [tensor(ROWS)]).get_response().model_version == version
+if oldest != version:
+    change(stub.RepositoryModelUnload, messages.RepositoryModelUnloadRequest, version=int(oldest))
+    assert loaded() == {version, newest}, loaded()
+    client.load_model(MODEL)
+    change(stub.RepositoryModelLoad, messages.RepositoryModelLoadRequest, version=int(oldest))
+client.unload_model(MODEL)
+assert loaded() == {version} and client.is_model_ready(MODEL), loaded()
+assert f"still available: {version}" in refused("INTERNAL", client.unload_model, MODEL)
+assert "failed to poll from model repository" in refused("INTERNAL", client.load_model, "nothing")
+client.unload_model("nothing")
+refused("INVALID_ARGUMENT", client.load_model, MODEL, config="{}")
 refused("UNIMPLEMENTED", client.get_system_shared_memory_status)
 refused("UNIMPLEMENTED", client.get_trace_settings)
 

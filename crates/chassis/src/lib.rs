@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod deadline;
 mod drain;
+mod fair;
 mod metrics;
 mod process;
 mod report;
@@ -31,8 +32,9 @@ pub use config::{
 };
 pub use deadline::Deadline;
 pub use drain::{Drain, DrainGuard};
+pub use fair::{FairReceiver, FairSender, Refused, fair_channel};
 pub use metrics::{Metrics, SECONDS_BUCKETS};
 pub use process::{BoxError, Process, ProcessConfig, ProcessSettings, run};
 pub use report::report;
-pub use server::{HealthHandle, Server, ServerError, Services};
+pub use server::{HealthHandle, InWork, Peer, Server, ServerError, Services};
 pub use telemetry::{Telemetry, TelemetryError};

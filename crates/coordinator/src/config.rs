@@ -73,6 +73,8 @@ pub struct RequestsConfig {
     pub max_timeout: Duration,
     /// Requests of one stream in work at once; more stay with the caller.
     pub stream_in_flight: usize,
+    /// Requests of one connection in work at once; more are refused.
+    pub caller_in_flight: usize,
 }
 
 impl Default for CoordinatorConfig {
@@ -131,6 +133,7 @@ impl Default for RequestsConfig {
             default_timeout: Duration::from_secs(1),
             max_timeout: Duration::from_secs(30),
             stream_in_flight: 1024,
+            caller_in_flight: 2048,
         }
     }
 }
@@ -179,6 +182,10 @@ impl Documented for RequestsConfig {
                 "stream_in_flight",
                 "Requests of one stream in work at once; more stay with the caller",
             ),
+            (
+                "caller_in_flight",
+                "Requests of one connection in work at once; more are RESOURCE_EXHAUSTED",
+            ),
         ])
     }
 
@@ -191,6 +198,9 @@ impl Documented for RequestsConfig {
         }
         if !(1..=1 << 16).contains(&self.stream_in_flight) {
             return Err(Invalid::new("stream_in_flight", "must be from 1 to 65536"));
+        }
+        if !(1..=1 << 20).contains(&self.caller_in_flight) {
+            return Err(Invalid::new("caller_in_flight", "must be from 1 to 1048576"));
         }
         Ok(())
     }

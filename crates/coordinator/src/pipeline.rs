@@ -17,7 +17,7 @@ use crate::{
     answer::answer,
     chain::{HopReport, Placed, Provisioned, Routed},
     intake::Question,
-    link::{Forecasting, Hop, Layer, Placing, Selecting, TracePlace},
+    link::{Due, Forecasting, Hop, Layer, Placing, Selecting, TracePlace},
     metrics::CoordinatorMetrics,
 };
 
@@ -35,12 +35,14 @@ pub(crate) struct Call<'a> {
     pub(crate) arrived: Instant,
     pub(crate) deadline: Deadline,
     pub(crate) parent: &'a RemoteContext,
+    /// The connection it came on, by its number.
+    pub(crate) caller: u64,
 }
 
 /// When a hop must be over, and the decision it belongs to.
 #[derive(Clone, Copy)]
 struct Leg<'a> {
-    deadline: Instant,
+    due: Due,
     decision: &'a Span,
     /// The caller's place in its trace.
     parent: &'a RemoteContext,
@@ -99,7 +101,8 @@ impl Pipeline {
         span: &Span,
     ) -> Result<pb::DecideResponse, Fault> {
         let question = Question::read(request)?;
-        let leg = |deadline| Leg { deadline, decision: span, parent: call.parent };
+        let due = |deadline| Due { deadline, caller: call.caller };
+        let leg = |deadline| Leg { due: due(deadline), decision: span, parent: call.parent };
         let routed = self.route(question, leg(share(call.deadline, 3))).await?;
         let placed = self.place(routed, leg(share(call.deadline, 2))).await?;
         let provisioned = self.provision(placed, leg(call.deadline.at)).await?;
@@ -192,7 +195,7 @@ impl Pipeline {
             },
             false => TracePlace::default(),
         };
-        let result = layer.ask(request, place, leg.deadline).await;
+        let result = layer.ask(request, place, leg.due).await;
         let result = result.map_err(blame::<H>);
         let elapsed = started.elapsed();
         self.metrics.hop(H::LAYER, elapsed);

@@ -3,14 +3,18 @@
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream};
-use strata_chassis::{Deadline, Drain, trace::RemoteContext};
-use strata_wire::pb::{self, coordinator_server::Coordinator};
+use strata_chassis::{Deadline, Drain, InWork, Peer, trace::RemoteContext};
+use strata_domain::FaultKind;
+use strata_wire::{
+    Fault,
+    pb::{self, coordinator_server::Coordinator},
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     config::RequestsConfig,
     pipeline::{Call, Pipeline},
-    streaming::{self, DecisionStream},
+    streaming::{self, DecisionStream, Origin},
 };
 
 /// Decides, by asking the layers.
@@ -19,6 +23,25 @@ pub(crate) struct Decider {
     pub(crate) pipeline: Pipeline,
     pub(crate) limits: RequestsConfig,
     pub(crate) drain: Drain,
+}
+
+/// About as long as the requests of a caller at its limit take.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+impl Decider {
+    /// Counts a request into the work of its connection until the result is dropped.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when that has as much as one caller may; others are still served.
+    pub(crate) fn begin(&self, peer: &Peer) -> Result<InWork, Fault> {
+        let most = self.limits.caller_in_flight;
+        peer.begin(most).ok_or_else(|| {
+            let message = format!(
+                "one connection may have {most} requests in work (requests.caller_in_flight); wait for answers before sending more"
+            );
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        })
+    }
 }
 
 /// The time a request allows itself, if it says.
@@ -49,9 +72,12 @@ impl Coordinator for Decider {
         let call = Deadline::of(&request, default_timeout, max_timeout)?;
         let deadline = budget(request.get_ref(), &self.limits).map_or(call, |own| own.min(call));
         let parent = RemoteContext::from_metadata(request.metadata());
+        let peer = Peer::of(&request);
+        let _in_work = self.begin(&peer)?;
+        let caller = peer.number();
         let decided = self
             .pipeline
-            .decide(request.into_inner(), Call { arrived, deadline, parent: &parent })
+            .decide(request.into_inner(), Call { arrived, deadline, parent: &parent, caller })
             .await;
         decided.map(Response::new).map_err(Status::from)
     }
@@ -64,7 +90,8 @@ impl Coordinator for Decider {
             return Err(streaming::draining());
         }
         let parent = RemoteContext::from_metadata(request.metadata());
-        Ok(Response::new(streaming::decide(self.clone(), request.into_inner(), parent)))
+        let origin = Origin { parent, peer: Peer::of(&request) };
+        Ok(Response::new(streaming::decide(self.clone(), request.into_inner(), origin)))
     }
 
     async fn report_telemetry(

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use strata_chassis::{Deadline, trace::RemoteContext};
+use strata_chassis::{Deadline, Peer, trace::RemoteContext};
 use strata_wire::pb::{self, decide_stream_response::Result as Answer};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,6 +18,14 @@ use crate::{
 /// The answers of a stream.
 pub(crate) type DecisionStream = ReceiverStream<Result<pb::DecideStreamResponse, Status>>;
 
+/// Where a stream comes from.
+pub(crate) struct Origin {
+    /// Its place in its trace.
+    pub(crate) parent: RemoteContext,
+    /// The connection it came on.
+    pub(crate) peer: Peer,
+}
+
 /// Answers that may wait to be sent.
 const ANSWERS: usize = 64;
 
@@ -25,17 +33,17 @@ const ANSWERS: usize = 64;
 pub(crate) fn decide(
     decider: Decider,
     inbound: Streaming<pb::DecideRequest>,
-    parent: RemoteContext,
+    origin: Origin,
 ) -> DecisionStream {
     let (answers, outbound) = mpsc::channel(ANSWERS);
-    tokio::spawn(serve(decider, inbound, parent, answers));
+    tokio::spawn(serve(decider, inbound, origin, answers));
     ReceiverStream::new(outbound)
 }
 
 async fn serve(
     decider: Decider,
     mut inbound: Streaming<pb::DecideRequest>,
-    parent: RemoteContext,
+    origin: Origin,
     answers: mpsc::Sender<Result<pb::DecideStreamResponse, Status>>,
 ) {
     let mut in_work = FuturesUnordered::new();
@@ -52,7 +60,7 @@ async fn serve(
             }
             request = inbound.next(), if end.is_none() && in_work.len() < decider.limits.stream_in_flight => {
                 match request {
-                    Some(Ok(request)) => in_work.push(one(&decider, request, &parent)),
+                    Some(Ok(request)) => in_work.push(one(&decider, request, &origin)),
                     Some(Err(status)) => end = Some(Err(status)),
                     None => end = Some(Ok(())),
                 }
@@ -69,7 +77,7 @@ async fn serve(
 async fn one(
     decider: &Decider,
     request: pb::DecideRequest,
-    parent: &RemoteContext,
+    Origin { parent, peer }: &Origin,
 ) -> pb::DecideStreamResponse {
     let _accepted = decider.drain.guard();
     let correlation_id = match request.correlation_id.len() {
@@ -79,8 +87,11 @@ async fn one(
     };
     let deadline = budget(&request, &decider.limits)
         .unwrap_or_else(|| Deadline::after(decider.limits.default_timeout));
-    let call = Call { arrived: Instant::now(), deadline, parent };
-    let decided = decider.pipeline.decide(request, call).await;
+    let call = Call { arrived: Instant::now(), deadline, parent, caller: peer.number() };
+    let decided = match decider.begin(peer) {
+        Ok(_in_work) => decider.pipeline.decide(request, call).await,
+        Err(fault) => Err(fault),
+    };
     let answer = match decided {
         Ok(decision) => Answer::Decision(decision),
         Err(fault) => Answer::Fault(fault.into()),

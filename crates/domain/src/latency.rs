@@ -92,9 +92,7 @@ mod tests {
     fn callers_are_nearest_to_their_own_area() {
         for provider in Provider::ALL {
             for area in Region::ALL {
-                let rtt = |region| {
-                    caller_round_trip_ms(area, None, (provider, region))
-                };
+                let rtt = |region| caller_round_trip_ms(area, None, (provider, region));
                 for other in Region::ALL {
                     assert!(other == area || rtt(other) > rtt(area));
                 }

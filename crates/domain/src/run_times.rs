@@ -1,6 +1,5 @@
 //! Log-normal run times: the share that is too long, and the normal distribution behind it.
 
-
 /// 95th percentile of the standard normal distribution.
 pub const Z95: f64 = 1.644_853_6;
 

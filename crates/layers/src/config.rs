@@ -72,6 +72,9 @@ impl ModelsConfig {
     }
 }
 
+/// Far beyond what any delay gains.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
 /// How the model is run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,6 +89,13 @@ pub struct InferenceConfig {
     pub max_batch: usize,
     /// Most rows waiting.
     pub queue_rows: usize,
+    /// Most rows of one caller waiting; unset is half of `queue_rows`.
+    pub caller_rows: Option<usize>,
+    /// How long a row may wait for others to fill a run; zero is not at all.
+    #[serde(with = "humantime_serde")]
+    pub max_delay: Duration,
+    /// How far the model's threads step back behind others of the machine; 0 to 19.
+    pub nice: u8,
 }
 
 impl InferenceConfig {
@@ -95,6 +105,9 @@ impl InferenceConfig {
             sessions: self.sessions,
             max_batch: self.max_batch,
             queue_rows: self.queue_rows,
+            caller_rows: Some(self.caller_rows.unwrap_or(self.queue_rows / 2)),
+            max_delay: self.max_delay,
+            nice: self.nice,
             ..ModelOptions::default()
         }
     }
@@ -109,6 +122,9 @@ impl Default for InferenceConfig {
             sessions: options.sessions,
             max_batch: options.max_batch,
             queue_rows: options.queue_rows,
+            caller_rows: None,
+            max_delay: options.max_delay,
+            nice: options.nice,
         }
     }
 }
@@ -216,6 +232,9 @@ impl Documented for InferenceConfig {
             ("sessions", "Sessions of the model, each on a thread of its own"),
             ("max_batch", "Most rows in one run of the model"),
             ("queue_rows", "Most rows waiting; more are refused with RESOURCE_EXHAUSTED"),
+            ("caller_rows", "Most rows of one connection waiting; unset: half of queue_rows"),
+            ("max_delay", "How long a row may wait for others to fill a run; 0s: not at all"),
+            ("nice", "How far the model's threads step back behind others, 0 to 19 as in nice(1)"),
         ])
     }
 
@@ -225,10 +244,17 @@ impl Documented for InferenceConfig {
             ("max_batch", self.max_batch, 1, 4096),
             // A frame of the most rows the contract allows must fit.
             ("queue_rows", self.queue_rows, MAX_ROWS, 1 << 20),
+            ("caller_rows", self.caller_rows.unwrap_or(1), 1, 1 << 20),
         ] {
             if !(min..=max).contains(&value) {
                 return Err(Invalid::new(name, format!("must be from {min} to {max}")));
             }
+        }
+        if self.nice > 19 {
+            return Err(Invalid::new("nice", "must be from 0 to 19"));
+        }
+        if self.max_delay > LONGEST_DELAY {
+            return Err(Invalid::new("max_delay", "must be at most 10s"));
         }
         Ok(())
     }

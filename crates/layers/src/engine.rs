@@ -9,7 +9,7 @@ use std::{
 };
 
 use strata_chassis::{
-    Deadline, Drain,
+    Deadline, Drain, Peer,
     trace::{self, RemoteContext},
 };
 use strata_domain::FaultKind;
@@ -116,6 +116,7 @@ impl<A: Adapter> Service<A> {
         request: Request<A::Request>,
     ) -> Result<Response<A::Response>, Status> {
         let (default, cap) = UNARY_BUDGET;
+        let company = Company::of(&Peer::of(&request));
         let deadline = Deadline::of(&request, default, cap)?;
         let span = match trace::enabled() {
             true => span_under::<A>(&RemoteContext::from_metadata(request.metadata())),
@@ -123,7 +124,7 @@ impl<A: Adapter> Service<A> {
         };
         let asked =
             Asked { request: Some(request.into_inner()), deadline: Some(deadline.at), span };
-        match self.answer(vec![asked]).await.pop() {
+        match self.answer(vec![asked], company).await.pop() {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
@@ -131,12 +132,16 @@ impl<A: Adapter> Service<A> {
 
     /// Answers rows, in their order. Bad rows cost the others nothing. Each is bound to a version when it is read; what is changed
     /// afterwards is for rows that come later. A row that comes while no others are in work is run where it is.
-    pub(crate) async fn answer(&self, asked: Vec<Asked<A::Request>>) -> Vec<RowResult<A>> {
+    pub(crate) async fn answer(
+        &self,
+        asked: Vec<Asked<A::Request>>,
+        company: Company,
+    ) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
         let turn = Turn::take(&self.0.answering);
         let company = match asked.len() {
-            1 if turn.is_first => Company::Alone,
-            _ => Company::Others,
+            1 if turn.is_first => company.alone(),
+            _ => company,
         };
         let Parts { catalog, metrics, .. } = &self.0.parts;
         let table = catalog.table();
@@ -203,6 +208,12 @@ pub(crate) fn fault_of(error: &InferError) -> Fault {
     match error {
         InferError::QueueFull { .. } | InferError::TooManyRows { .. } => {
             Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        }
+        InferError::CallerFull { .. } => {
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        }
+        InferError::WouldBeLate { retry_after, .. } => {
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(*retry_after)
         }
         InferError::Stopped => Fault::new(FaultKind::Unavailable, "the layer is shutting down"),
         _ => {

@@ -5,14 +5,16 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use strata_chassis::{FairReceiver, FairSender, fair_channel};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     adapter::Adapter,
     engine::{Asked, RETRY_AFTER, Service},
     frame::RowResult,
+    runner::Company,
 };
 
 /// Rows in a batch at most, as in the frames of a coordinator with streams.
@@ -29,7 +31,7 @@ struct Job<A: Adapter> {
 /// Where rows of this process are handed in. When it is dropped, what was handed in is still answered.
 pub(crate) struct Desk<A: Adapter> {
     service: Service<A>,
-    rows: mpsc::Sender<Job<A>>,
+    rows: FairSender<Job<A>>,
     /// Rows that are not answered yet.
     asking: AtomicUsize,
 }
@@ -37,23 +39,23 @@ pub(crate) struct Desk<A: Adapter> {
 impl<A: Adapter> Desk<A> {
     /// A desk at which at most `queue_rows` rows wait, and the task that gathers them.
     pub(crate) fn open(service: Service<A>, queue_rows: usize) -> Self {
-        let (rows, queue) = mpsc::channel(queue_rows);
+        let (rows, queue) = fair_channel(queue_rows);
         tokio::spawn(gather(service.clone(), queue));
         Self { service, rows, asking: AtomicUsize::new(0) }
     }
 
-    /// Answers a row.
-    pub(crate) async fn ask(&self, asked: Asked<A::Request>) -> RowResult<A> {
+    /// Answers a row of a caller, whose rows take turns with those of others.
+    pub(crate) async fn ask(&self, asked: Asked<A::Request>, caller: u64) -> RowResult<A> {
         let asking = Asking::count(&self.asking);
         // Whoever else is about to ask is counted before it is decided whether this one is alone.
         tokio::task::yield_now().await;
         if asking.is_alone() {
-            return self.service.answer(vec![asked]).await.pop().unwrap_or_else(lost);
+            let mut answers = self.service.answer(vec![asked], Company::HERE).await;
+            return answers.pop().unwrap_or_else(lost);
         }
         let (answer, answered) = oneshot::channel();
-        if self.rows.try_send(Job { asked, answer }).is_err() {
-            let message =
-                format!("{} rows wait for the {} layer", self.rows.max_capacity(), A::NAME);
+        if self.rows.try_send(caller, Job { asked, answer }).is_err() {
+            let message = format!("{} rows wait for the {} layer", self.rows.limit(), A::NAME);
             let full = Fault::new(FaultKind::ResourceExhausted, message);
             return Err(full.retry_after(RETRY_AFTER));
         }
@@ -62,7 +64,7 @@ impl<A: Adapter> Desk<A> {
 }
 
 /// Answers rows until no more can come. Nothing waits for a batch to fill.
-async fn gather<A: Adapter>(service: Service<A>, mut queue: mpsc::Receiver<Job<A>>) {
+async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>) {
     let places = Arc::new(Semaphore::new(BATCHES));
     let mut gathered = Vec::with_capacity(ROWS);
     // The semaphore is never closed.
@@ -79,7 +81,7 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: mpsc::Receiver<Job<A
         }
         let service = service.clone();
         tokio::spawn(async move {
-            let results = service.answer(asked).await;
+            let results = service.answer(asked, Company::HERE).await;
             drop(place);
             for (answer, result) in answers.into_iter().zip(results) {
                 let _ = answer.send(result);

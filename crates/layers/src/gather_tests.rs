@@ -3,7 +3,10 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,6 +24,7 @@ use crate::{
     gather::Desk,
     metrics::LayerMetrics,
     models::ModelsService,
+    runner::Company,
     tactical::Tactical,
     versions::{Catalog, Loader, Policy, Start},
 };
@@ -75,7 +79,7 @@ fn question(memory_mb: f64) -> pb::PlaceRequest {
 
 async fn ask(desk: &Desk<Tactical>, memory_mb: f64) -> RowResult<Tactical> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", ""))).await
+    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", "")), 0).await
 }
 
 #[tokio::test]
@@ -98,6 +102,26 @@ async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
 }
 
 #[tokio::test]
+async fn a_flood_of_one_caller_does_not_hold_up_another() {
+    let desk = Desk::open(service(), 1024);
+    let answered = AtomicUsize::new(0);
+    let asking = (0..500).map(|number| {
+        let caller = u64::from(number >= 490);
+        let (desk, answered) = (&desk, &answered);
+        async move {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let asked = Asked::here::<Tactical>(question(200.0), deadline, ("", ""));
+            desk.ask(asked, caller).await.unwrap();
+            (caller, answered.fetch_add(1, Ordering::Relaxed))
+        }
+    });
+    // The second caller came last, and is in the first of the batches, of which two are in work.
+    let places = join_all(asking).await;
+    let late = places.into_iter().filter(|(caller, place)| *caller == 1 && *place >= 128);
+    assert_eq!(late.collect::<Vec<_>>(), []);
+}
+
+#[tokio::test]
 async fn a_row_too_many_is_refused_with_advice_and_costs_the_others_nothing() {
     let desk = Desk::open(service(), 8);
     let answers = join_all((0..200).map(|_| ask(&desk, 200.0))).await;
@@ -115,7 +139,7 @@ async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
     let fault = ask(&desk, f64::NAN).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::InvalidArgument);
     let late = Asked::here::<Tactical>(question(200.0), Instant::now(), ("", ""));
-    assert_eq!(desk.ask(late).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
+    assert_eq!(desk.ask(late, 0).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
 }
 
 #[tokio::test]
@@ -134,12 +158,12 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
         Asked::here::<Tactical>(request, deadline, ("", ""))
     };
     let version = |answer: RowResult<Tactical>| answer.unwrap().inference.unwrap().version;
-    let framed = service.answer((0..64).map(asked).collect()).await;
+    let framed = service.answer((0..64).map(asked).collect(), Company::HERE).await;
     let framed: Vec<u32> = framed.into_iter().map(version).collect();
-    let together = join_all((0..64).map(|key| desk.ask(asked(key)))).await;
+    let together = join_all((0..64).map(|key| desk.ask(asked(key), 0))).await;
     assert_eq!(together.into_iter().map(version).collect::<Vec<_>>(), framed);
     for key in 0..64 {
-        assert_eq!(version(desk.ask(asked(key)).await), framed[key as usize]);
+        assert_eq!(version(desk.ask(asked(key), 0).await), framed[key as usize]);
     }
     let second = framed.iter().filter(|version| **version == 2).count();
     assert!((16..48).contains(&second), "{second}");

@@ -27,6 +27,8 @@ pub struct LocalQuestion<Q> {
     pub tracestate: String,
     /// When the answer must be there.
     pub deadline: Instant,
+    /// Who asks: callers take turns.
+    pub caller: u64,
 }
 
 type Ask<Q, R> = dyn Fn(LocalQuestion<Q>) -> BoxFuture<'static, Result<R, Fault>> + Send + Sync;
@@ -120,10 +122,11 @@ async fn local<A: Layer>(
         start::<A>(settings, metrics, drain).await?;
     let desk = Arc::new(Desk::open(service, inference.queue_rows));
     let ask = move |question| -> BoxFuture<'static, _> {
-        let LocalQuestion { request, traceparent, tracestate, deadline } = question;
+        let LocalQuestion { request, traceparent, tracestate, deadline, caller } = question;
         let desk = Arc::clone(&desk);
         Box::pin(async move {
-            desk.ask(Asked::here::<A>(request, deadline, (&traceparent, &tracestate))).await
+            let asked = Asked::here::<A>(request, deadline, (&traceparent, &tracestate));
+            desk.ask(asked, caller).await
         })
     };
     Ok(LocalLayer {

@@ -11,7 +11,7 @@ use prometheus_client::{
 };
 use strata_chassis::Metrics;
 use strata_domain::FaultKind;
-use strata_runtime::Inference;
+use strata_runtime::{InferError, Inference};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabel {
@@ -22,6 +22,14 @@ struct FaultLabel {
 struct OutcomeLabel {
     outcome: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// The queue is full; the caller's part of it is; the rows would be run after their deadline.
+const REASONS: [&str; 3] = ["queue_full", "caller_full", "would_be_late"];
 
 const LOADED: OutcomeLabel = OutcomeLabel { outcome: "loaded" };
 const REFUSED: OutcomeLabel = OutcomeLabel { outcome: "refused" };
@@ -35,6 +43,7 @@ pub(crate) struct LayerMetrics {
     run: Histogram,
     queue: Histogram,
     loads: Family<OutcomeLabel, Counter>,
+    turned_away: Family<ReasonLabel, Counter>,
 }
 
 impl LayerMetrics {
@@ -48,10 +57,14 @@ impl LayerMetrics {
             run: times(),
             queue: times(),
             loads: Family::default(),
+            turned_away: Family::default(),
         };
         // Counted from 0, so that the first refusal is an increase.
         drop(this.loads.get_or_create(&LOADED));
         drop(this.loads.get_or_create(&REFUSED));
+        for reason in REASONS {
+            drop(this.turned_away.get_or_create(&ReasonLabel { reason }));
+        }
         metrics.with_registry(|registry| {
             let registry = registry.sub_registry_with_prefix("strata_layer");
             registry.register("rows_answered", "Rows answered, faults included", this.rows.clone());
@@ -78,6 +91,11 @@ impl LayerMetrics {
                 this.queue.clone(),
             );
             registry.register(
+                "rows_turned_away",
+                "Rows refused before they were queued for the model, by reason",
+                this.turned_away.clone(),
+            );
+            registry.register(
                 "model_loads",
                 "Versions loaded, and refused because they cannot be served, by outcome",
                 this.loads.clone(),
@@ -91,6 +109,18 @@ impl LayerMetrics {
         self.batch.observe(inference.batch_size as f64);
         self.run.observe(inference.run.as_secs_f64());
         self.queue.observe(inference.queue.as_secs_f64());
+    }
+
+    /// Counts the rows of a batch that was refused, if it was for what the queue holds.
+    pub(crate) fn turned_away(&self, error: &InferError, rows: usize) {
+        let [queue_full, caller_full, late] = REASONS;
+        let reason = match error {
+            InferError::QueueFull { .. } | InferError::TooManyRows { .. } => queue_full,
+            InferError::CallerFull { .. } => caller_full,
+            InferError::WouldBeLate { .. } => late,
+            _ => return,
+        };
+        self.turned_away.get_or_create(&ReasonLabel { reason }).inc_by(rows as u64);
     }
 
     /// Counts an answer, and the fault it is.

@@ -116,8 +116,10 @@ pub(crate) async fn start<A: Layer>(
         drain: drain.clone(),
     });
     let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
+    let control = Arc::clone(&catalog) as Arc<dyn oip::Control>;
+    let (layer, drain_of_oip) = (A::NAME, drain.clone());
     let oip =
-        Oip::new(oip::Parts { layer: A::NAME, runners, metrics, repository, drain: drain.clone() });
+        Oip::new(oip::Parts { layer, runners, control, metrics, repository, drain: drain_of_oip });
     let max_message_bytes = settings.grpc.max_message_bytes;
     let services = Services::described_by(&[FILE_DESCRIPTOR_SET])
         .with(A::server(service.clone(), max_message_bytes))

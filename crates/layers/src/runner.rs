@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use strata_chassis::trace;
+use strata_chassis::{Peer, trace};
 use strata_runtime::{Batch, InferError, Inference, Model, RowStatus};
 use strata_wire::pb;
 use tracing::Span;
@@ -42,14 +42,15 @@ impl Runner {
         batch: Batch,
         company: Company,
     ) -> Result<Inference, InferError> {
-        let arrived = Instant::now();
+        let (arrived, rows) = (Instant::now(), batch.rows);
         let queued = match company {
-            Company::Others => Err(batch),
-            Company::Alone => self.model.infer_in_place(batch),
+            Company::Others { .. } => Err(batch),
+            Company::Alone { .. } => self.model.infer_in_place(batch),
         };
+        let (Company::Others { caller } | Company::Alone { caller }) = company;
         let result = match queued {
             Ok(result) => result,
-            Err(batch) => self.model.infer(batch).await,
+            Err(batch) => self.model.infer_for(caller, batch).await,
         };
         let taken = arrived.elapsed();
         match &result {
@@ -57,7 +58,10 @@ impl Runner {
                 self.metrics.ran(inference);
                 self.batches.answered(inference, taken);
             }
-            Err(_) => self.batches.failed.add(taken),
+            Err(error) => {
+                self.metrics.turned_away(error, rows);
+                self.batches.failed.add(taken);
+            }
         }
         result
     }
@@ -98,13 +102,35 @@ pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
     outputs.collect()
 }
 
-/// Whether rows may come that are worth a batch.
+/// Whose a batch is, and whether rows may come that are worth a larger one. A caller is a connection by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Company {
     /// Nobody else asks at this moment: the row may be run where it is.
-    Alone,
+    Alone {
+        /// Whose it is.
+        caller: u64,
+    },
     /// Others may ask: the row goes where rows are gathered.
-    Others,
+    Others {
+        /// Whose it is.
+        caller: u64,
+    },
+}
+
+impl Company {
+    /// A coordinator in the same process, which is on no connection and lets its own callers take turns.
+    pub(crate) const HERE: Self = Self::Others { caller: 0 };
+
+    /// A batch that came on a connection.
+    pub(crate) fn of(peer: &Peer) -> Self {
+        Self::Others { caller: peer.number() }
+    }
+
+    /// The same caller, while nobody else asks.
+    pub(crate) fn alone(self) -> Self {
+        let (Self::Others { caller } | Self::Alone { caller }) = self;
+        Self::Alone { caller }
+    }
 }
 
 /// What is told of a run: in the answer, and in its span.

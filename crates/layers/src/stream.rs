@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use strata_chassis::Drain;
+use strata_chassis::{Drain, Peer};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     engine::{Asked, Service},
     frame::{Framed, MAX_ROWS},
+    runner::Company,
 };
 
 /// The answers of a stream.
@@ -36,13 +37,21 @@ impl<A: Framed> Service<A> {
             return Err(Status::unavailable("the layer is shutting down"));
         }
         let (answers, outbound) = mpsc::channel(ANSWERS);
-        tokio::spawn(serve(self.clone(), call.into_inner(), answers));
+        let company = Company::of(&Peer::of(&call));
+        let caller = Caller { service: self.clone(), company };
+        tokio::spawn(serve(caller, call.into_inner(), answers));
         Ok(Response::new(ReceiverStream::new(outbound)))
     }
 }
 
-async fn serve<A: Framed>(
+/// Who asks whom.
+struct Caller<A> {
     service: Service<A>,
+    company: Company,
+}
+
+async fn serve<A: Framed>(
+    Caller { service, company }: Caller<A>,
     mut inbound: Streaming<A::Frame>,
     answers: mpsc::Sender<Result<A::FrameResult, Status>>,
 ) {
@@ -62,7 +71,7 @@ async fn serve<A: Framed>(
             }
             frame = inbound.next(), if reading && in_work.len() < MAX_FRAMES => match frame {
                 Some(Ok(frame)) => match admit::<A>(frame, Instant::now()) {
-                    Ok((frame_id, asked)) => in_work.push(work(service.clone(), frame_id, asked)),
+                    Ok((frame_id, asked)) => in_work.push(work(service.clone(), frame_id, asked, company)),
                     Err(status) => (reading, outcome) = (false, Err(status)),
                 },
                 Some(Err(status)) => (reading, outcome) = (false, Err(status)),
@@ -131,7 +140,8 @@ async fn work<A: Framed>(
     service: Service<A>,
     frame_id: u64,
     asked: Vec<Asked<A::Request>>,
+    company: Company,
 ) -> A::FrameResult {
     let _accepted = service.drain().guard();
-    A::close(frame_id, service.answer(asked).await)
+    A::close(frame_id, service.answer(asked, company).await)
 }

@@ -53,7 +53,7 @@ async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
 fn asked_by_call<Q: 'static, R: 'static>(layer: &LocalLayer<Q, R>) -> Local<Q, R> {
     let handle: Handle<Q, R> = layer.handle.clone();
     Local::new(move |ask: LocalAsk<Q>| {
-        let LocalAsk { request, traceparent, tracestate, deadline } = ask;
-        handle.ask(LocalQuestion { request, traceparent, tracestate, deadline })
+        let LocalAsk { request, traceparent, tracestate, deadline, caller } = ask;
+        handle.ask(LocalQuestion { request, traceparent, tracestate, deadline, caller })
     })
 }

@@ -64,6 +64,23 @@ pub enum InferError {
         /// The queue's limit, in rows.
         limit: usize,
     },
+    /// This caller has as many rows waiting as one may; others still get in.
+    #[error("one caller may have {limit} rows waiting; wait for answers before sending more")]
+    CallerFull {
+        /// The caller's limit, in rows.
+        limit: usize,
+    },
+    /// None of the rows would be run before its deadline.
+    #[error(
+        "the rows would be run in about {} us, after their deadline; allow more time or try again later",
+        wait.as_micros()
+    )]
+    WouldBeLate {
+        /// How long they would wait and run, as predicted.
+        wait: Duration,
+        /// When the queue will be short enough, should nobody else add to it.
+        retry_after: Duration,
+    },
     /// The model was stopped.
     #[error("the model has been stopped")]
     Stopped,

@@ -177,9 +177,9 @@ impl<R: RunBatch> Answer for Batcher<R> {
 pub(crate) type SharedBatcher = Mutex<dyn Answer>;
 
 /// Answers jobs until the queue is closed and empty: what an owner thread does.
-pub(crate) fn serve(batcher: &SharedBatcher, max_rows: usize, queue: &Queue) {
+pub(crate) fn serve(batcher: &SharedBatcher, queue: &Queue) {
     let mut jobs = Vec::new();
-    while queue.take(max_rows, &mut jobs) {
+    while queue.take(&mut jobs) {
         // Every buffer is cleared before it is used again: a panic leaves nothing half-done.
         batcher.lock().unwrap_or_else(PoisonError::into_inner).answer(&mut jobs);
     }

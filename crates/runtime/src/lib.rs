@@ -22,7 +22,9 @@
 mod batch;
 mod batcher;
 mod bounded_file;
+mod cost;
 mod graph;
+mod lanes;
 mod library;
 mod manifest;
 mod model;

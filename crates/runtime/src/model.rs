@@ -19,8 +19,8 @@ use crate::session;
 
 /// A running model: a cheap handle to the threads that own its sessions.
 ///
-/// Rows of all callers that wait while a run is under way are gathered into the next one; nothing
-/// ever waits to fill a batch. When the last handle is gone, what was accepted is still answered,
+/// Rows of all callers that wait while a run is under way are gathered into the next one, callers in
+/// turns; nothing waits to fill a batch unless a delay is set. When the last handle is gone, what was accepted is still answered,
 /// then the threads end.
 #[derive(Clone)]
 pub struct Model {
@@ -125,7 +125,7 @@ impl Model {
             }
             batchers.push(Arc::new(Mutex::new(batcher)) as Arc<SharedBatcher>);
         }
-        let queue = Arc::new(Queue::new(options.queue_rows));
+        let queue = Arc::new(Queue::new(options, Arc::clone(&runs)));
         let (alive, threads) = watch::channel(0);
         let alive = Arc::new(alive);
         // Made before the threads: should one not start, dropping it ends those that did.
@@ -138,7 +138,7 @@ impl Model {
             batchers: batchers.iter().map(Arc::downgrade).collect(),
             threads,
         };
-        let max_batch = options.max_batch;
+        let nice = options.nice;
         for (index, batcher) in batchers.into_iter().enumerate() {
             let name = format!("{}-{index}", shared.manifest.name);
             let presence = Presence::enter(&queue, &alive);
@@ -147,7 +147,8 @@ impl Model {
                 .spawn(move || {
                     // Before the presence ends: who waits for that wants the session gone, too.
                     let batcher = batcher;
-                    batcher::serve(&*batcher, max_batch, &presence.queue);
+                    step_back(nice);
+                    batcher::serve(&*batcher, &presence.queue);
                 })
                 .map_err(StartError::Thread)?;
         }
@@ -194,7 +195,20 @@ impl Model {
         &self,
         batch: Batch,
     ) -> impl Future<Output = Result<Inference, InferError>> + Send + use<> {
-        let submitted = self.submit(batch);
+        self.infer_for(0, batch)
+    }
+
+    /// [`Model::infer`] on behalf of a caller, whichever number stands for it: callers whose rows wait take turns, and none may have more
+    /// than `caller_rows` of them.
+    ///
+    /// # Errors
+    /// [`InferError`]; a full queue is refused at once, and so are rows of which none would be run before its deadline.
+    pub fn infer_for(
+        &self,
+        caller: u64,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Inference, InferError>> + Send + use<> {
+        let submitted = self.submit(caller, batch);
         async move { submitted?.await.unwrap_or(Err(InferError::Stopped)) }
     }
 
@@ -214,7 +228,8 @@ impl Model {
         for batcher in self.shared.batchers.iter().filter_map(Weak::upgrade) {
             if let Ok(mut batcher) = batcher.try_lock() {
                 let (answer, mut receiver) = oneshot::channel();
-                batcher.answer(&mut vec![Job { batch, enqueued: Instant::now(), answer }]);
+                let job = Job { batch, caller: 0, enqueued: Instant::now(), answer };
+                batcher.answer(&mut vec![job]);
                 return Ok(receiver.try_recv().unwrap_or(Err(InferError::Stopped)));
             }
         }
@@ -229,7 +244,7 @@ impl Model {
     /// # Panics
     /// When called from async code, which it would block.
     pub fn infer_blocking(&self, batch: Batch) -> Result<Inference, InferError> {
-        self.submit(batch)?.blocking_recv().unwrap_or(Err(InferError::Stopped))
+        self.submit(0, batch)?.blocking_recv().unwrap_or(Err(InferError::Stopped))
     }
 
     /// Refuses new batches from now on, for all handles. Those accepted are still answered.
@@ -256,11 +271,12 @@ impl Model {
 
     fn submit(
         &self,
+        caller: u64,
         batch: Batch,
     ) -> Result<oneshot::Receiver<Result<Inference, InferError>>, InferError> {
         self.check(&batch).map_or(Ok(()), |fault| Err(InferError::Shape(fault)))?;
         let (answer, receiver) = oneshot::channel();
-        self.shared.queue.push(Job { batch, enqueued: Instant::now(), answer })?;
+        self.shared.queue.push(Job { batch, caller, enqueued: Instant::now(), answer })?;
         Ok(receiver)
     }
 
@@ -328,6 +344,16 @@ impl Drop for Presence {
                 self.queue.abandon();
             }
         });
+    }
+}
+
+/// Lets other threads of the machine go before this one. On Linux, where a priority is a thread's: elsewhere it would be the whole process's.
+fn step_back(nice: u8) {
+    if nice == 0 || !cfg!(target_os = "linux") {
+        return;
+    }
+    if let Err(error) = rustix::process::nice(nice.into()) {
+        tracing::warn!(%error, nice, "the priority of a model's thread cannot be lowered");
     }
 }
 

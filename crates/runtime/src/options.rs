@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::provider::ExecutionProvider;
@@ -14,6 +16,12 @@ pub struct ModelOptions {
     pub max_batch: usize,
     /// Most rows waiting to be run: 1 to 2^20. A batch beyond it is refused at once.
     pub queue_rows: usize,
+    /// Most rows of one caller waiting to be run, but for a single batch; unset: as many as of all.
+    pub caller_rows: Option<usize>,
+    /// How long a row may wait for others to fill a run while a session is idle; zero: not at all.
+    pub max_delay: Duration,
+    /// How far the threads that own the sessions step back behind others of the machine, as nice(2) counts it: 0 to 19. Linux only.
+    pub nice: u8,
     /// Whether to run the graph at batch sizes 1, 2 and `max_batch` before the model is handed out.
     pub warm_up: bool,
 }
@@ -25,6 +33,9 @@ impl Default for ModelOptions {
             sessions: 1,
             max_batch: 64,
             queue_rows: 4096,
+            caller_rows: None,
+            max_delay: Duration::ZERO,
+            nice: 0,
             warm_up: true,
         }
     }
@@ -37,11 +48,15 @@ impl ModelOptions {
             ("sessions", self.sessions, 64),
             ("max_batch", self.max_batch, 4096),
             ("queue_rows", self.queue_rows, 1 << 20),
+            ("caller_rows", self.caller_rows.unwrap_or(1), 1 << 20),
         ];
         ranges
             .into_iter()
             .find(|(_, value, most)| !(1..=*most).contains(value))
             .map(|(name, value, most)| format!("{name} is {value}, it must be 1 to {most}"))
+            .or_else(|| {
+                (self.nice > 19).then(|| format!("nice is {}, it must be 0 to 19", self.nice))
+            })
     }
 }
 
@@ -60,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_named() {
-        for text in ["sessions: 0", "sessions: 65", "max_batch: 4097", "queue_rows: 0"] {
+        for text in ["sessions: 0", "sessions: 65", "max_batch: 4097", "queue_rows: 0", "nice: 20"]
+        {
             let options: ModelOptions = serde_yaml::from_str(text).unwrap();
             let fault = options.fault().unwrap();
             assert!(fault.starts_with(text.split(':').next().unwrap()), "{fault}");

@@ -1,14 +1,18 @@
-use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, InferError, Inference};
+use crate::lanes::Lanes;
+use crate::options::ModelOptions;
+use crate::runs::RunCounters;
 
 /// A batch on its way to an owner thread.
 pub(crate) struct Job {
     pub(crate) batch: Batch,
+    /// Whose it is: jobs of one caller stay in their order, those of different callers take turns.
+    pub(crate) caller: u64,
     pub(crate) enqueued: Instant,
     pub(crate) answer: oneshot::Sender<Result<Inference, InferError>>,
 }
@@ -17,26 +21,40 @@ pub(crate) struct Job {
 pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
-    limit: usize,
+    limits: Limits,
+    /// What the model has run, to predict what it will take.
+    runs: Arc<RunCounters>,
+}
+
+struct Limits {
+    rows: usize,
+    caller_rows: usize,
+    sessions: usize,
+    max_delay: Duration,
 }
 
 struct State {
-    jobs: VecDeque<Job>,
-    rows: usize,
+    jobs: Lanes,
     /// Threads asleep in [`Queue::take`]: without one, nobody needs to be woken.
     idle: usize,
     open: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(limit: usize) -> Queue {
-        let state = State { jobs: VecDeque::new(), rows: 0, idle: 0, open: true };
-        Queue { state: Mutex::new(state), filled: Condvar::new(), limit }
+    pub(crate) fn new(options: &ModelOptions, runs: Arc<RunCounters>) -> Queue {
+        let state = State { jobs: Lanes::default(), idle: 0, open: true };
+        let limits = Limits {
+            rows: options.queue_rows,
+            caller_rows: options.caller_rows.unwrap_or(options.queue_rows),
+            sessions: options.sessions.max(1),
+            max_delay: options.max_delay,
+        };
+        Queue { state: Mutex::new(state), filled: Condvar::new(), limits, runs }
     }
 
     /// Rows waiting.
     pub(crate) fn rows(&self) -> usize {
-        self.lock().rows
+        self.lock().jobs.rows()
     }
 
     /// Whether nothing waits, a thread sleeps, and jobs are still taken.
@@ -48,18 +66,28 @@ impl Queue {
     /// Takes a job in, or refuses it at once; never waits for room.
     pub(crate) fn push(&self, job: Job) -> Result<(), InferError> {
         let rows = job.batch.rows;
-        if rows > self.limit {
-            return Err(InferError::TooManyRows { rows, limit: self.limit });
+        let limit = self.limits.rows;
+        if rows > limit {
+            return Err(InferError::TooManyRows { rows, limit });
         }
+        let patience = latest(&job);
         let mut state = self.lock();
         if !state.open {
             return Err(InferError::Stopped);
         }
-        if state.rows + rows > self.limit {
-            return Err(InferError::QueueFull { limit: self.limit });
+        if state.jobs.rows() + rows > limit {
+            return Err(InferError::QueueFull { limit });
         }
-        state.rows += rows;
-        state.jobs.push_back(job);
+        let own = state.jobs.rows_of(job.caller);
+        let limit = self.limits.caller_rows;
+        // One batch may always wait: its size has bounds of its own.
+        if own > 0 && own + rows > limit {
+            return Err(InferError::CallerFull { limit });
+        }
+        if let Some(patience) = patience {
+            self.in_time(&state.jobs, &job, patience)?;
+        }
+        state.jobs.push(job);
         let sleeping = state.idle > 0;
         drop(state);
         if sleeping {
@@ -68,9 +96,34 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for a job, then takes it and whatever else waits as long as all fits in `max_rows`;
-    /// a first job larger than that comes alone. Never waits for more. False: closed and empty.
-    pub(crate) fn take(&self, max_rows: usize, jobs: &mut Vec<Job>) -> bool {
+    /// Refuses a job that would be run too late, as far as is known. Never where nothing waits.
+    fn in_time(&self, jobs: &Lanes, job: &Job, patience: Duration) -> Result<(), InferError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let rows = job.batch.rows;
+        // First as if the job came last, which costs nothing to know.
+        if self.predicted(jobs.rows() + rows).is_none_or(|wait| wait <= patience) {
+            return Ok(());
+        }
+        match self.predicted(jobs.ahead(job.caller, rows) + rows) {
+            Some(wait) if wait > patience => {
+                Err(InferError::WouldBeLate { wait, retry_after: wait - patience })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long all sessions need for `rows` rows.
+    fn predicted(&self, rows: usize) -> Option<Duration> {
+        let sessions = self.limits.sessions;
+        let runs = rows.div_ceil(self.runs.max_batch());
+        self.runs.cost().of(runs.div_ceil(sessions), rows.div_ceil(sessions))
+    }
+
+    /// Waits for a job, then takes it and whatever else waits as long as all fits in one run, callers in turns;
+    /// a first job larger than that comes alone. Waits for more only if a delay is set. False: closed and empty.
+    pub(crate) fn take(&self, jobs: &mut Vec<Job>) -> bool {
         let mut state = self.lock();
         while state.jobs.is_empty() {
             if !state.open {
@@ -80,16 +133,26 @@ impl Queue {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
-        let mut taken = 0;
-        while let Some(job) = state.jobs.front() {
-            if taken > 0 && taken + job.batch.rows > max_rows {
-                break;
-            }
-            taken += job.batch.rows;
-            jobs.extend(state.jobs.pop_front());
+        if !self.limits.max_delay.is_zero() {
+            state = self.delay(state);
         }
-        state.rows -= taken;
+        state.jobs.take(self.runs.max_batch(), jobs);
         true
+    }
+
+    /// Waits until a run is full or the job that waits longest has waited as long as it may.
+    fn delay<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        while state.open && state.jobs.rows() < self.runs.max_batch() {
+            let waited = state.jobs.oldest().map(|oldest| oldest.elapsed());
+            let left = waited.and_then(|waited| self.limits.max_delay.checked_sub(waited));
+            // Another thread may have taken all there was.
+            let Some(left) = left.filter(|left| !left.is_zero()) else { return state };
+            state.idle += 1;
+            let woken = self.filled.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.idle -= 1;
+        }
+        state
     }
 
     /// Refuses new jobs; those accepted are still handed out.
@@ -101,10 +164,7 @@ impl Queue {
     /// Refuses new jobs and drops those that wait, which answers their callers.
     pub(crate) fn abandon(&self) {
         self.close();
-        let mut state = self.lock();
-        state.rows = 0;
-        let jobs = std::mem::take(&mut state.jobs);
-        drop(state);
+        let jobs = std::mem::take(&mut self.lock().jobs);
         drop(jobs);
     }
 
@@ -113,3 +173,16 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How long the most patient row of a job can wait. Nothing: as long as it takes, or not at all, which is told without a run anyway. A row
+/// that is in more of a hurry than others of its batch costs them nothing: it expires.
+fn latest(job: &Job) -> Option<Duration> {
+    let (first, others) = job.batch.deadlines.split_first()?;
+    let latest =
+        others.iter().try_fold((*first)?, |latest, other| other.map(|at| at.max(latest)))?;
+    latest.checked_duration_since(job.enqueued).filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

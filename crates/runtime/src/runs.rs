@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::cost::Cost;
+
 /// How often the graph ran on batches of one size, and how long that took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runs {
@@ -18,6 +20,7 @@ pub struct Runs {
 pub(crate) struct RunCounters {
     /// At index `rows - 1`.
     sizes: Vec<Counter>,
+    cost: Cost,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +32,8 @@ struct Counter {
 impl RunCounters {
     /// Counters of runs of at most `max_batch` rows.
     pub(crate) fn new(max_batch: usize) -> RunCounters {
-        RunCounters { sizes: (0..max_batch).map(|_| Counter::default()).collect() }
+        let sizes = (0..max_batch).map(|_| Counter::default()).collect();
+        RunCounters { sizes, cost: Cost::default() }
     }
 
     /// Most rows in a run.
@@ -37,11 +41,17 @@ impl RunCounters {
         self.sizes.len()
     }
 
+    /// What runs take, as the latest say.
+    pub(crate) fn cost(&self) -> &Cost {
+        &self.cost
+    }
+
     /// Counts a run.
     pub(crate) fn add(&self, rows: usize, time: Duration) {
         let Some(counter) = rows.checked_sub(1).and_then(|index| self.sizes.get(index)) else {
             return;
         };
+        self.cost.add(rows, time);
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         // Figures for people: a reader may see one of the two a moment before the other.
         counter.nanos.fetch_add(nanos, Ordering::Relaxed);

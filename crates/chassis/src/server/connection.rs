@@ -21,6 +21,7 @@ use tower::{Service, ServiceExt};
 
 use super::accept::{Accepted, Acceptor};
 use super::listener::{Opened, Stream};
+use super::peer::Peer;
 use crate::config::GrpcConfig;
 use crate::process::BoxError;
 
@@ -63,12 +64,17 @@ impl Connections {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        loop {
+        for number in 1.. {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,
                 accepted = acceptor.accept() => accepted,
             };
-            self.tasks.spawn(self.serve(accepted, service.clone()));
+            let peer = Peer::new(number);
+            let service = service.clone().map_request(move |mut request: Request<Body>| {
+                request.extensions_mut().insert(peer.clone());
+                request
+            });
+            self.tasks.spawn(self.serve(accepted, service));
         }
     }
 

@@ -10,6 +10,7 @@ mod health;
 mod listener;
 mod methods;
 mod panics;
+mod peer;
 mod services;
 mod stack;
 
@@ -29,6 +30,7 @@ use listener::Listener;
 
 pub use health::HealthHandle;
 pub(crate) use methods::MethodTable;
+pub use peer::{InWork, Peer};
 pub use services::Services;
 
 /// Why a server could not be started or did not end well.

@@ -1,5 +1,7 @@
 //! The three layers' streams: one shape under different names.
 
+use std::time::Instant;
+
 use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
 use tokio::sync::mpsc;
@@ -11,6 +13,14 @@ pub(crate) struct Row<Q> {
     pub(crate) request: Q,
     pub(crate) place: TracePlace,
     pub(crate) budget_us: u32,
+}
+
+/// When an answer must be there, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    pub(crate) deadline: Instant,
+    /// The connection that asks, by its number: those who wait take turns.
+    pub(crate) caller: u64,
 }
 
 /// The place of a question in its trace, as W3C's headers write it. Empty: not traced.

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use strata_wire::{Fault, pb};
 
 use super::{
-    hop::{Forecasting, Hop, Placing, Selecting, TracePlace},
+    hop::{Due, Forecasting, Hop, Placing, Selecting, TracePlace},
     replicas::Replicas,
     session::spent,
 };
@@ -22,6 +22,8 @@ pub struct LocalAsk<Q> {
     pub tracestate: String,
     /// When the answer must be there.
     pub deadline: Instant,
+    /// Who asks, as a number: callers take turns.
+    pub caller: u64,
 }
 
 type Ask<Q, R> = dyn Fn(LocalAsk<Q>) -> BoxFuture<'static, Result<R, Fault>> + Send + Sync;
@@ -102,13 +104,14 @@ impl<H: Hop> Layer<H> {
         &self,
         request: H::Request,
         place: TracePlace,
-        deadline: Instant,
+        due: Due,
     ) -> Result<H::Response, Fault> {
         match self {
-            Self::Remote(replicas) => replicas.ask(request, place, deadline).await,
+            Self::Remote(replicas) => replicas.ask(request, place, due).await,
             Self::Local(Local(ask)) => {
                 let TracePlace { traceparent, tracestate } = place;
-                let asked = ask(LocalAsk { request, traceparent, tracestate, deadline });
+                let Due { deadline, caller } = due;
+                let asked = ask(LocalAsk { request, traceparent, tracestate, deadline, caller });
                 let answered = tokio::time::timeout_at(deadline.into(), asked).await;
                 answered.unwrap_or_else(|_| Err(spent(H::LAYER)))
             }

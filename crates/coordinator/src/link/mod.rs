@@ -1,5 +1,7 @@
 //! The ways to a layer: long-lived streams to its replicas, on which rows of many requests travel in frames, or a call in the same process.
 
+#[cfg(test)]
+mod fair_tests;
 mod hop;
 mod layer;
 mod replica;
@@ -8,7 +10,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hop::{Forecasting, Hop, Placing, Selecting, TracePlace};
+pub(crate) use hop::{Due, Forecasting, Hop, Placing, Selecting, TracePlace};
 pub(crate) use layer::{Layer, Layers};
 pub use layer::{Local, LocalAsk, LocalLayers};
 pub(crate) use replicas::{LinkSettings, Replicas};

@@ -6,8 +6,7 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
-use strata_chassis::Backoff;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use strata_chassis::{Backoff, FairReceiver, FairSender, Refused, fair_channel};
 use tonic::{Status, transport::Channel};
 
 use super::{
@@ -18,9 +17,8 @@ use super::{
 
 /// A handle on a replica. When it is dropped, what was sent is still answered and the stream ends.
 pub(super) struct Replica<H: Hop> {
-    jobs: mpsc::Sender<Job<H>>,
+    jobs: FairSender<Job<H>>,
     shared: Arc<Shared>,
-    queue_rows: usize,
 }
 
 /// What a replica's task tells those who choose among replicas.
@@ -48,13 +46,12 @@ impl<H: Hop> Replica<H> {
         settings: LinkSettings,
         others: Weak<Found<H>>,
     ) -> Self {
-        let (jobs, queue) = mpsc::channel(settings.queue_rows);
+        let (jobs, queue) = fair_channel(settings.queue_rows);
         let shared = Arc::<Shared>::default();
-        let queue_rows = settings.queue_rows;
         let keeper =
             Keeper { address, channel, queue, shared: Arc::clone(&shared), settings, others };
         tokio::spawn(keeper.keep());
-        Self { jobs, shared, queue_rows }
+        Self { jobs, shared }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -63,7 +60,7 @@ impl<H: Hop> Replica<H> {
 
     /// Rows waiting to be sent.
     pub(super) fn waiting(&self) -> usize {
-        self.queue_rows - self.jobs.capacity()
+        self.jobs.waiting()
     }
 
     /// Rows offered and not answered yet.
@@ -75,17 +72,17 @@ impl<H: Hop> Replica<H> {
     ///
     /// # Errors
     /// The job, when the queue is full or its task has ended.
-    pub(super) fn offer(&self, mut job: Job<H>) -> Result<(), TrySendError<Job<H>>> {
+    pub(super) fn offer(&self, mut job: Job<H>) -> Result<(), Refused<Job<H>>> {
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
         job.pending = Some(Pending(Arc::clone(&self.shared)));
-        self.jobs.try_send(job)
+        self.jobs.try_send(job.caller, job)
     }
 }
 
 struct Keeper<H: Hop> {
     address: String,
     channel: Channel,
-    queue: mpsc::Receiver<Job<H>>,
+    queue: FairReceiver<Job<H>>,
     shared: Arc<Shared>,
     settings: LinkSettings,
     /// To hand what was not sent to another replica.

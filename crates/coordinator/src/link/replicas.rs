@@ -6,17 +6,17 @@ use std::{
         Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prometheus_client::metrics::gauge::Gauge;
-use strata_chassis::{ClientConfig, ClientError};
+use strata_chassis::{ClientConfig, ClientError, Refused};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::{Notify, mpsc::error::TrySendError, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use super::{
-    hop::{Hop, TracePlace},
+    hop::{Due, Hop, TracePlace},
     replica::Replica,
     session::{Job, spent},
 };
@@ -94,10 +94,10 @@ impl<H: Hop> Replicas<H> {
         &self,
         request: H::Request,
         place: TracePlace,
-        deadline: Instant,
+        Due { deadline, caller }: Due,
     ) -> Result<H::Response, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.0.offer_or_refuse(Job { request, place, deadline, answer, pending: None });
+        self.0.offer_or_refuse(Job { request, place, deadline, caller, answer, pending: None });
         match tokio::time::timeout_at(deadline.into(), answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(unreachable(H::LAYER)),
@@ -161,12 +161,12 @@ impl<H: Hop> Found<H> {
         };
         match replica.offer(job) {
             Ok(()) => {}
-            Err(TrySendError::Full(job)) => {
+            Err(Refused::Full(job)) => {
                 let message = format!("{} rows wait for the {} layer", replica.waiting(), H::LAYER);
                 let fault = Fault::new(FaultKind::ResourceExhausted, message);
                 job.refuse(fault.retry_after(Duration::from_millis(50)));
             }
-            Err(TrySendError::Closed(job)) => job.refuse(unreachable(H::LAYER)),
+            Err(Refused::Closed(job)) => job.refuse(unreachable(H::LAYER)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use strata_chassis::FairReceiver;
 use strata_domain::FaultKind;
 use strata_wire::Fault;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,7 @@ pub(super) struct Job<H: Hop> {
     pub(super) request: H::Request,
     pub(super) place: TracePlace,
     pub(super) deadline: Instant,
+    pub(super) caller: u64,
     pub(super) answer: Answer<H>,
     /// Counts the job with the replica it is queued for.
     pub(super) pending: Option<Pending>,
@@ -68,7 +70,7 @@ impl<H: Hop> Session<H> {
 
     /// Sends what comes and hands out what is answered, until the stream ends. `going` is called as soon as the layer says
     /// that it shuts down: nobody should queue for it any more.
-    pub(super) async fn run(mut self, jobs: &mut mpsc::Receiver<Job<H>>, going: impl Fn()) -> End {
+    pub(super) async fn run(mut self, jobs: &mut FairReceiver<Job<H>>, going: impl Fn()) -> End {
         let mut gathered = Vec::with_capacity(FRAME_ROWS);
         loop {
             let may_send = self.in_flight.len() < FRAMES_IN_FLIGHT;

@@ -21,10 +21,10 @@ use tokio::{
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{LinkSettings, Replicas, Selecting, TracePlace};
+use super::{Due, LinkSettings, Replicas, Selecting, TracePlace};
 
-type Frame = pb::SelectFrame;
-type FrameResult = Result<pb::SelectFrameResult, Status>;
+pub(super) type Frame = pb::SelectFrame;
+pub(super) type FrameResult = Result<pb::SelectFrameResult, Status>;
 type Streams = mpsc::Receiver<(Streaming<Frame>, mpsc::Sender<FrameResult>)>;
 
 /// A layer whose streams are played by the test: it gets every stream's frames and the sender of its answers.
@@ -54,15 +54,15 @@ impl pb::strategic_server::Strategic for Played {
     }
 }
 
-struct Stage {
+pub(super) struct Stage {
     address: String,
-    replicas: Replicas<Selecting>,
+    pub(super) replicas: Replicas<Selecting>,
     connected: Gauge,
     streams: Streams,
 }
 
 impl Stage {
-    async fn set(queue_rows: usize) -> Self {
+    pub(super) async fn set(queue_rows: usize) -> Self {
         let (address, streams) = play().await;
         let connected = Gauge::default();
         let replicas = find(address, queue_rows, &connected);
@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// The next stream, once the link says that it is up.
-    async fn stream(&mut self) -> (Streaming<Frame>, mpsc::Sender<FrameResult>) {
+    pub(super) async fn stream(&mut self) -> (Streaming<Frame>, mpsc::Sender<FrameResult>) {
         let stream = self.streams.recv().await.unwrap();
         while !self.replicas.is_up() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -91,7 +91,10 @@ impl Stage {
         let replicas = self.replicas.clone();
         let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
         let deadline = Instant::now() + time;
-        tokio::spawn(async move { replicas.ask(request, TracePlace::default(), deadline).await })
+        tokio::spawn(async move {
+            let due = Due { deadline, caller: 0 };
+            replicas.ask(request, TracePlace::default(), due).await
+        })
     }
 }
 
@@ -120,7 +123,7 @@ fn find(address: SocketAddr, queue_rows: usize, connected: &Gauge) -> Replicas<S
 }
 
 /// Answers every row of a frame with the provider whose number is the row's mask.
-fn echo(frame: &Frame) -> pb::SelectFrameResult {
+pub(super) fn echo(frame: &Frame) -> pb::SelectFrameResult {
     let rows = frame.rows.iter().map(|row| {
         let provider = row.request.as_ref().unwrap().provider_mask.unwrap();
         let response =
@@ -361,7 +364,7 @@ async fn nobody_there_is_unavailable_at_once() {
     let replicas = find(address, 8, &Gauge::default());
     let deadline = Instant::now() + Duration::from_secs(30);
     let fault = replicas
-        .ask(pb::SelectRequest::default(), TracePlace::default(), deadline)
+        .ask(pb::SelectRequest::default(), TracePlace::default(), Due { deadline, caller: 0 })
         .await
         .unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unavailable);

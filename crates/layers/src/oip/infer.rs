@@ -21,22 +21,32 @@ use super::{
     encode::{self, Form},
 };
 use crate::{
-    engine::{RETRY_AFTER, expired, fault_of},
+    engine::{expired, fault_of},
     runner::Company,
 };
 
+/// What a request came with.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    /// Who asks.
+    pub(super) company: Company,
+    /// When its rows are not worth running any more.
+    pub(super) deadline: Option<Instant>,
+    pub(super) span: &'a Span,
+}
+
 impl Oip {
-    /// Runs the model on the rows of a request, which are not worth running after `deadline`.
+    /// Runs the model on the rows of a request.
     ///
     /// # Errors
     /// A fault whose kind is the code that Triton would answer with.
     pub(super) async fn infer(
         &self,
         mut request: ModelInferRequest,
-        deadline: Option<Instant>,
-        span: &Span,
+        call: Call<'_>,
     ) -> Result<ModelInferResponse, Fault> {
-        let result = self.answer(&mut request, deadline, span).await;
+        let Call { span, .. } = call;
+        let result = self.answer(&mut request, call).await;
         // Every row is counted; a request that is refused before it has rows is one.
         let (rows, fault) = match &result {
             Ok((_, rows)) => (*rows, None),
@@ -54,8 +64,7 @@ impl Oip {
     async fn answer(
         &self,
         request: &mut ModelInferRequest,
-        deadline: Option<Instant>,
-        span: &Span,
+        Call { company, deadline, span }: Call<'_>,
     ) -> Result<(ModelInferResponse, usize), (Fault, usize)> {
         let arrived = Instant::now();
         let refused = |fault| (fault, 1);
@@ -71,7 +80,7 @@ impl Oip {
             inputs: rows.inputs,
             deadlines: vec![patience.end; rows.count],
         };
-        let inference = runner.run(batch, Company::Others).await;
+        let inference = runner.run(batch, company).await;
         let inference = inference.map_err(|error| (fault_like_triton(&error), rows.count))?;
         runner.report(&inference, arrived).annotate(self.0.layer, span);
         patience.check(&inference).map_err(|fault| (fault, rows.count))?;
@@ -136,8 +145,10 @@ fn timeout(parameters: &HashMap<String, InferParameter>) -> Result<Option<Durati
 /// Triton says UNAVAILABLE when its queue is full, which is what clients made for it try again after.
 fn fault_like_triton(error: &InferError) -> Fault {
     match error {
-        InferError::QueueFull { .. } => {
-            Fault::new(FaultKind::Unavailable, error.to_string()).retry_after(RETRY_AFTER)
+        InferError::QueueFull { .. }
+        | InferError::CallerFull { .. }
+        | InferError::WouldBeLate { .. } => {
+            Fault { kind: FaultKind::Unavailable, ..fault_of(error) }
         }
         _ => fault_of(error),
     }
@@ -146,6 +157,7 @@ fn fault_like_triton(error: &InferError) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::RETRY_AFTER;
 
     fn request(timeout: ParameterChoice) -> ModelInferRequest {
         let value = InferParameter { parameter_choice: Some(timeout) };
@@ -192,6 +204,14 @@ mod tests {
     fn a_full_queue_is_unavailable_with_advice() {
         let fault = fault_like_triton(&InferError::QueueFull { limit: 1024 });
         assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(RETRY_AFTER)));
+        let retry_after = Duration::from_millis(7);
+        let late = InferError::WouldBeLate { wait: Duration::from_millis(12), retry_after };
+        let (here, there) = (fault_like_triton(&late), fault_of(&late));
+        assert_eq!((here.kind, here.retry_after), (FaultKind::Unavailable, Some(retry_after)));
+        assert_eq!(
+            (there.kind, there.retry_after),
+            (FaultKind::ResourceExhausted, Some(retry_after))
+        );
         assert_eq!(fault_like_triton(&InferError::Stopped).kind, FaultKind::Unavailable);
     }
 

@@ -3,6 +3,7 @@
 //! Its rows pass through the same [`Runner`](crate::runner::Runner)s as those of the layer's own service, under the same bounds. Errors
 //! have the codes that Triton gives them.
 
+mod control;
 mod decode;
 #[cfg(test)]
 mod decode_tests;
@@ -17,6 +18,7 @@ mod statistics;
 mod stream;
 mod tensor;
 
+pub(crate) use control::Control;
 pub(crate) use service::server;
 
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub(crate) struct Parts {
     /// Name of the layer.
     pub(crate) layer: &'static str,
     pub(crate) runners: Arc<dyn Runners>,
+    /// The same versions, to be loaded and unloaded.
+    pub(crate) control: Arc<dyn Control>,
     pub(crate) metrics: LayerMetrics,
     pub(crate) repository: Repository,
     pub(crate) drain: Drain,

@@ -16,14 +16,14 @@ use strata_wire::{
 use tonic::Request;
 use tracing::Span;
 
-use super::{Oip, Parts, statistics, tensor};
+use super::{Control, Oip, Parts, infer::Call, statistics, tensor};
 use crate::{
     adapter::Adapter,
     engine::{self, Service},
     facts::tests::valid as facts,
     metrics::LayerMetrics,
     operational::Operational,
-    runner::Runners,
+    runner::{Company, Runners},
     strategic::Strategic,
     tactical::Tactical,
     versions::{Catalog, Loader, Policy, Start},
@@ -61,7 +61,8 @@ impl<A: Adapter> Layer<A> {
             drain: drain.clone(),
         };
         let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
-        let oip = Parts { layer: A::NAME, runners, metrics, repository, drain };
+        let control = Arc::clone(&catalog) as Arc<dyn Control>;
+        let oip = Parts { layer: A::NAME, runners, control, metrics, repository, drain };
         Self { service: Service::new(parts), oip: Oip::new(oip), catalog }
     }
 
@@ -88,7 +89,8 @@ impl<A: Adapter> Layer<A> {
             raw_input_contents: vec![tensor::to_raw(&row).into()],
             ..Default::default()
         };
-        let response = self.oip.infer(request, None, &Span::none()).await.unwrap();
+        let call = Call { company: Company::HERE, deadline: None, span: &Span::none() };
+        let response = self.oip.infer(request, call).await.unwrap();
         let names = response.outputs.into_iter().map(|output| output.name);
         names.zip(response.raw_output_contents.iter().map(|bytes| bytes.to_vec())).collect()
     }

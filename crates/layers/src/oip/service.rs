@@ -6,7 +6,7 @@ use std::{
 };
 
 use strata_chassis::{
-    Deadline,
+    Deadline, Peer,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::FaultKind;
@@ -23,11 +23,11 @@ use tonic::{
 use tower::Service;
 use tracing::Span;
 
-use super::{Oip, metadata, statistics, stream::Answers};
-use crate::{engine::UNARY_BUDGET, runner::Runner};
-
-/// Triton loads and serves in one step; here a version gets its traffic in a step of its own.
-const ELSEWHERE: &str = "versions are loaded, unloaded and given traffic by strata.v1.Models on this port, or `strata models`";
+use super::{Oip, infer::Call, metadata, statistics, stream::Answers};
+use crate::{
+    engine::UNARY_BUDGET,
+    runner::{Company, Runner},
+};
 
 /// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a batch that is too large, so that its
 /// caller is told what the largest is.
@@ -157,14 +157,17 @@ impl GrpcInferenceService for Oip {
         let (default, cap) = UNARY_BUDGET;
         let deadline = Deadline::of(&request, default, cap)?;
         let span = Self::span(request.metadata());
-        Ok(self.infer(request.into_inner(), Some(deadline.at), &span).await.map(Response::new)?)
+        let company = Company::of(&Peer::of(&request));
+        let call = Call { company, deadline: Some(deadline.at), span: &span };
+        Ok(self.infer(request.into_inner(), call).await.map(Response::new)?)
     }
 
     async fn model_stream_infer(
         &self,
         request: Request<Streaming<pb::ModelInferRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        self.stream(request.into_inner()).map(Response::new)
+        let company = Company::of(&Peer::of(&request));
+        self.stream(request.into_inner(), company).map(Response::new)
     }
 
     async fn model_config(
@@ -209,15 +212,21 @@ impl GrpcInferenceService for Oip {
 
     async fn repository_model_load(
         &self,
-        _: Request<pb::RepositoryModelLoadRequest>,
+        request: Request<pb::RepositoryModelLoadRequest>,
     ) -> Result<Response<pb::RepositoryModelLoadResponse>, Status> {
-        Err(Status::unimplemented(ELSEWHERE))
+        let pb::RepositoryModelLoadRequest { repository_name, model_name, parameters } =
+            request.into_inner();
+        self.load(&repository_name, &model_name, &parameters).await?;
+        answer(pb::RepositoryModelLoadResponse {})
     }
 
     async fn repository_model_unload(
         &self,
-        _: Request<pb::RepositoryModelUnloadRequest>,
+        request: Request<pb::RepositoryModelUnloadRequest>,
     ) -> Result<Response<pb::RepositoryModelUnloadResponse>, Status> {
-        Err(Status::unimplemented(ELSEWHERE))
+        let pb::RepositoryModelUnloadRequest { repository_name, model_name, parameters } =
+            request.into_inner();
+        self.unload(&repository_name, &model_name, &parameters).await?;
+        answer(pb::RepositoryModelUnloadResponse {})
     }
 }

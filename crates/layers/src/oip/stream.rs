@@ -10,7 +10,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use tracing::Span;
 
-use super::{Oip, encode};
+use super::{Oip, encode, infer::Call};
+use crate::runner::Company;
 
 /// The answers of a stream.
 pub(super) type Answers = ReceiverStream<Result<ModelStreamInferResponse, Status>>;
@@ -25,21 +26,31 @@ impl Oip {
     ///
     /// # Errors
     /// `Unavailable` when it drains already.
-    pub(super) fn stream(&self, inbound: Streaming<ModelInferRequest>) -> Result<Answers, Status> {
+    pub(super) fn stream(
+        &self,
+        inbound: Streaming<ModelInferRequest>,
+        company: Company,
+    ) -> Result<Answers, Status> {
         if self.0.drain.is_started() {
             return Err(draining());
         }
         let (answers, outbound) = mpsc::channel(ANSWERS);
-        tokio::spawn(serve(self.clone(), inbound, answers));
+        let caller = Caller { oip: self.clone(), company };
+        tokio::spawn(serve(caller, inbound, answers));
         Ok(ReceiverStream::new(outbound))
     }
 
     /// The answer to one request: a fault of it is a message like others.
-    async fn stream_answer(&self, request: ModelInferRequest) -> ModelStreamInferResponse {
+    async fn stream_answer(
+        &self,
+        request: ModelInferRequest,
+        company: Company,
+    ) -> ModelStreamInferResponse {
         let id = request.id.clone();
         let asks_for_final = asks_for_final(&request);
         // A stream has no deadline for each request; the parameter `timeout` is one.
-        let result = self.infer(request, None, &Span::none()).await;
+        let result =
+            self.infer(request, Call { company, deadline: None, span: &Span::none() }).await;
         let (mut response, error_message) = match result {
             Ok(response) => (response, String::new()),
             Err(fault) => (ModelInferResponse { id, ..Default::default() }, fault.message),
@@ -51,8 +62,14 @@ impl Oip {
     }
 }
 
-async fn serve(
+/// Who asks whom.
+struct Caller {
     oip: Oip,
+    company: Company,
+}
+
+async fn serve(
+    Caller { oip, company }: Caller,
     mut inbound: Streaming<ModelInferRequest>,
     answers: mpsc::Sender<Result<ModelStreamInferResponse, Status>>,
 ) {
@@ -74,7 +91,7 @@ async fn serve(
                     let (oip, accepted) = (oip.clone(), drain.guard());
                     in_work.push_back(async move {
                         let _accepted = accepted;
-                        oip.stream_answer(request).await
+                        oip.stream_answer(request, company).await
                     });
                 }
                 Some(Err(status)) => (reading, outcome) = (false, Err(status)),

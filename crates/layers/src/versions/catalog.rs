@@ -207,6 +207,22 @@ impl<A: Adapter> Catalog<A> {
         Ok(())
     }
 
+    /// Unloads every version that has no traffic and is no shadow; tells how many it were.
+    pub(crate) async fn unload_idle(&self) -> usize {
+        let _turn = self.turn.lock().await;
+        let table = self.table();
+        let numbers: Vec<u32> = table.loaded().keys().copied().collect();
+        drop(table);
+        let mut unloaded = 0;
+        for number in numbers {
+            if self.retire(number).await {
+                self.plan().by_hand.insert(number, false);
+                unloaded += 1;
+            }
+        }
+        unloaded
+    }
+
     /// Unloads a version, unless it has traffic or is a shadow. Its caller has the turn.
     pub(super) async fn retire(&self, number: u32) -> bool {
         let Some(ended) = self.take_out(number) else { return false };

@@ -113,7 +113,7 @@ impl Layer {
             budget_us: 0,
         };
         let asked = questions.into_iter().map(|q| Asked::from_row::<Strategic>(row(q), now));
-        let answers = self.service.answer(asked.collect()).await;
+        let answers = self.service.answer(asked.collect(), Company::HERE).await;
         answers.into_iter().map(|answer| answer.unwrap().inference.unwrap().version).collect()
     }
 
@@ -211,7 +211,7 @@ async fn rows_finish_on_the_version_they_were_given_to() {
     }
     assert_eq!(layer.listed(1).await.state(), pb::ModelState::Unloading);
     assert_eq!(layer.answerer().await, 2);
-    let runs = sorted.run(Instant::now(), Company::Others).await;
+    let runs = sorted.run(Instant::now(), Company::HERE).await;
     let (answer, _) = runs.answer(seat, &Span::none()).unwrap();
     assert_eq!(answer.inference.unwrap().version, 1);
     assert!(!unloading.is_finished());

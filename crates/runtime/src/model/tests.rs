@@ -233,7 +233,7 @@ async fn a_thread_that_dies_leaves_no_caller_waiting() {
     // Sizes are checked at the door, so only a fault of ours gets this past it.
     let (answer, broken) = oneshot::channel();
     let batch = Batch { rows: 1, inputs: vec![Vec::new()], deadlines: Vec::new() };
-    model.shared.queue.push(Job { batch, enqueued: Instant::now(), answer }).unwrap();
+    model.shared.queue.push(Job { batch, caller: 0, enqueued: Instant::now(), answer }).unwrap();
     let waiting = model.infer(rows(&[0.0; 64]));
     gate.decide(Verdict::Finish);
     assert!(running.await.is_ok());
@@ -367,4 +367,29 @@ async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() 
     assert_eq!(inference.rows, [RowStatus::Done]);
     model.drain().await;
     assert!(model.infer_in_place(rows(&[1.0])).is_err());
+}
+
+/// Tells the priority of the thread that runs it.
+struct Priority;
+
+impl RunBatch for Priority {
+    fn run(&mut self, _: usize, _: &[Vec<f32>], outputs: &mut [Vec<f32>]) -> Result<(), String> {
+        let nice = rustix::process::getpriority_process(None).map_err(|e| e.to_string())?;
+        outputs[0].push(nice as f32);
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn only_the_owner_threads_step_back() {
+    let here = rustix::process::getpriority_process(None).unwrap();
+    for nice in [0_u8, 3] {
+        let options = ModelOptions { warm_up: false, nice, ..ModelOptions::default() };
+        let provider = ExecutionProvider::Cpu;
+        let model = Model::with_runners(manifest(), provider, vec![Priority], &options).unwrap();
+        let told = model.infer(rows(&[1.0])).await.unwrap().outputs[0][0];
+        assert_eq!(told, (here + i32::from(nice)).min(19) as f32);
+    }
+    assert_eq!(rustix::process::getpriority_process(None).unwrap(), here);
 }
