@@ -153,6 +153,15 @@ fn it_is_published_with_its_bound_and_read_back_as_itself() {
     let (_, parity) = publish(models.path(), &network, &description, &runtime).unwrap();
     assert!(parity.worst() <= 1e-5, "{parity:?}");
     assert_eq!(verify(models.path(), &runtime).unwrap().len(), 1);
+    let forced = |network: &GatedNet, training: BTreeMap<_, _>| {
+        let description = Description { training, ..description.clone() };
+        let (directory, _) = publish(models.path(), network, &description, &runtime).unwrap();
+        std::fs::read_to_string(directory.join("manifest.yaml")).unwrap().contains("forced: true")
+    };
+    assert!(forced(&network, BTreeMap::from([("forced".to_owned(), true.into())])));
+    assert!(forced(&network, BTreeMap::new()), "the same graph, made again, is no longer forced");
+    network.set_conformal(vec![0.5; 3]).unwrap();
+    assert!(!forced(&network, BTreeMap::new()), "another graph was not forced");
     let bytes = network.to_onnx().unwrap();
     assert_eq!(nets::from_onnx(&bytes).unwrap().to_onnx().unwrap(), bytes);
 }
