@@ -120,6 +120,7 @@ pub(crate) fn to_pb(request: &ReplayRequest) -> pb::DecideRequest {
             calls: Some(calls_to_pb(&request.calls)),
         }),
         weights: Some(weights_to_pb(facts.objective.weights)),
+        late_penalty: Some(facts.objective.sla_penalty),
         telemetry: request.window.iter().map(step_to_pb).collect(),
         ..pb::DecideRequest::default()
     }

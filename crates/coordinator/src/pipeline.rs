@@ -257,6 +257,7 @@ fn facts_to_pb(question: &Question) -> pb::FunctionFacts {
         cpu_share: Some(facts.cpu_share),
         weights: Some(weights_to_pb(facts.objective.weights)),
         latency_slo_ms: facts.objective.sla_ms,
+        late_penalty: Some(facts.objective.sla_penalty),
         calls: calls_to_pb(facts.idle_seconds, &facts.recent_gaps),
         expected_objectives: question.candidates.objectives(),
     }

@@ -26,7 +26,9 @@ pub use fault::FaultKind;
 pub use function::{FunctionId, FunctionIdError};
 pub use gaps::{CallPattern, RecentGaps};
 pub use memory::{DEFAULT_MEMORY_MB, MemoryTier};
-pub use objective::{Attainable, DEFAULT_SLA_MS, Objective, RewardParts, Weights, WeightsError};
+pub use objective::{
+    Attainable, DEFAULT_SLA_MS, MAX_SLA_PENALTY, Objective, RewardParts, Weights, WeightsError,
+};
 pub use outlook::Outlook;
 pub use placement::Placement;
 pub use provider::Provider;

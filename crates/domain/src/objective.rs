@@ -131,6 +131,9 @@ fn ratio(lowest: f64, value: f64) -> f64 {
 /// The latency every invocation is promised unless the caller says otherwise, in ms.
 pub const DEFAULT_SLA_MS: f64 = 1000.0;
 
+/// The greatest penalty for late invocations that a caller may ask for; 2 to 5 is usual.
+pub const MAX_SLA_PENALTY: f64 = 100.0;
+
 /// Weights, and what a broken promise costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
@@ -138,7 +141,7 @@ pub struct Objective {
     pub weights: Weights,
     /// Latency an invocation is promised, in ms.
     pub sla_ms: f64,
-    /// Taken off the reward when every invocation breaks a promise that could be kept; in proportion when some do.
+    /// Taken off the reward when every invocation breaks a promise that could be kept; in proportion when some do. 0 to [`MAX_SLA_PENALTY`].
     pub sla_penalty: f64,
 }
 

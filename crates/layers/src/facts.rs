@@ -1,8 +1,8 @@
 //! The facts of a function, checked on their way in.
 
 use strata_domain::{
-    DEFAULT_SLA_MS, GramsCo2e, Megabytes, Millis, Objective, Placement, Region, TYPICAL_CPU_SHARE,
-    Usd, Weights,
+    DEFAULT_SLA_MS, GramsCo2e, MAX_SLA_PENALTY, Megabytes, Millis, Objective, Placement, Region,
+    TYPICAL_CPU_SHARE, Usd, Weights,
 };
 use strata_policy::{ApplicationFacts, FunctionFacts};
 use strata_wire::{
@@ -41,6 +41,7 @@ pub(crate) fn facts_from_pb(
     let request_bytes = number("request_bytes", facts.request_bytes, f64::MAX);
     let response_bytes = number("response_bytes", facts.response_bytes, f64::MAX);
     let cpu_share = facts.cpu_share.map(|share| number("cpu_share", share, 1.0));
+    let late_penalty = facts.late_penalty.map(|p| number("late_penalty", p, MAX_SLA_PENALTY));
     let slo_ms = number("latency_slo_ms", facts.latency_slo_ms, f64::MAX);
     let application = ApplicationFacts {
         cold_start_rate: number("app_cold_start_rate", facts.app_cold_start_rate, 1.0),
@@ -103,7 +104,7 @@ pub(crate) fn facts_from_pb(
         objective: Objective {
             weights: weights.unwrap_or_default(),
             sla_ms: if slo_ms > 0.0 { slo_ms } else { DEFAULT_SLA_MS },
-            ..Objective::tactical()
+            sla_penalty: late_penalty.unwrap_or(Objective::tactical().sla_penalty),
         },
         expected,
     })
@@ -163,6 +164,7 @@ pub(crate) mod tests {
             cpu_share: Some(0.8),
             weights: Some(pb::ObjectiveWeights { cost: 1.0, performance: 3.0, carbon: 0.0 }),
             latency_slo_ms: 400.0,
+            late_penalty: Some(3.5),
             calls: Some(pb::CallHistory {
                 idle_seconds: Some(90.0),
                 gap_seconds: vec![60.0, 120.0],
@@ -191,6 +193,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_wanted_is_read_and_has_defaults() {
+        let read = |facts: pb::FunctionFacts| {
+            facts_from_pb(Some(&facts), &mut Violations::new()).map(|facts| facts.objective)
+        };
+        let asked = read(valid()).map(|o| (o.weights.performance(), o.sla_ms, o.sla_penalty));
+        assert_eq!(asked, Some((0.75, 400.0, 3.5)));
+        let silent =
+            pb::FunctionFacts { weights: None, latency_slo_ms: 0.0, late_penalty: None, ..valid() };
+        assert_eq!(read(silent), Some(Objective::tactical()));
+        let forgiving = pb::FunctionFacts { late_penalty: Some(0.0), ..valid() };
+        assert_eq!(read(forgiving).map(|objective| objective.sla_penalty), Some(0.0));
+    }
+
+    #[test]
     fn every_wrong_field_is_named() {
         assert_eq!(wrong_fields(|facts| facts.at = None), ["facts.at"]);
         let calls = |gap_seconds| pb::CallHistory { gap_seconds, ..Default::default() };
@@ -211,6 +227,10 @@ pub(crate) mod tests {
         assert_eq!(wrong_fields(|f| f.avg_cost_usd = -1e-9), ["facts.avg_cost_usd"]);
         assert_eq!(wrong_fields(|f| f.memory_mb = f64::INFINITY), ["facts.memory_mb"]);
         assert_eq!(wrong_fields(|f| f.home_region = 9), ["facts.home_region"]);
+        for penalty in [-0.1, 100.5, f64::NAN, f64::INFINITY] {
+            let named = wrong_fields(|f| f.late_penalty = Some(penalty));
+            assert_eq!(named, ["facts.late_penalty"], "{penalty}");
+        }
         let spoil = |facts: &mut pb::FunctionFacts| {
             (facts.cold_start_rate, facts.app_cold_start_rate) = (1.1, -0.1);
             facts.current = Some(pb::Placement::default());

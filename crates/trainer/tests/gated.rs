@@ -11,6 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{EXTENDED_FEATURES, Encoder, LABELS};
 use strata_runtime::{Data, OnnxRuntime};
 use strata_trainer::contract::Layer;
+use strata_trainer::fit::bound::{self, Calibration};
 use strata_trainer::fit::gated::{self, Example, Options};
 use strata_trainer::fit::{Schedule, Watch};
 use strata_trainer::nets::{self, Columns, GatedNet, Network};
@@ -76,8 +77,10 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
     let (train, validation) = (examples(count, seed), examples(400, seed + 1));
     let calibration = examples(400, seed + 2);
     let bar = ProgressBar::hidden();
-    gated::fit(&mut net, [&train, &validation, &calibration], &options, &mut Watch::showing(&bar))
-        .unwrap();
+    gated::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
+    let most_over = [f64::INFINITY; 3];
+    let (busy, all) = (&calibration, &calibration);
+    bound::calibrate(&mut net, Calibration { busy, all, level, most_over: &most_over }).unwrap();
     net
 }
 
@@ -93,6 +96,31 @@ fn the_bound_holds_as_often_as_was_asked_for() {
     let (most, some) = (share_below(0.95), share_below(0.8));
     assert!((0.93..=0.97).contains(&most), "{most}");
     assert!((0.74..=0.86).contains(&some), "{some}");
+}
+
+#[test]
+fn a_bound_too_far_above_holds_less_often_but_on_that_share_of_all_windows() {
+    let mut net = fitted(3, 640, 0.95);
+    let (level, busy) = (0.9, examples(400, 11));
+    // Idle ones: nothing comes, whatever was there.
+    let idle = examples(1600, 12).into_iter().map(|e| Example { truth: vec![0.0; 3], ..e });
+    let all: Vec<Example> = busy.iter().cloned().chain(idle).collect();
+    let mut held = |most: f64| {
+        let most_over = [f64::INFINITY, most, f64::INFINITY];
+        let calibration = Calibration { busy: &busy, all: &all, level, most_over: &most_over };
+        bound::calibrate(&mut net, calibration).unwrap();
+        let upper = gated::outputs(&net, &all).unwrap().swap_remove(1);
+        let above: Vec<f32> = all.iter().zip(&upper).map(|(e, u)| u[1] - e.truth[1]).collect();
+        let share = |above: &[f32]| {
+            above.iter().filter(|above| **above >= 0.0).count() as f64 / above.len() as f64
+        };
+        let kept: Vec<f64> = above.iter().filter(|a| **a >= 0.0).map(|a| f64::from(*a)).collect();
+        (share(&above[..400]), share(&above), kept.iter().sum::<f64>() / kept.len() as f64)
+    };
+    let (free, little, none) = (held(1.0), held(0.45), held(0.0));
+    assert!((0.9..0.92).contains(&free.0), "{free:?}");
+    assert!(little.2 <= 0.45 && little.2 > 0.44 && little.0 < free.0, "{little:?} {free:?}");
+    assert!(none.1 >= 0.9 && none.2 < little.2, "{none:?} {little:?}");
 }
 
 #[test]
@@ -125,6 +153,15 @@ fn it_is_published_with_its_bound_and_read_back_as_itself() {
     let (_, parity) = publish(models.path(), &network, &description, &runtime).unwrap();
     assert!(parity.worst() <= 1e-5, "{parity:?}");
     assert_eq!(verify(models.path(), &runtime).unwrap().len(), 1);
+    let forced = |network: &GatedNet, training: BTreeMap<_, _>| {
+        let description = Description { training, ..description.clone() };
+        let (directory, _) = publish(models.path(), network, &description, &runtime).unwrap();
+        std::fs::read_to_string(directory.join("manifest.yaml")).unwrap().contains("forced: true")
+    };
+    assert!(forced(&network, BTreeMap::from([("forced".to_owned(), true.into())])));
+    assert!(forced(&network, BTreeMap::new()), "the same graph, made again, is no longer forced");
+    network.set_conformal(vec![0.5; 3]).unwrap();
+    assert!(!forced(&network, BTreeMap::new()), "another graph was not forced");
     let bytes = network.to_onnx().unwrap();
     assert_eq!(nets::from_onnx(&bytes).unwrap().to_onnx().unwrap(), bytes);
 }

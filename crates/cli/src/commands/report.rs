@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use strata_domain::{Objective, Weights};
+use strata_domain::{MAX_SLA_PENALTY, Objective, Weights};
 use strata_simulator::{Scope, Trace, World, WorldOptions};
 
 use super::up::Start;
@@ -35,8 +35,8 @@ pub(crate) struct Report {
     /// Latency promised, in ms [default: 1000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
     sla_ms: Option<u32>,
-    /// Penalty for promises broken that could be kept [default: 2]
-    #[arg(long, value_name = "PENALTY", value_parser = positive)]
+    /// Penalty for promises broken that could be kept, 0 to 100 [default: 2]
+    #[arg(long, value_name = "PENALTY", value_parser = penalty)]
     sla_penalty: Option<f64>,
     #[command(flatten)]
     start: Start,
@@ -103,7 +103,7 @@ fn weights(text: &str) -> Result<Weights, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
-    value.ok_or_else(|| "must be a number of at least 0".to_owned())
+fn penalty(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=MAX_SLA_PENALTY).contains(value));
+    value.ok_or_else(|| format!("must be a number from 0 to {MAX_SLA_PENALTY}"))
 }

@@ -115,6 +115,9 @@ struct WishFlags {
     /// Weights of cost, performance and carbon, such as 0.4,0.4,0.2
     #[arg(long, value_name = "W,W,W", value_delimiter = ',', num_args = 1)]
     weights: Vec<f64>,
+    /// Taken off the objective when every call is late and need not be: 0 to 100 [default: 2]
+    #[arg(long, value_name = "PENALTY")]
+    late_penalty: Option<f64>,
     /// Return the scores of the models
     #[arg(long)]
     explain: bool,
@@ -146,6 +149,7 @@ impl RequestFlags {
             workload: Some(self.load.workload()),
             constraints: self.wishes.constraints(),
             weights: self.wishes.weights()?,
+            late_penalty: self.wishes.late_penalty,
             options: self.wishes.options(),
             ..pb::DecideRequest::default()
         })

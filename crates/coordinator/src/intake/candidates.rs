@@ -1,8 +1,8 @@
 //! The placements a request allows, and what each is estimated to take.
 
 use strata_domain::{
-    DEFAULT_SLA_MS, Estimate, FaultKind, MemoryTier, Objective, Outlook, Placement, Provider,
-    Region, Weights,
+    DEFAULT_SLA_MS, Estimate, FaultKind, MAX_SLA_PENALTY, MemoryTier, Objective, Outlook,
+    Placement, Provider, Region, Weights,
 };
 use strata_policy::{
     FunctionFacts,
@@ -59,11 +59,12 @@ impl Limits {
         }
     }
 
-    /// What is wanted, under the latency these limits promise. The weight of a broken promise is that of the layer that has the last
-    /// word about a placement.
-    pub(crate) fn objective(&self, weights: Weights) -> Objective {
+    /// What is wanted, under the latency these limits promise. A broken promise costs, unless the request says so, what it does in the
+    /// layer that has the last word about a placement.
+    pub(crate) fn objective(&self, weights: Weights, late_penalty: Option<f64>) -> Objective {
         let sla_ms = self.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
-        Objective { weights, sla_ms, ..Objective::tactical() }
+        let sla_penalty = late_penalty.unwrap_or(Objective::tactical().sla_penalty);
+        Objective { weights, sla_ms, sla_penalty }
     }
 
     fn allow(&self, placement: Placement, estimate: &Estimate) -> bool {
@@ -124,6 +125,14 @@ pub(crate) fn read_weights(
         violations.add("weights", error);
         Weights::default()
     })
+}
+
+/// What a broken promise costs, as far as a request says.
+pub(crate) fn read_late_penalty(
+    late_penalty: Option<f64>,
+    violations: &mut Violations,
+) -> Option<f64> {
+    violations.optional_number("late_penalty", late_penalty, 0.0..=MAX_SLA_PENALTY)
 }
 
 /// Every placement's estimate, and which of them the request allows.

@@ -11,7 +11,7 @@ use strata_policy::{
 use strata_wire::{Fault, Violations, pb, placement_from_pb, time_from_pb};
 
 use super::{
-    candidates::{Candidates, Limits, read_weights},
+    candidates::{Candidates, Limits, read_late_penalty, read_weights},
     facts::{Asked, Load},
 };
 
@@ -60,6 +60,7 @@ impl Question {
         check_telemetry(&request.telemetry, &mut violations);
         let limits = Limits::read(request.constraints.as_ref(), &mut violations);
         let weights = read_weights(request.weights.as_ref(), &mut violations);
+        let late_penalty = read_late_penalty(request.late_penalty, &mut violations);
         let at = match at {
             Some(at) if violations.is_empty() => at,
             _ => return Err(violations.into_fault()),
@@ -68,7 +69,7 @@ impl Question {
             return Err(no_telemetry(request.function.unwrap_or_default()));
         }
         let function_key = request.function.as_ref().map_or(0, key_of);
-        let objective = limits.objective(weights);
+        let objective = limits.objective(weights, late_penalty);
         let facts = load.fill(Asked { at, current, steps: &request.telemetry, objective });
         Ok(Self {
             correlation_id: request.correlation_id,

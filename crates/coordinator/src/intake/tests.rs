@@ -165,6 +165,9 @@ fn every_wrong_field_is_named() {
     let weights = pb::ObjectiveWeights { cost: -1.0, ..Default::default() };
     assert_eq!(wrong_fields(|r| r.weights = Some(weights)), ["weights"]);
     assert_eq!(wrong_fields(|r| r.weights = Some(Default::default())), ["weights"]);
+    for penalty in [-1.0, 101.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(wrong_fields(|r| r.late_penalty = Some(penalty)), ["late_penalty"], "{penalty}");
+    }
 }
 
 #[test]
@@ -269,4 +272,24 @@ fn the_objective_follows_the_weights() {
     assert!(cheap.cost.get() < fast.cost.get());
     assert!(fast.latency_ms < clean.latency_ms);
     assert!(clean.carbon.get() < fast.carbon.get());
+}
+
+#[test]
+fn the_objective_follows_the_penalty_for_late_calls() {
+    // Promised less than what 128 MB take, and more than what 3008 MB do.
+    let objective = |late_penalty: Option<f64>| {
+        let question = read(|request| {
+            workload(request).duration_ms = Some(900.0);
+            request.late_penalty = late_penalty;
+        });
+        let question = question.unwrap();
+        let slow = Placement { memory: MemoryTier::Mb128, ..CURRENT };
+        let (estimate, objective) = question.candidates.estimate(slow);
+        assert!(estimate.late_share > 0.9, "{estimate:?}");
+        (objective, question.facts.objective.sla_penalty)
+    };
+    let [none, usual, five] = [Some(0.0), None, Some(5.0)].map(objective);
+    assert_eq!((none.1, usual.1, five.1), (0.0, 2.0, 5.0));
+    let lost = [usual, five].map(|with| none.0 - with.0);
+    assert!(lost[0] > 1.0 && (lost[1] - 2.5 * lost[0]).abs() < 1e-9, "{lost:?}");
 }

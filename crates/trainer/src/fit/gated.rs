@@ -10,9 +10,6 @@ use crate::nets::{GatedNet, Network, Parts};
 /// Weight of the bound's loss beside the forecast's. The bound is a small head on the same trunk.
 const BOUND_WEIGHT: f64 = 0.2;
 
-/// A constant that leaves no headroom anywhere.
-const NOTHING: f32 = -1e3;
-
 /// A window to learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
@@ -33,8 +30,8 @@ pub struct Options {
     pub level: f64,
 }
 
-/// Fits `net` to `train`, leaves it with the weights that did best on `validation`, and sets the constants of its bound so that it
-/// holds on a share [`Options::level`] of `calibration`.
+/// Fits `net` to `train` and leaves it with the weights that did best on `validation`. The constants of its bound are still to be set:
+/// [`super::bound::calibrate`].
 ///
 /// The loss is the weighted squared error of the forecast plus the quantile loss (Koenker and Bassett 1978) of the headroom, which
 /// counts too little `level / (1 - level)` times as much as too much.
@@ -42,16 +39,13 @@ pub struct Options {
 /// # Errors
 /// When there are no windows, or training diverges.
 pub fn fit(
-    net: &mut GatedNet,
-    [train, validation, calibration]: [&[Example]; 3],
+    net: &GatedNet,
+    [train, validation]: [&[Example]; 2],
     options: &Options,
     watch: &mut Watch<'_, GatedNet>,
 ) -> Result<Fitted> {
-    let (learning, level) = (&*net, options.level);
-    let fit = (&options.schedule, |examples: &[&Example]| loss(learning, examples, level));
-    let fitted = epochs::fit(learning, [train, validation], fit, watch)?;
-    net.set_conformal(conformal(net, calibration, level)?)?;
-    Ok(fitted)
+    let fit = (&options.schedule, |examples: &[&Example]| loss(net, examples, options.level));
+    epochs::fit(net, [train, validation], fit, watch)
 }
 
 /// Each output of `net` for each example, in raw units, not clipped.
@@ -70,7 +64,7 @@ pub fn outputs(net: &dyn Network, examples: &[Example]) -> Result<Vec<Vec<Vec<f3
 }
 
 /// Examples as [batch, steps, features].
-fn inputs(net: &dyn Network, examples: &[&Example]) -> Result<Tensor> {
+pub(super) fn inputs(net: &dyn Network, examples: &[&Example]) -> Result<Tensor> {
     let mut shape = vec![examples.len()];
     shape.extend(net.input().shape);
     let values: Vec<f32> = examples.iter().flat_map(|e| &e.row).copied().collect();
@@ -78,7 +72,7 @@ fn inputs(net: &dyn Network, examples: &[&Example]) -> Result<Tensor> {
 }
 
 /// One value per output of each example, [batch, outputs].
-fn column<'e>(
+pub(super) fn column<'e>(
     examples: &[&'e Example],
     values: impl Fn(&'e Example) -> &'e [f32],
 ) -> Result<Tensor> {
@@ -98,31 +92,4 @@ fn loss(net: &GatedNet, examples: &[&Example], level: f64) -> Result<Tensor> {
     let lacking = ((error.detach() / scale)? - headroom)?;
     let quantile = ((lacking.relu()? * level)? + (lacking.neg()?.relu()? * (1.0 - level))?)?;
     Ok((squared + (quantile.mean_all()? * BOUND_WEIGHT)?)?)
-}
-
-/// For each output the constant that, added to the headroom, makes the bound hold on a share `level` of the examples at least: the
-/// ceil((n + 1) level)-th smallest of what the headroom lacks. Where the truth is not above the forecast nothing is lacking, whatever the
-/// headroom: the bound is never below the forecast.
-fn conformal(net: &GatedNet, examples: &[Example], level: f64) -> Result<Vec<f32>> {
-    let mut lacking: Vec<Vec<f32>> = Vec::new();
-    for chunk in examples.chunks(FORWARD_BATCH) {
-        let chunk: Vec<&Example> = chunk.iter().collect();
-        let Parts { forecast, headroom, scale } = net.parts(&inputs(net, &chunk)?)?;
-        let error = (column(&chunk, |e| &e.truth)? - forecast)?;
-        let lacks = ((&error / scale)? - headroom)?.to_vec2::<f32>()?;
-        for (lacks, errors) in lacks.into_iter().zip(error.to_vec2::<f32>()?) {
-            let nothing = |(lack, error): (f32, f32)| if error > 0.0 { lack } else { NOTHING };
-            lacking.push(lacks.into_iter().zip(errors).map(nothing).collect());
-        }
-    }
-    let rank = ((lacking.len() + 1) as f64 * level).ceil() as usize;
-    let rank = rank.clamp(1, lacking.len()) - 1;
-    let outputs = lacking.first().map_or(0, Vec::len);
-    Ok((0..outputs)
-        .map(|output| {
-            let mut values: Vec<f32> = lacking.iter().map(|row| row[output]).collect();
-            values.sort_unstable_by(f32::total_cmp);
-            values[rank]
-        })
-        .collect())
 }

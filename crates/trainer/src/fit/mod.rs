@@ -1,5 +1,6 @@
 //! Fitting the three networks.
 
+pub mod bound;
 mod curve;
 pub mod dqn;
 mod environment;

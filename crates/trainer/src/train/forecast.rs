@@ -9,13 +9,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{
     CallHistory, EXTENDED_FEATURES, Encoder, LABELS, Observation, WINDOW_STEPS,
 };
-use strata_simulator::{Scope, Window, WindowOptions, World};
+use strata_simulator::{Scope, Window, WindowOptions, World, last_value};
 
 use super::operational::{self, OperationalOptions};
 use super::progress;
 use super::run::{Run, named};
 use crate::contract::Layer;
 use crate::fit::Watch;
+use crate::fit::bound::{self, Calibration};
 use crate::fit::gated::{self, Example};
 use crate::gate::{Candidate, Gate};
 use crate::nets::{self, Columns, GatedNet};
@@ -33,6 +34,8 @@ const IDLE_STRIDE: usize = 21;
 const STRIDE: usize = 3;
 /// So many of a hundred training windows come with run times but without a history of calls, as from a caller that keeps none.
 const WITHOUT_HISTORY: u32 = 10;
+/// How much of what twice the last value has for nothing the bound may have, on validation: less than all of it, because other functions differ.
+const SHARE_OF_TWICE_LAST: f64 = 0.9;
 /// What request rate (1/s), memory and CPU use are at least taken to vary by.
 const FLOORS: [f32; 3] = [0.05, 0.02, 0.02];
 /// Added to the variance of each value in a function's training windows, so that functions that hardly vary do not count without bound.
@@ -47,17 +50,14 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     let train = examples(&encoder, &train);
     let validation = windows(&run.world, Scope::validation(), STRIDE, false);
     let validation = examples(&encoder, &validation);
-    // With a call: a bound that idle windows make hold would be of no use when there is something to do.
-    let others = WindowOptions { stride: STRIDE, offset: 1, ..WindowOptions::default() };
-    let calibration: Vec<Window> = run.world.windows(Scope::validation(), others).collect();
-    let calibration = examples(&encoder, &calibration);
     let mut net = GatedNet::new(scaling(&encoder, &train)?, WINDOW_STEPS, &columns()?, &mut rng)?;
     let settings = gated::Options { schedule: options.schedule(seed), level: options.bound_level };
     let bar = progress::bar("operational")?;
     let checkpoints = run.checkpoints((Layer::Operational, super::EXTENDED), &net, &settings)?;
     let mut watch = Watch::showing(&bar)
         .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
-    let fitted = gated::fit(&mut net, [&train, &validation, &calibration], &settings, &mut watch)?;
+    let fitted = gated::fit(&net, [&train, &validation], &settings, &mut watch)?;
+    calibrate(run, &encoder, &mut net, options.bound_level)?;
     let mut bounds = Vec::new();
     let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
         let windows = windows(&run.world, run.judged_on(), 1, skip_idle);
@@ -125,6 +125,29 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     gate.pass(run.options.force, &mut description.training)?;
     publish(&run.options.models, &net, &description, &run.runtime)?;
     Ok(tables)
+}
+
+/// Sets the constants of the bound by other windows of the validation scope than those that chose the weights.
+fn calibrate(run: &Run, encoder: &Encoder, net: &mut GatedNet, level: f64) -> Result<()> {
+    let [busy, all] = [true, false].map(|skip_idle| -> Vec<Window> {
+        let options = WindowOptions { stride: STRIDE, offset: 1, skip_idle };
+        run.world.windows(Scope::validation(), options).collect()
+    });
+    let most_over = [0, 1, 2].map(|output| SHARE_OF_TWICE_LAST * over_of_twice_last(&all, output));
+    let calibration = Calibration {
+        busy: &examples(encoder, &busy),
+        all: &examples(encoder, &all),
+        level,
+        most_over: &most_over,
+    };
+    bound::calibrate(net, calibration)
+}
+
+/// By how much twice the last value is above what came, in the mean over the windows where it is not below it.
+fn over_of_twice_last(windows: &[Window], output: usize) -> f64 {
+    let above = windows.iter().map(|w| f64::from(2.0 * last_value(w)[output] - w.y[output]));
+    let above: Vec<f64> = above.filter(|above| *above >= 0.0).collect();
+    above.iter().sum::<f64>() / above.len().max(1) as f64
 }
 
 /// Every `stride`-th window of a scope; without those that have no call if `skip_idle`.

@@ -16,3 +16,9 @@ pub use tactical::{TacticalOptions, train as tactical};
 const RESEARCH: u32 = 1;
 /// The version of networks on more features of the catalogue and the advice of the domain's formulas.
 const EXTENDED: u32 = 2;
+
+/// Learning rate of a placing network's first step, unless told otherwise. Version 1 starts from nothing; version 2 starts from advice, which great
+/// steps would lose.
+const fn placing_rate(research: bool) -> f64 {
+    if research { 3e-4 } else { 1e-4 }
+}

@@ -46,9 +46,9 @@ pub struct StrategicOptions {
     /// Transitions remembered.
     #[arg(long, default_value_t = 50_000)]
     pub dqn_replay: usize,
-    /// Learning rate of the first step.
-    #[arg(long, default_value_t = 1e-4)]
-    pub dqn_learning_rate: f64,
+    /// Learning rate of the first step [default: 3e-4 for version 1, 1e-4 for version 2, which starts from advice]
+    #[arg(long)]
+    pub dqn_learning_rate: Option<f64>,
     /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
     #[arg(long, default_value_t = 0.3)]
     pub dqn_gamma: f64,
@@ -121,7 +121,7 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
         train_every: options.dqn_train_every,
         batch: options.dqn_batch,
         replay: options.dqn_replay,
-        learning_rate: options.dqn_learning_rate,
+        learning_rate: options.dqn_learning_rate.unwrap_or(super::placing_rate(options.research)),
         gamma: options.dqn_gamma,
         target_every: 250,
         explore: 0.5,
