@@ -146,6 +146,21 @@ impl Case {
         callers.iter().flat_map(unary).chain(stream).collect()
     }
 
+    /// Whether it needs this server.
+    pub(crate) fn needs(self, server: Server) -> bool {
+        match self {
+            Self::Unary(wanted, _) | Self::Stream(wanted, _) => wanted == server,
+            Self::Memory => [Server::Cluster, Server::Node].contains(&server),
+            // Peers are asked rows of the shapes that the cluster's layers tell.
+            Self::Peer(..)
+            | Self::Functions(_)
+            | Self::Open(_)
+            | Self::Layer(..)
+            | Self::Reload => server == Server::Cluster,
+            Self::Chain | Self::Ready => false,
+        }
+    }
+
     /// What its figures' keys begin with.
     pub(crate) fn name(self) -> String {
         match self {

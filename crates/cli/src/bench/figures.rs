@@ -106,7 +106,10 @@ mod tests {
         let mut figures = Figures::default();
         [3.0, 1.0, 2.0].map(|value| figures.add("odd", value));
         [1.0, 4.0].map(|value| figures.add("even", value));
-        assert_eq!((figures.median("odd"), figures.spread_percent("odd")), (Some(2.0), Some(100.0)));
+        assert_eq!(
+            (figures.median("odd"), figures.spread_percent("odd")),
+            (Some(2.0), Some(100.0))
+        );
         assert_eq!((figures.median("even"), figures.latest("even")), (Some(2.5), Some(4.0)));
         assert_eq!((figures.median("none"), figures.spread_percent("none")), (None, None));
     }

@@ -78,7 +78,8 @@ impl Peer {
         match kind {
             PeerKind::FastApi => {
                 let port = ports[0].to_string();
-                let arguments = ["-m", "uvicorn", "chain_http:app", "--workers", "2", "--port", &port];
+                let arguments =
+                    ["-m", "uvicorn", "chain_http:app", "--workers", "2", "--port", &port];
                 let quiet = ["--no-access-log", "--log-level", "warning"];
                 peer.spawn(files, arguments.iter().chain(&quiet))?;
             }
@@ -132,9 +133,8 @@ impl Peer {
             if answered {
                 return Ok(());
             }
-            let ended = self.processes.iter_mut().any(|process| {
-                matches!(process.try_wait(), Ok(Some(_)))
-            });
+            let ended =
+                self.processes.iter_mut().any(|process| matches!(process.try_wait(), Ok(Some(_))));
             if ended || Instant::now() > until {
                 bail!("the peer {} does not answer", self.kind.name());
             }
@@ -146,7 +146,11 @@ impl Peer {
     ///
     /// # Errors
     /// A connection that cannot be made.
-    pub(crate) async fn http(&self, callers: usize, row: &PeerRow) -> anyhow::Result<Vec<HttpCaller>> {
+    pub(crate) async fn http(
+        &self,
+        callers: usize,
+        row: &PeerRow,
+    ) -> anyhow::Result<Vec<HttpCaller>> {
         let body = Bytes::from(serde_json::to_vec(row)?);
         let mut connected = Vec::new();
         for _ in 0..callers {

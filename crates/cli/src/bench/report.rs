@@ -30,7 +30,8 @@ impl Report {
     /// The tables.
     pub(crate) fn text(&self) -> String {
         let Self { machine, rounds, seconds, .. } = self;
-        let mut text = format!("{}\nmedians of {rounds} rounds of {seconds} s each\n\n", machine.line());
+        let mut text =
+            format!("{}\nmedians of {rounds} rounds of {seconds} s each\n\n", machine.line());
         let _ = write!(text, "{}\n\n{}", self.loads(), self.others());
         let targets = verdicts(&self.figures, self.rounds);
         if !targets.is_empty() {
@@ -53,7 +54,9 @@ impl Report {
             let mut row = vec![title];
             row.extend(SUFFIXES.map(|suffix| number(self.figures.median(&key(suffix)))));
             row.insert(2, format!("{spread:.0}"));
-            row.push(Some(self.figures.errors(&name)).filter(|e| !e.is_empty()).unwrap_or("0".into()));
+            row.push(
+                Some(self.figures.errors(&name)).filter(|e| !e.is_empty()).unwrap_or("0".into()),
+            );
             table.add_row(row);
         }
         table
@@ -64,9 +67,7 @@ impl Report {
         let mut table = table::numbers(&["figure", "median", "spread %"]);
         let of_load = |key: &str| {
             let name = SUFFIXES.iter().find_map(|suffix| key.strip_suffix(&format!("_{suffix}")));
-            name.is_some_and(|name| {
-                !self.figures.samples(&format!("{name}_p999_us")).is_empty()
-            })
+            name.is_some_and(|name| !self.figures.samples(&format!("{name}_p999_us")).is_empty())
         };
         for key in self.figures.keys().filter(|key| !of_load(key)) {
             let spread = self.figures.spread_percent(key).map(|spread| format!("{spread:.0}"));

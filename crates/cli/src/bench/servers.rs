@@ -7,7 +7,7 @@ use std::process::Command;
 use super::layers;
 use super::otlp::Sink;
 use super::peers::{self, Peer, PeerFiles};
-use super::{PeerKind, Server};
+use super::{Case, PeerKind, Server};
 use crate::cluster::{Cluster, Options, Service};
 use crate::load::PeerRow;
 
@@ -55,28 +55,39 @@ impl Servers {
         }
     }
 
-    /// Starts all there is to start.
+    /// Starts all that the cases need.
     ///
     /// # Errors
     /// A service that does not become ready.
-    pub(crate) async fn start(start: &Start<'_>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(start: &Start<'_>, cases: &[Case]) -> anyhow::Result<Self> {
         let mut servers = Self::elsewhere(Places::new());
-        let plain = servers.cluster(Server::Cluster, (start.options)()).await?;
-        servers.layers = plain;
-        servers.cluster(Server::Node, Options { in_process: true, ..(start.options)() }).await?;
+        let needed = |server| cases.iter().any(|case| case.needs(server));
+        let options = start.options;
+        if needed(Server::Cluster) {
+            servers.layers = servers.cluster(Server::Cluster, options()).await?;
+        }
+        if needed(Server::Node) {
+            servers.cluster(Server::Node, Options { in_process: true, ..options() }).await?;
+        }
         let sink = Sink::start().await?;
         for (server, ratio) in [(Server::Traced1, "0.01"), (Server::Traced100, "1.0")] {
-            let settings = traced(sink.endpoint(), ratio);
-            servers.cluster(server, Options { settings, ..(start.options)() }).await?;
+            if needed(server) {
+                let settings = traced(sink.endpoint(), ratio);
+                servers.cluster(server, Options { settings, ..options() }).await?;
+            }
         }
         servers._sink = Some(sink);
-        if knows_precision(&start.bin_dir.join(Service::Operational.name())) {
-            let settings = vec![(Service::Operational, "MODELS_PRECISION", "int8".to_owned())];
-            servers.cluster(Server::Int8, Options { settings, ..(start.options)() }).await?;
-        } else {
-            servers.leave_out("int8: the operational layer has no setting `models.precision`");
+        if needed(Server::Int8) {
+            if knows_precision(&start.bin_dir.join(Service::Operational.name())) {
+                let settings = vec![(Service::Operational, "MODELS_PRECISION", "int8".to_owned())];
+                servers.cluster(Server::Int8, Options { settings, ..options() }).await?;
+            } else {
+                servers.leave_out("int8: the operational layer has no setting `models.precision`");
+            }
         }
-        servers.start_peers(start.peers).await?;
+        if cases.iter().any(|case| matches!(case, Case::Peer(..))) {
+            servers.start_peers(start.peers).await?;
+        }
         Ok(servers)
     }
 
@@ -135,11 +146,7 @@ impl Servers {
 /// Settings of services that export this share of the traces they begin. The coordinator begins them; the layers follow it.
 fn traced(endpoint: &str, ratio: &str) -> Vec<(Service, &'static str, String)> {
     let mut settings = vec![
-        (
-            Service::Coordinator,
-            "TELEMETRY_OTLP_SAMPLER",
-            "parentbased_traceidratio".to_owned(),
-        ),
+        (Service::Coordinator, "TELEMETRY_OTLP_SAMPLER", "parentbased_traceidratio".to_owned()),
         (Service::Coordinator, "TELEMETRY_OTLP_SAMPLER_RATIO", ratio.to_owned()),
     ];
     let export = |service| (service, "TELEMETRY_OTLP_ENDPOINT", endpoint.to_owned());

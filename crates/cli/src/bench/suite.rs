@@ -177,7 +177,9 @@ impl Suite<'_> {
         let best = best.into_iter().fold(1.0, f64::max);
         let load =
             OpenLoad { per_second: best * f64::from(percent) / 100.0, duration: self.duration };
-        let measured = run_open(self.callers(place, CALLERS, None)?, load).await?;
+        let callers = self.callers(place, CALLERS, None)?;
+        run_closed(callers.clone(), self.warm_up()).await?;
+        let measured = run_open(callers, load).await?;
         figures.add_load(&case.name(), &measured, None);
         Ok(())
     }
@@ -236,10 +238,9 @@ impl Suite<'_> {
         let Some(place) = self.cluster() else { return Ok(()) };
         let layers: Vec<_> =
             self.servers.layers.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-        let load = || async {
-            let callers = self.callers(place, CALLERS, None)?;
-            run_closed(callers, self.duration).await
-        };
+        let callers = self.callers(place, CALLERS, None)?;
+        run_closed(callers.clone(), self.warm_up()).await?;
+        let load = || run_closed(callers.clone(), self.duration);
         let mut failed = 0;
         for when in ["before", "during", "after"] {
             let until = Instant::now() + self.duration;
@@ -272,7 +273,8 @@ impl Suite<'_> {
     }
 
     fn memory(&self, figures: &mut Figures) -> anyhow::Result<()> {
-        for (server, name) in [(Server::Cluster, "rss_total_mb"), (Server::Node, "inprocess_rss_mb")]
+        for (server, name) in
+            [(Server::Cluster, "rss_total_mb"), (Server::Node, "inprocess_rss_mb")]
         {
             let Some(place) = self.servers.places.get(&server) else { continue };
             let mut total = 0.0;

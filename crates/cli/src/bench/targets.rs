@@ -38,11 +38,7 @@ impl Round<'_> {
     }
 }
 
-const fn at_least(
-    what: &'static str,
-    wanted: f64,
-    value: fn(&Round<'_>) -> Option<f64>,
-) -> Target {
+const fn at_least(what: &'static str, wanted: f64, value: fn(&Round<'_>) -> Option<f64>) -> Target {
     Target { what, wanted, at_least: true, value }
 }
 

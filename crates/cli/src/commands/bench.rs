@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use strata_wire::pb;
@@ -65,6 +65,9 @@ const QUICK: Duration = Duration::from_millis(100);
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
+        if self.cases().is_empty() {
+            bail!("--only {} is the beginning of no measurement's name", self.only.join(","));
+        }
         let report = tokio::select! {
             report = self.report() => report?,
             // Dropping what was started ends it.
@@ -85,33 +88,10 @@ impl Bench {
         let bar = ProgressBar::hidden()
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {eta} {msg}")?);
         let echo = EchoProcess::start().await?;
-        let (mut servers, cases) = match &self.endpoint {
-            Some(endpoint) => {
-                let place = Place { endpoint: endpoint.clone(), groups: Vec::new() };
-                let callers: Vec<_> = self.callers.iter().copied().map(usize::from).collect();
-                let places = Places::from([(Server::Cluster, place)]);
-                (Servers::elsewhere(places), Case::of_coordinator(&callers))
-            }
-            None => {
-                let files = PeerFiles {
-                    sources: self.peers.clone(),
-                    python: self.peers_python.clone(),
-                    models: self.start.models(),
-                };
-                let start = StartServers {
-                    bin_dir: &self.start.bin_dir()?,
-                    options: &|| self.start.behind(&bar),
-                    peers: &files,
-                };
-                (Servers::start(&start).await?, Case::all())
-            }
-        };
+        let cases = self.cases();
+        let mut servers = self.servers(&cases, &bar).await?;
         let place = Place { endpoint: echo.endpoint().to_owned(), groups: Vec::new() };
         servers.places.insert(Server::Echo, place);
-        let only = |case: &Case| {
-            self.only.is_empty() || self.only.iter().any(|name| case.name().starts_with(name))
-        };
-        let cases: Vec<Case> = cases.into_iter().filter(only).collect();
         let figures = self.measure(&mut servers, &cases, &bar).await;
         let left_out = std::mem::take(&mut servers.left_out);
         let stopped = servers.stop().await;
@@ -125,6 +105,38 @@ impl Bench {
             figures,
             left_out,
         })
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        let cases = match &self.endpoint {
+            Some(_) => {
+                let callers: Vec<_> = self.callers.iter().copied().map(usize::from).collect();
+                Case::of_coordinator(&callers)
+            }
+            None => Case::all(),
+        };
+        let wanted = |case: &Case| {
+            self.only.is_empty() || self.only.iter().any(|name| case.name().starts_with(name))
+        };
+        cases.into_iter().filter(wanted).collect()
+    }
+
+    async fn servers(&self, cases: &[Case], bar: &ProgressBar) -> anyhow::Result<Servers> {
+        if let Some(endpoint) = &self.endpoint {
+            let place = Place { endpoint: endpoint.clone(), groups: Vec::new() };
+            return Ok(Servers::elsewhere(Places::from([(Server::Cluster, place)])));
+        }
+        let files = PeerFiles {
+            sources: self.peers.clone(),
+            python: self.peers_python.clone(),
+            models: self.start.models(),
+        };
+        let start = StartServers {
+            bin_dir: &self.start.bin_dir()?,
+            options: &|| self.start.behind(bar),
+            peers: &files,
+        };
+        Servers::start(&start, cases).await
     }
 
     fn rounds(&self) -> usize {

@@ -35,13 +35,12 @@ impl EchoServer {
         let parent_left = async {
             let _ = parent_left.await;
         };
-        let incoming =
-            TcpListenerStream::new(listener).inspect(|connection| {
-                if let Ok(connection) = connection {
-                    // As every server of ours; a connection on which this fails is only slower.
-                    let _ = connection.set_nodelay(true);
-                }
-            });
+        let incoming = TcpListenerStream::new(listener).inspect(|connection| {
+            if let Ok(connection) = connection {
+                // As every server of ours; a connection on which this fails is only slower.
+                let _ = connection.set_nodelay(true);
+            }
+        });
         tonic::transport::Server::builder()
             .add_service(CoordinatorServer::new(Echo))
             .serve_with_incoming_shutdown(incoming, parent_left)
