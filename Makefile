@@ -21,7 +21,7 @@ FORMAT ?= summary
 OUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help ort venv tools build run test fmt-check lint manifests unit bench report load train train-quick images fmt clean
+.PHONY: help ort venv tools build run test fmt-check lint manifests unit peers bench-programs bench bench-quick report load train train-quick images fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,8 +62,20 @@ unit: ort venv tools
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace
 
-bench: build ## measure throughput and latency on this machine
-	$(TARGET)/release/strata bench
+peers: .venv-peers/.done ## install the Python servers that make bench compares with into .venv-peers
+.venv-peers/.done: tests/peers/requirements.txt
+	@$(PYTHON) -m venv .venv-peers || { echo "cannot make .venv-peers (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	@touch $@
+
+bench-programs: build
+	$(CARGO) build --release --locked -p strata-runtime --example chain
+
+bench: bench-programs peers ## measure speed, memory and peers on this machine, about 12 minutes: target/bench/results.json
+	$(TARGET)/release/strata bench --json $(TARGET)/bench/results.json
+
+bench-quick: bench-programs peers ## the same measurements in half a minute, to see that they run: the figures say little
+	$(TARGET)/release/strata bench --quick --json $(TARGET)/bench/quick.json
 
 report: build ## compare the services with baselines on the bundled trace: target/report/report.html
 	$(TARGET)/release/strata report --out $(TARGET)/report
@@ -90,4 +102,4 @@ fmt: ## format the sources
 
 clean: ## remove everything that was built or fetched
 	$(CARGO) clean
-	rm -rf .ort .venv bin
+	rm -rf .ort .venv .venv-peers bin

@@ -227,31 +227,3 @@ fn replay_fails_when_requests_are_not_decided() {
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(report.contains("50 faults") && report.contains("UNAVAILABLE: 50"), "{report}");
 }
-
-#[test]
-fn bench_measures_next_to_an_echo() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let table = good(&format!("bench --duration 50ms --json {}", file.path().display()));
-    for part in ["bare tonic echo", "DecideStream", "of echo", "PSS MB"] {
-        assert!(table.contains(part), "{part} is not in\n{table}");
-    }
-    let figures: Value = serde_json::from_reader(file.reopen().unwrap()).unwrap();
-    let cases = figures["cases"].as_array().unwrap();
-    let names: Vec<_> = cases
-        .iter()
-        .map(|case| (case["name"].as_str().unwrap(), case["in_flight"].as_u64().unwrap()))
-        .collect();
-    let expected = [
-        ("bare tonic echo", 1),
-        ("bare tonic echo", 8),
-        ("bare tonic echo", 64),
-        ("Decide", 1),
-        ("Decide", 8),
-        ("Decide", 64),
-        ("DecideStream", 256),
-    ];
-    assert_eq!(names, expected);
-    assert!(cases.iter().all(|case| case["per_second"].as_f64().unwrap() > 0.0), "{figures}");
-    assert!(cases.iter().all(|case| case["errors"] == json!({})), "{figures}");
-    assert_eq!(figures["memory"].as_array().unwrap().len(), 4);
-}

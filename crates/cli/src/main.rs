@@ -10,6 +10,7 @@ mod histogram;
 mod load;
 mod memory;
 mod output;
+mod process_group;
 mod protojson;
 mod replay;
 mod report;

@@ -1,120 +1,135 @@
-//! Figures of a benchmark, as tables and as JSON.
+//! Figures of a run, as tables and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::load::Measured;
-use crate::memory::Memory;
+use super::targets::{Verdict, verdicts};
+use super::{Case, Figures, Machine};
 use crate::table;
 
 /// Everything one run measured.
-#[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
+    pub(crate) machine: Machine,
     pub(crate) cases: Vec<Case>,
-    pub(crate) memory: Vec<ProcessMemory>,
+    pub(crate) rounds: usize,
+    /// How long each load lasted, in seconds.
+    pub(crate) seconds: f64,
+    pub(crate) figures: Figures,
+    /// What was not measured, and why.
+    pub(crate) left_out: Vec<String>,
 }
 
-/// One way of calling, measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Case {
-    /// What was called.
-    pub(crate) name: &'static str,
-    /// Calls or requests without an answer at any time.
-    pub(crate) in_flight: usize,
-    /// Good answers per second.
-    pub(crate) per_second: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p95_ms: f64,
-    pub(crate) p99_ms: f64,
-    /// Errors by code.
-    pub(crate) errors: BTreeMap<&'static str, u64>,
-    /// The rate over that of the echo in the same run: with as many callers, for a stream with the
-    /// most callers.
-    pub(crate) of_echo: Option<f64>,
-}
-
-/// Memory of one of the services, after the load.
-#[derive(Debug, Serialize)]
-pub(crate) struct ProcessMemory {
-    pub(crate) service: &'static str,
-    #[serde(flatten)]
-    pub(crate) memory: Memory,
-}
-
-impl Case {
-    pub(crate) fn new(name: &'static str, in_flight: usize, measured: Measured) -> Self {
-        Self {
-            name,
-            in_flight,
-            per_second: measured.rate(),
-            p50_ms: measured.latencies.quantile_ms(0.5),
-            p95_ms: measured.latencies.quantile_ms(0.95),
-            p99_ms: measured.latencies.quantile_ms(0.99),
-            errors: measured.errors,
-            of_echo: None,
-        }
-    }
-
-    fn row(&self) -> [String; 8] {
-        let errors: Vec<_> =
-            self.errors.iter().map(|(code, count)| format!("{count} {code}")).collect();
-        [
-            self.name.to_owned(),
-            self.in_flight.to_string(),
-            format!("{:.0}", self.per_second),
-            format!("{:.3}", self.p50_ms),
-            format!("{:.3}", self.p95_ms),
-            format!("{:.3}", self.p99_ms),
-            if errors.is_empty() { "0".to_owned() } else { errors.join(", ") },
-            self.of_echo.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
-        ]
-    }
-}
+const LOAD: [&str; 8] =
+    ["load", "a second", "spread %", "p50 us", "p99 us", "p99.9 us", "cpu us each", "errors"];
+/// Suffixes of the figures of a load, in the order of their columns.
+const SUFFIXES: [&str; 5] = ["rps", "p50_us", "p99_us", "p999_us", "cpu_us"];
 
 impl Report {
-    /// The same report with the ratio of each case to the echo.
-    pub(crate) fn compared(mut self, echo: &str) -> Self {
-        let echoes: Vec<(usize, f64)> = self
-            .cases
-            .iter()
-            .filter(|case| case.name == echo)
-            .map(|case| (case.in_flight, case.per_second))
-            .collect();
-        for case in self.cases.iter_mut().filter(|case| case.name != echo) {
-            let same = echoes.iter().find(|(callers, _)| *callers == case.in_flight);
-            let most = echoes.iter().max_by_key(|(callers, _)| *callers);
-            case.of_echo = same.or(most).map(|(_, rate)| case.per_second / rate);
-        }
-        self
-    }
-
     /// The tables.
     pub(crate) fn text(&self) -> String {
-        let header =
-            ["call", "in flight", "per second", "p50 ms", "p95 ms", "p99 ms", "errors", "of echo"];
-        let mut cases = table::numbers(&header);
-        cases.add_rows(self.cases.iter().map(Case::row));
-        let mut text = cases.to_string();
-        if !self.memory.is_empty() {
-            let _ = write!(text, "\n\n{}", self.memory_table());
+        let Self { machine, rounds, seconds, .. } = self;
+        let mut text =
+            format!("{}\nmedians of {rounds} rounds of {seconds} s each\n\n", machine.line());
+        let _ = write!(text, "{}\n\n{}", self.loads(), self.others());
+        let targets = verdicts(&self.figures, self.rounds);
+        if !targets.is_empty() {
+            let _ = write!(text, "\n\n{}", target_table(&targets));
+        }
+        for left_out in &self.left_out {
+            let _ = write!(text, "\nnot measured: {left_out}");
         }
         text
     }
 
-    fn memory_table(&self) -> comfy_table::Table {
-        let mut table = table::numbers(&["memory", "RSS MB", "PSS MB"]);
-        let show = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
-        let mut total = Memory::default();
-        for process in &self.memory {
-            let Memory { rss_bytes, pss_bytes } = process.memory;
-            table.add_row([process.service.to_owned(), show(rss_bytes), show(pss_bytes)]);
-            total.rss_bytes += rss_bytes;
-            total.pss_bytes += pss_bytes;
+    fn loads(&self) -> comfy_table::Table {
+        let mut table = table::numbers(&LOAD);
+        let reload = ["reload_before", "reload_during", "reload_after"];
+        let reload = reload.map(|name| (name.to_owned(), name.replace('_', " ")));
+        let cases = self.cases.iter().map(|case| (case.name(), case.title())).chain(reload);
+        for (name, title) in cases {
+            let key = |suffix: &str| format!("{name}_{suffix}");
+            let Some(spread) = self.figures.spread_percent(&key("rps")) else { continue };
+            let mut row = vec![title];
+            row.extend(SUFFIXES.map(|suffix| number(self.figures.median(&key(suffix)))));
+            row.insert(2, format!("{spread:.0}"));
+            row.push(
+                Some(self.figures.errors(&name)).filter(|e| !e.is_empty()).unwrap_or("0".into()),
+            );
+            table.add_row(row);
         }
-        table.add_row(["all".to_owned(), show(total.rss_bytes), show(total.pss_bytes)]);
         table
+    }
+
+    /// Figures that belong to no load.
+    fn others(&self) -> comfy_table::Table {
+        let mut table = table::numbers(&["figure", "median", "spread %"]);
+        let of_load = |key: &str| {
+            let name = SUFFIXES.iter().find_map(|suffix| key.strip_suffix(&format!("_{suffix}")));
+            name.is_some_and(|name| !self.figures.samples(&format!("{name}_p999_us")).is_empty())
+        };
+        for key in self.figures.keys().filter(|key| !of_load(key)) {
+            let spread = self.figures.spread_percent(key).map(|spread| format!("{spread:.0}"));
+            table.add_row([
+                key.to_owned(),
+                number(self.figures.median(key)),
+                spread.unwrap_or_default(),
+            ]);
+        }
+        table
+    }
+
+    /// `results.json`: the median of every figure under its key, and beside them the machine, the spreads, the single values, errors, targets.
+    pub(crate) fn json(&self) -> Value {
+        let mut medians = BTreeMap::new();
+        let mut spreads = BTreeMap::new();
+        let mut samples = BTreeMap::new();
+        for key in self.figures.keys() {
+            medians.insert(key, self.figures.median(key));
+            spreads.insert(key, self.figures.spread_percent(key));
+            samples.insert(key, self.figures.samples(key));
+        }
+        let mut json = json!(medians);
+        let about = json!({
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            "targets": verdicts(&self.figures, self.rounds),
+            "errors": self.figures.all_errors(),
+            "left_out": self.left_out,
+            "spread_percent": spreads,
+            "samples": samples,
+        });
+        if let (Value::Object(json), Value::Object(about)) = (&mut json, about) {
+            json.extend(about);
+        }
+        json
+    }
+}
+
+fn target_table(targets: &[Verdict]) -> comfy_table::Table {
+    let mut table = table::numbers(&["target", "wanted", "measured", "spread %", "met"]);
+    for target in targets {
+        let sign = if target.at_least { ">=" } else { "<=" };
+        table.add_row([
+            target.what.to_owned(),
+            format!("{sign} {}", target.wanted),
+            number(Some(target.measured)),
+            target.spread_percent.map(|spread| format!("{spread:.0}")).unwrap_or_default(),
+            if target.met { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// Three digits or more, without those that say nothing.
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value.abs() >= 100.0 || value == 0.0 => format!("{value:.0}"),
+        Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
     }
 }
 
@@ -124,44 +139,46 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::histogram::Latencies;
+    use crate::bench::Server;
+    use crate::load::Measured;
 
-    fn case(name: &'static str, in_flight: usize, answers: u64, refused: u64) -> Case {
-        let mut latencies = Latencies::new().unwrap();
-        (0..answers).for_each(|_| latencies.record(Duration::from_millis(2)));
-        let mut errors = BTreeMap::new();
-        if refused > 0 {
-            errors.insert("UNAVAILABLE", refused);
+    fn report() -> Report {
+        let mut figures = Figures::default();
+        for answers in [100, 200] {
+            let mut measured = Measured::new().unwrap();
+            (0..answers).for_each(|_| measured.count(Duration::from_millis(2), Ok(())));
+            measured.count(Duration::from_millis(2), Err("UNAVAILABLE"));
+            measured.elapsed = Duration::from_secs(1);
+            figures.add_load("decide_unary_64", &measured, None);
+            figures.add("ready_ms", 320.0);
         }
-        Case::new(name, in_flight, Measured { latencies, errors, elapsed: Duration::from_secs(2) })
+        Report {
+            machine: Machine::default(),
+            cases: vec![Case::Unary(Server::Cluster, 64), Case::Ready],
+            rounds: 2,
+            seconds: 1.0,
+            figures,
+            left_out: vec!["the peers: not there".to_owned()],
+        }
     }
 
     #[test]
-    fn each_case_is_compared_with_the_echo_of_as_many_callers() {
-        let cases = vec![
-            case("echo", 1, 100, 0),
-            case("echo", 64, 400, 0),
-            case("decide", 1, 60, 10),
-            case("stream", 256, 100, 0),
-        ];
-        let report = Report { cases, memory: Vec::new() }.compared("echo");
-        let ratios: Vec<_> = report.cases.iter().map(|case| case.of_echo).collect();
-        assert_eq!(ratios, [None, None, Some(0.5), Some(0.25)]);
-        assert_eq!(
-            report.cases[2].row(),
-            ["decide", "1", "25", "2.000", "2.000", "2.000", "10 UNAVAILABLE", "0.50"]
-        );
+    fn a_load_is_a_line_and_other_figures_are_too() {
+        let text = report().text();
+        let line = text.lines().find(|line| line.contains("64 callers")).unwrap();
+        for part in ["150", "67", "2 UNAVAILABLE"] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        assert!(text.contains("ready_ms") && !text.contains("decide_unary_64_rps"), "{text}");
+        assert!(text.ends_with("not measured: the peers: not there"));
     }
 
     #[test]
-    fn memory_is_summed() {
-        let process = |service| ProcessMemory {
-            service,
-            memory: Memory { rss_bytes: 3_000_000, pss_bytes: 1_500_000 },
-        };
-        let memory = vec![process("strategic"), process("tactical")];
-        let text = Report { cases: Vec::new(), memory }.text();
-        let sum = text.lines().find(|line| line.trim().starts_with("all ")).unwrap();
-        assert_eq!(sum.split_whitespace().collect::<Vec<_>>(), ["all", "6.0", "3.0"]);
+    fn medians_stand_at_the_top_of_the_json() {
+        let json = report().json();
+        assert_eq!(json["decide_unary_64_rps"], json!(150.0));
+        assert_eq!(json["samples"]["decide_unary_64_rps"], json!([100.0, 200.0]));
+        assert_eq!(json["errors"]["decide_unary_64"], json!({"UNAVAILABLE": 2}));
+        assert_eq!(json["targets"][0]["met"], json!(false));
     }
 }

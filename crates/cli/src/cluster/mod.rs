@@ -23,6 +23,7 @@ use child::Child;
 
 pub(crate) use child::LogSink;
 pub(crate) use plan::{Plan, Ports, Service};
+pub(crate) use ports::free_ports;
 pub(crate) use session::{Ended, Running, serve};
 
 /// How the services are started.
@@ -31,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) bin_dir: Option<PathBuf>,
     /// The models they serve; what the environment says, unless said otherwise.
     pub(crate) models: Option<PathBuf>,
+    /// Settings of services beyond those of the environment, each by what follows the service in its variable.
+    pub(crate) settings: Vec<(Service, &'static str, String)>,
     /// Whether they are one process instead of four.
     pub(crate) in_process: bool,
     /// Where they listen.
@@ -44,7 +47,7 @@ pub(crate) struct Options {
 }
 
 /// Time between two questions whether a service is ready.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(5);
 /// Time a service gets to drain. Its own grace budget ends it sooner; this is for one that hangs.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
@@ -81,6 +84,31 @@ impl Cluster {
         }
     }
 
+    /// Starts one layer alone, and tells how long it took from then until it said that it is ready. It is stopped again.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub(crate) async fn time_to_ready(
+        layer: Service,
+        options: &Options,
+    ) -> anyhow::Result<Duration> {
+        let bin_dir = options.bin_dir.clone().map_or_else(own_dir, Ok)?;
+        let plan = Plan::new(Ports::Free, |_| None)?;
+        let mut env = plan.env(layer);
+        env.extend(log_env(layer, options.quiet));
+        env.extend(models_env(layer, options.models.as_deref()));
+        let mut cluster = Self { plan, children: Vec::new() };
+        let started = Instant::now();
+        cluster.children.push(Child::spawn(layer, &bin_dir, env, options.log.clone())?);
+        let ready = cluster.ready(&[layer], started + options.ready_within).await;
+        let took = started.elapsed();
+        cluster.stop().await?;
+        match ready? {
+            Ok(()) => Ok(took),
+            Err(late) => bail!("{} was not ready in time", late.name()),
+        }
+    }
+
     async fn start_in_order(&mut self, bin_dir: &Path, options: &Options) -> anyhow::Result<()> {
         let until = Instant::now() + options.ready_within;
         for group in programs(options.in_process) {
@@ -91,6 +119,8 @@ impl Cluster {
                     env.splice(0..0, node_env(std::env::vars_os()));
                 }
                 env.extend(models_env(service, options.models.as_deref()));
+                let own = options.settings.iter().filter(|(of, ..)| *of == service);
+                env.extend(own.map(|(_, name, value)| (service.variable(name), value.clone())));
                 self.children.push(Child::spawn(service, bin_dir, env, options.log.clone())?);
             }
             if let Err(late) = self.ready(group, until).await? {

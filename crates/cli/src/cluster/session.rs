@@ -11,8 +11,6 @@ pub(crate) struct Running {
     pub(crate) endpoint: String,
     /// The operational layer; `None` where only the coordinator is known.
     pub(crate) operational: Option<String>,
-    /// The process ids of the four.
-    pub(crate) pids: Vec<(Service, u32)>,
 }
 
 /// How it came to an end.
@@ -40,7 +38,6 @@ pub(crate) async fn serve<T>(
     let running = Running {
         endpoint: cluster.plan().endpoint(Service::Coordinator),
         operational: Some(cluster.plan().endpoint(Service::Operational)),
-        pids: cluster.pids(),
     };
     let outcome = tokio::select! {
         done = work(running) => done.map(Ended::Done),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::Args;
+use futures_util::StreamExt;
 use strata_wire::pb;
 use strata_wire::pb::coordinator_server::{Coordinator, CoordinatorServer};
 use tokio::net::TcpListener;
@@ -34,13 +35,12 @@ impl EchoServer {
         let parent_left = async {
             let _ = parent_left.await;
         };
-        let incoming =
-            futures_util::StreamExt::inspect(TcpListenerStream::new(listener), |connection| {
-                if let Ok(connection) = connection {
-                    // As every server of ours; a connection on which this fails is only slower.
-                    let _ = connection.set_nodelay(true);
-                }
-            });
+        let incoming = TcpListenerStream::new(listener).inspect(|connection| {
+            if let Ok(connection) = connection {
+                // As every server of ours; a connection on which this fails is only slower.
+                let _ = connection.set_nodelay(true);
+            }
+        });
         tonic::transport::Server::builder()
             .add_service(CoordinatorServer::new(Echo))
             .serve_with_incoming_shutdown(incoming, parent_left)
@@ -54,7 +54,7 @@ struct Echo;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn refused<T>() -> Result<Response<T>, Status> {
-    Err(Status::unimplemented("only Decide is served here"))
+    Err(Status::unimplemented("only Decide and DecideStream are served here"))
 }
 
 #[tonic::async_trait]
@@ -71,9 +71,15 @@ impl Coordinator for Echo {
 
     async fn decide_stream(
         &self,
-        _: Request<tonic::Streaming<pb::DecideRequest>>,
+        request: Request<tonic::Streaming<pb::DecideRequest>>,
     ) -> Result<Response<Self::DecideStreamStream>, Status> {
-        refused()
+        let answers = request.into_inner().map(|request| {
+            let correlation_id = request?.correlation_id;
+            let decision = pb::DecideResponse::default();
+            let result = Some(pb::decide_stream_response::Result::Decision(decision));
+            Ok(pb::DecideStreamResponse { correlation_id, result })
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn report_telemetry(

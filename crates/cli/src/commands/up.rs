@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use crate::cluster::{Cluster, Options, Ports, Service};
+use crate::cluster::{self, Cluster, Options, Ports, Service};
 use crate::signals::Signals;
 use crate::{output, time_flag};
 
@@ -54,12 +54,21 @@ impl Start {
         Options {
             bin_dir: self.bin_dir.clone(),
             models: self.models.clone(),
+            settings: Vec::new(),
             in_process: self.in_process,
             ports,
             quiet: false,
             log: Arc::new(|service, line| output::note(log_line(service, line))),
             ready_within: self.ready_within,
         }
+    }
+
+    /// The directory of the programs.
+    ///
+    /// # Errors
+    /// When the system does not say where this program is.
+    pub(crate) fn bin_dir(&self) -> anyhow::Result<PathBuf> {
+        self.bin_dir.clone().map_or_else(cluster::own_dir, Ok)
     }
 
     /// The directory whose models the services are told to serve.

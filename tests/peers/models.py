@@ -1,0 +1,34 @@
+"""The newest version of a model of the repository in MODELS_DIR, in ONNX Runtime on one thread."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import yaml
+
+
+class Model:
+    def __init__(self, name):
+        versions = Path(os.environ["MODELS_DIR"], name).iterdir()
+        directory = max((version for version in versions if version.name.isdigit()), key=lambda version: int(version.name))
+        manifest = yaml.safe_load((directory / "manifest.yaml").read_text())
+        [self.input] = manifest["inputs"]
+        self.shape = (1, *self.input["shape"][1:])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        graph = directory / manifest["graph"]["file"]
+        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, values):
+        """The first output for one row of values, flat."""
+        row = np.asarray(values, dtype=np.float32).reshape(self.shape)
+        return self.session.run(None, {self.input["name"]: row})[0][0]
+
+
+def chosen(provider, row):
+    """The tactical model's row with the chosen provider in it: features 7 to 9 say which."""
+    row = list(row)
+    row[7:10] = [float(index == provider) for index in range(3)]
+    return row
