@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
 use crate::queue::{Job, Queue};
-use crate::repository::ModelFiles;
+use crate::files::ModelFiles;
 use crate::runs::{RunCounters, Runs};
 use crate::session;
 

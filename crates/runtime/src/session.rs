@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 use crate::model::StartError;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
-use crate::repository::ModelFiles;
+use crate::files::ModelFiles;
 
 /// `auto` falls back to the CPU with one warning per process, however many models it holds.
 static FELL_BACK: Once = Once::new();

@@ -66,6 +66,7 @@ impl Layer {
             runtime,
             repository: Repository::open(dir.path()).unwrap(),
             options: ModelOptions { execution_provider, ..Default::default() },
+            precision: Precision::Int8,
             metrics: metrics.clone(),
         };
         let catalog = Arc::new(Catalog::start(loader, start).unwrap());
