@@ -123,7 +123,7 @@ impl Default for ModelsConfig {
             versions: None,
             // Off: a version that somebody copies or trains into the directory is served when somebody says so.
             poll_interval: Duration::ZERO,
-            // In int8 what a row is answered depends a little on the rows it is run with: docs/int8.md has figures.
+            // In int8 what a row is answered depends a little on the rows it is run with: docs/models.md.
             precision: Precision::Fp32,
         }
     }

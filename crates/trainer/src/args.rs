@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// docs/bring-your-own.md.
     Import(Import),
     /// Publishes an int8 variant beside a version's graph, with what it costs in accuracy; see
-    /// docs/int8.md.
+    /// docs/models.md.
     Quantize(Quantise),
     /// Checks published models: hash, manifest against graph, parity with candle, finite outputs.
     Verify {
