@@ -5,7 +5,7 @@ use strata_chassis::{
     AdminConfig, Documented, GrpcConfig, Help, Invalid, ProcessConfig, ProcessSettings,
     RuntimeConfig, ShutdownConfig, TelemetryConfig,
 };
-use strata_runtime::{ExecutionProvider, ModelOptions};
+use strata_runtime::{ExecutionProvider, ModelOptions, Precision};
 
 use crate::{frame::MAX_ROWS, process::Layer, versions::Policy};
 
@@ -59,6 +59,8 @@ pub struct ModelsConfig {
     /// How often the repository is looked at for new versions; zero is never.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
+    /// In which numbers versions compute; one without such a variant computes in fp32.
+    pub precision: Precision,
 }
 
 impl ModelsConfig {
@@ -137,6 +139,8 @@ impl Default for ModelsConfig {
             versions: None,
             // Off: a version that somebody copies or trains into the directory is served when somebody says so.
             poll_interval: Duration::ZERO,
+            // In int8 what a row is answered depends a little on the rows it is run with: docs/models.md.
+            precision: Precision::Fp32,
         }
     }
 }
@@ -211,6 +215,7 @@ impl Documented for ModelsConfig {
             ("version", "Version that gets the traffic at the start; unset is the newest"),
             ("versions", "Versions kept loaded: latest:N, all, or 1,2; unset: that one"),
             ("poll_interval", "How often DIR is looked at for new versions; 0s is never"),
+            ("precision", "fp32, or int8: the quantised variant of versions that have one"),
         ])
     }
 

@@ -37,6 +37,7 @@ fn catalog(metrics: &LayerMetrics) -> Arc<Catalog<Tactical>> {
         runtime: OnnxRuntime::load(None).unwrap(),
         repository: Repository::open(directory).unwrap(),
         options: ModelOptions { execution_provider, ..Default::default() },
+        precision: strata_runtime::Precision::Fp32,
         metrics: metrics.clone(),
     };
     let start = Start { version: Some(1), policy: &Policy::Latest(1) };

@@ -144,17 +144,20 @@ fn first_version<A: Layer>(
         runtime,
         repository: repository.clone(),
         options: settings.inference.options(),
+        precision: settings.models.precision,
         metrics: metrics.clone(),
     };
     let policy = settings.models.policy();
     let start = Start { version: settings.models.version, policy: &policy };
     let catalog = Catalog::start(loader, &start)?;
     let table = catalog.table();
-    let model = table.stable().runner.model();
+    let version = table.stable();
+    let model = version.runner.model();
     tracing::info!(
         model = model.manifest().name,
         version = model.manifest().version,
         execution_provider = %model.execution_provider(),
+        precision = %version.precision,
         library,
         "model ready"
     );

@@ -23,6 +23,7 @@ mod batch;
 mod batcher;
 mod bounded_file;
 mod cost;
+mod files;
 mod graph;
 mod lanes;
 mod library;
@@ -35,8 +36,10 @@ mod repository;
 mod runs;
 mod session;
 mod shape;
+mod variant;
 
 pub use batch::{Batch, InferError, Inference, RowStatus};
+pub use files::{ModelFiles, sha256_hex};
 pub use graph::Mismatch;
 pub use library::{LoadError, OnnxRuntime};
 pub use manifest::{
@@ -45,8 +48,7 @@ pub use manifest::{
 pub use model::{Model, StartError};
 pub use options::ModelOptions;
 pub use provider::{ExecutionProvider, UnknownProvider};
-pub use repository::{
-    DEFAULT_GRAPH_LIMIT, ModelFiles, Repository, RepositoryError, Stamp, sha256_hex,
-};
+pub use repository::{DEFAULT_GRAPH_LIMIT, Repository, RepositoryError, Stamp};
 pub use runs::Runs;
 pub use shape::Shape;
+pub use variant::{Precision, Variant};

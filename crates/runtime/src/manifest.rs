@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded_file;
 use crate::shape::Shape;
+use crate::variant::Variant;
 
 /// Name of the manifest inside a version's directory.
 pub const MANIFEST_FILE: &str = "manifest.yaml";
@@ -39,6 +40,9 @@ pub struct Manifest {
     /// Measured on held-out data, for people: nothing here reads them. Every value is finite.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
+    /// The quantised variant; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8: Option<Variant>,
 }
 
 /// The ONNX file of a model.
@@ -233,25 +237,36 @@ impl Manifest {
                 let odd = self.metrics.iter().find(|(_, value)| !value.is_finite());
                 odd.map(|(name, value)| format!("metric `{name}` is {value}, not a finite number"))
             })
+            .or_else(|| self.variant_fault())
+    }
+
+    fn variant_fault(&self) -> Option<String> {
+        let variant = self.int8.as_ref()?;
+        file_fault("variant", &variant.file)
+            .or_else(|| digest_fault("variant sha256", &variant.sha256))
+            .or_else(|| digest_fault("variant source_sha256", &variant.source_sha256))
+            .or_else(|| variant.fault(&self.graph.file))
     }
 }
 
 impl GraphFile {
     fn fault(&self) -> Option<String> {
-        let plain = !matches!(self.file.as_str(), "" | "." | "..")
-            && !self.file.contains(['/', '\\', ':', '\0']);
-        if !plain {
-            return Some(format!(
-                "graph file `{}` must be a plain file name in the manifest's own directory",
-                self.file
-            ));
-        }
-        let hex = self.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if self.sha256.len() != 64 || !hex {
-            return Some("graph sha256 must be 64 lower-case hexadecimal digits".to_owned());
-        }
-        (self.opset == 0).then(|| "opset versions start at 1".to_owned())
+        file_fault("graph", &self.file)
+            .or_else(|| digest_fault("graph sha256", &self.sha256))
+            .or_else(|| (self.opset == 0).then(|| "opset versions start at 1".to_owned()))
     }
+}
+
+fn file_fault(what: &str, file: &str) -> Option<String> {
+    let plain = !matches!(file, "" | "." | "..") && !file.contains(['/', '\\', ':', '\0']);
+    (!plain).then(|| {
+        format!("{what} file `{file}` must be a plain file name in the manifest's own directory")
+    })
+}
+
+fn digest_fault(what: &str, digest: &str) -> Option<String> {
+    let hex = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (digest.len() != 64 || !hex).then(|| format!("{what} must be 64 lower-case hexadecimal digits"))
 }
 
 impl Input {

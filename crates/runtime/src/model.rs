@@ -7,13 +7,13 @@ use tokio::sync::{oneshot, watch};
 
 use crate::batch::{Batch, InferError, Inference};
 use crate::batcher::{self, Batcher, RowLayout, RunBatch, SharedBatcher};
+use crate::files::ModelFiles;
 use crate::graph::Mismatch;
 use crate::library::OnnxRuntime;
 use crate::manifest::Manifest;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
 use crate::queue::{Job, Queue};
-use crate::repository::ModelFiles;
 use crate::runs::{RunCounters, Runs};
 use crate::session;
 

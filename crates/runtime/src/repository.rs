@@ -2,10 +2,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
-
-use crate::bounded_file;
+use crate::files::ModelFiles;
 use crate::manifest::{MANIFEST_FILE, MODEL_NAME_RULE, Manifest, ManifestError, is_model_name};
+use crate::variant::Precision;
 
 /// Largest graph file that is read unless a repository is told otherwise. The bundled models need
 /// less than 1 MiB.
@@ -20,13 +19,6 @@ pub const DEFAULT_GRAPH_LIMIT: u64 = 256 << 20;
 pub struct Repository {
     root: PathBuf,
     graph_limit: u64,
-}
-
-/// A model read from its files: the manifest, and the graph whose hash was found to match.
-#[derive(Clone, Debug)]
-pub struct ModelFiles {
-    manifest: Manifest,
-    graph: Vec<u8>,
 }
 
 /// What the files of a version look like from outside: another stamp means that one of them was
@@ -105,6 +97,22 @@ pub enum RepositoryError {
         /// Of the file.
         found: String,
     },
+    /// A variant that was made from another graph than the one beside it.
+    #[error(
+        "variant file `{file}` was made from a graph with sha256 {source_sha256}, the graph beside it has {graph}; \
+         make it again with `strata models quantize`"
+    )]
+    Stale {
+        /// The variant's file name.
+        file: String,
+        /// Of the graph it was made from.
+        source_sha256: String,
+        /// Of the graph there is.
+        graph: String,
+    },
+    /// The version has no variant of that precision.
+    #[error("the manifest names no int8 variant; make one with `strata models quantize`")]
+    NoVariant,
 }
 
 impl Repository {
@@ -189,6 +197,20 @@ impl Repository {
     /// As [`Repository::versions`] and [`ModelFiles::read`]; [`RepositoryError::NoVersion`]; and
     /// [`RepositoryError::Misplaced`] when the manifest belongs to another directory.
     pub fn load(&self, model: &str, version: Option<u32>) -> Result<ModelFiles, RepositoryError> {
+        self.load_as(model, version, Precision::Fp32)
+    }
+
+    /// As [`Repository::load`], with the graph of the precision that is wanted if the version has a variant of it, else with its
+    /// own: [`ModelFiles::precision`] tells which.
+    ///
+    /// # Errors
+    /// As [`Repository::load`]; of a variant also [`RepositoryError::Stale`].
+    pub fn load_as(
+        &self,
+        model: &str,
+        version: Option<u32>,
+        precision: Precision,
+    ) -> Result<ModelFiles, RepositoryError> {
         let version = match version {
             None => self.newest(model)?,
             Some(version) => {
@@ -202,12 +224,17 @@ impl Repository {
         };
         let dir = self.root.join(model).join(version.to_string());
         let files = ModelFiles::read(&dir, self.graph_limit)?;
-        let found = (files.manifest.name.clone(), files.manifest.version);
+        let found = (files.manifest().name.clone(), files.manifest().version);
         if (found.0.as_str(), found.1) != (model, version) {
             let model = model.to_owned();
             return Err(RepositoryError::Misplaced { dir, model, version, found });
         }
-        Ok(files)
+        match precision {
+            Precision::Int8 if files.manifest().int8.is_some() => {
+                files.read_int8(&dir, self.graph_limit)
+            }
+            _ => Ok(files),
+        }
     }
 
     /// The manifest of a version alone, for telling what there is: neither the graph nor its hash is
@@ -260,69 +287,6 @@ impl Repository {
         versions.sort_unstable();
         Ok(versions)
     }
-}
-
-impl ModelFiles {
-    /// Reads the model in `dir`; its graph file may be at most `graph_limit` bytes.
-    ///
-    /// # Errors
-    /// [`RepositoryError::Manifest`], [`RepositoryError::Io`] for the graph file, or
-    /// [`RepositoryError::Hash`].
-    pub fn read(dir: &Path, graph_limit: u64) -> Result<ModelFiles, RepositoryError> {
-        let manifest = Manifest::read(&dir.join(MANIFEST_FILE))
-            .map_err(|source| RepositoryError::Manifest { dir: dir.to_owned(), source })?;
-        let path = dir.join(&manifest.graph.file);
-        let graph = bounded_file::read(&path, graph_limit)
-            .map_err(|source| RepositoryError::Io { path, source })?;
-        ModelFiles::new(manifest, graph)
-    }
-
-    /// A model whose graph is in memory already, for instance before it is published.
-    ///
-    /// # Errors
-    /// [`RepositoryError::Manifest`] when the manifest contradicts itself, and
-    /// [`RepositoryError::Hash`] when the graph is not the manifest's.
-    pub fn new(manifest: Manifest, graph: Vec<u8>) -> Result<ModelFiles, RepositoryError> {
-        manifest
-            .check()
-            .map_err(|source| RepositoryError::Manifest { dir: PathBuf::new(), source })?;
-        let found = sha256_hex(&graph);
-        if found != manifest.graph.sha256 {
-            return Err(RepositoryError::Hash {
-                file: manifest.graph.file,
-                expected: manifest.graph.sha256,
-                found,
-            });
-        }
-        Ok(ModelFiles { manifest, graph })
-    }
-
-    /// The manifest.
-    #[must_use]
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// The bytes of the graph file.
-    #[must_use]
-    pub fn graph(&self) -> &[u8] {
-        &self.graph
-    }
-
-    pub(crate) fn into_manifest(self) -> Manifest {
-        self.manifest
-    }
-}
-
-/// SHA-256 as a manifest writes it: 64 lower-case hexadecimal digits.
-#[must_use]
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Names of the plain directories in `dir`.

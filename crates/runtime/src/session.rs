@@ -7,13 +7,13 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use crate::batcher::RunBatch;
+use crate::files::ModelFiles;
 use crate::graph;
 use crate::library::OnnxRuntime;
 use crate::manifest::Manifest;
 use crate::model::StartError;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
-use crate::repository::ModelFiles;
 
 /// `auto` falls back to the CPU with one warning per process, however many models it holds.
 static FELL_BACK: Once = Once::new();

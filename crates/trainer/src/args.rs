@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use strata_trainer::import::Import;
+use strata_trainer::quantise::Quantise;
 use strata_trainer::train::{OperationalOptions, RunOptions, StrategicOptions, TacticalOptions};
 
 /// Fits the models on the simulator over the bundled trace, proves them and publishes them.
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Publishes a PyTorch checkpoint or an ONNX graph as a new version; see
     /// docs/bring-your-own.md.
     Import(Import),
+    /// Publishes an int8 variant beside a version's graph, with what it costs in accuracy; see
+    /// docs/models.md.
+    Quantize(Quantise),
     /// Checks published models: hash, manifest against graph, parity with candle, finite outputs.
     Verify {
         /// Directory of the models.

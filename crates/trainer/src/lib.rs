@@ -17,6 +17,7 @@ pub mod parity;
 pub mod placement;
 pub mod probe;
 pub mod publish;
+pub mod quantise;
 pub mod report;
 pub mod scaling;
 pub mod train;

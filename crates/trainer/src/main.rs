@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 
 mod args;
@@ -13,7 +13,7 @@ mod single_thread;
 
 use args::{Args, Command};
 use strata_runtime::OnnxRuntime;
-use strata_trainer::{import, publish, train};
+use strata_trainer::{import, publish, quantise, train};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -62,6 +62,15 @@ fn execute(args: Args) -> Result<()> {
             for verified in publish::verify(&models, &OnnxRuntime::load(None)?)? {
                 writeln!(out, "{verified}")?;
             }
+        }
+        Command::Quantize(options) => {
+            let judged = quantise::quantise(&options, &OnnxRuntime::load(None)?)?;
+            writeln!(out, "{judged}")?;
+            ensure!(
+                judged.published.is_some(),
+                "not published: {}. Allow more with --tolerance, or publish anyway with --force",
+                judged.against.join("; ")
+            );
         }
         Command::Import(options) => {
             let directory = import::import(&options, &OnnxRuntime::load(None)?)?;

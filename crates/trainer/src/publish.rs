@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use strata_runtime::{
     DType, Data, ExecutionProvider, Feature, GraphFile, Input, Manifest, Model, ModelFiles,
-    ModelOptions, OnnxRuntime, Output, Repository, Scalar, Shape, sha256_hex,
+    ModelOptions, OnnxRuntime, Output, Precision, Repository, Scalar, Shape, sha256_hex,
 };
 
 use crate::contract::Layer;
@@ -114,23 +114,27 @@ pub struct Verified {
     pub parity: Option<Parity>,
     /// Rows of valid input, random and extreme, whose outputs were finite.
     pub rows: usize,
+    /// The same of its int8 variant; `None` when it has none.
+    pub int8_rows: Option<usize>,
 }
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, parity, rows } = self;
+        let Self { name, version, parity, rows, int8_rows } = self;
         write!(f, "{name} {version}: ")?;
         match parity {
             Some(parity) => write!(f, "greatest relative error {:.1e}", parity.worst())?,
             None => f.write_str("not one of ours: parity skipped")?,
         }
-        write!(f, ", outputs of {rows} rows finite")
+        write!(f, ", outputs of {rows} rows finite")?;
+        int8_rows.map_or(Ok(()), |rows| write!(f, "; int8: outputs of {rows} rows finite"))
     }
 }
 
 /// Checks every published version of every model in `models`: hash, manifest against graph and
 /// against what its layer wants, finite outputs on random and extreme valid input, and parity with
-/// the network rebuilt from the file, if the trainer wrote it.
+/// the network rebuilt from the file, if the trainer wrote it; of an int8 variant all but the parity, and that it was made from the
+/// graph beside it.
 ///
 /// # Errors
 /// With the first model that fails, or when there is none.
@@ -161,8 +165,14 @@ fn verify_version(
         ensure!(rebuilt.layer() == name, "the graph is called {}", rebuilt.layer());
         network = Some(rebuilt);
     }
+    let has_int8 = files.manifest().int8.is_some();
     let (parity, rows) = prove(network.as_deref(), files, runtime)?;
-    Ok(Verified { name: name.to_owned(), version, parity, rows })
+    let mut int8_rows = None;
+    if has_int8 {
+        let files = repository.load_as(name, Some(version), Precision::Int8)?;
+        int8_rows = Some(prove(None, files, runtime).context("its int8 variant")?.1);
+    }
+    Ok(Verified { name: name.to_owned(), version, parity, rows, int8_rows })
 }
 
 /// The model on the CPU, after ONNX Runtime found that graph and manifest agree.
@@ -224,9 +234,21 @@ fn manifest(network: &dyn Network, description: &Description, graph: &[u8]) -> R
         data: Some(description.data.clone()),
         training: description.training.clone(),
         metrics: description.metrics.clone(),
+        int8: None,
     };
     manifest.check()?;
     Ok(manifest)
+}
+
+/// Puts one file into a version's directory so that a reader sees the old content or the new, never a part.
+pub(crate) fn put(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    // A hidden name beside it: nobody takes notice of what an interrupted run leaves.
+    let fresh = directory.join(format!(".{name}.new"));
+    let mut file = fs::File::create(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, directory.join(name))?;
+    Ok(())
 }
 
 /// Fills `directory` with `files` so that a reader sees the old content or the new, never a part.

@@ -17,7 +17,7 @@ pub(crate) struct Models {
     command: Command,
 }
 
-/// Import and verify are what the program `trainer` does; its arguments are passed on as they are.
+/// Import, quantize and verify are what the program `trainer` does; its arguments are passed on as they are.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show the versions of layers: what is there, what is loaded, who answers
@@ -33,6 +33,9 @@ enum Command {
     /// Publish a PyTorch checkpoint or an ONNX graph as a new version (`import --help` for more)
     #[command(disable_help_flag = true)]
     Import(Passed),
+    /// Publish an int8 variant beside a version's graph, with what it costs in accuracy (`quantize --help` for more)
+    #[command(disable_help_flag = true)]
+    Quantize(Passed),
     /// Check every published model of a directory: hash, manifest, parity, finite outputs
     #[command(disable_help_flag = true)]
     Verify(Passed),
@@ -54,6 +57,7 @@ impl Models {
             Command::Traffic(command) => return command.run().await,
             Command::Rollback(command) => return command.run().await,
             Command::Import(passed) => ("import", passed),
+            Command::Quantize(passed) => ("quantize", passed),
             Command::Verify(passed) => ("verify", passed),
         };
         run(&cluster::own_dir()?, command, &passed.arguments).await

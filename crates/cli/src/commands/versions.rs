@@ -211,8 +211,17 @@ impl Replicas {
 
 /// A line for each version, and under the table why versions failed.
 fn shown(versions: &[pb::ModelVersion]) -> String {
-    let header =
-        ["model", "version", "state", "traffic", "label", "rows", "shadow agrees", "sha256"];
+    let header = [
+        "model",
+        "version",
+        "state",
+        "traffic",
+        "label",
+        "precision",
+        "rows",
+        "shadow agrees",
+        "sha256",
+    ];
     let mut lines = table::plain(&header);
     for version in versions {
         lines.add_row([
@@ -225,12 +234,13 @@ fn shown(versions: &[pb::ModelVersion]) -> String {
                 String::new()
             },
             version.labels.join(", "),
+            version.precision.clone(),
             if version.loaded_at.is_some() { version.rows.to_string() } else { String::new() },
             version.shadow.as_ref().map(agreement).unwrap_or_default(),
             version.sha256.chars().take(12).collect(),
         ]);
     }
-    for number in [1, 3, 5, 6] {
+    for number in [1, 3, 6, 7] {
         if let Some(column) = lines.column_mut(number) {
             column.set_cell_alignment(CellAlignment::Right);
         }

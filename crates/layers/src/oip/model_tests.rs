@@ -50,6 +50,7 @@ impl<A: Adapter> Layer<A> {
             runtime,
             repository: repository_of_loader,
             options,
+            precision: strata_runtime::Precision::Fp32,
             metrics: metrics_of_loader,
         };
         let start = Start { version: None, policy: &Policy::Latest(1) };

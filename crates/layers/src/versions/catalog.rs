@@ -150,6 +150,7 @@ impl<A: Adapter> Catalog<A> {
                     model = A::NAME,
                     version = number,
                     execution_provider = %version.runner.model().execution_provider(),
+                    precision = %version.precision,
                     "version loaded"
                 );
                 let plan = self.plan();

@@ -76,6 +76,7 @@ fn loaded<A>(version: &Version<A>, table: &Table<A>) -> pb::ModelVersion {
         traffic_percent: traffic.percent(version.number),
         loaded_at: Some(version.loaded_at.into()),
         execution_provider: version.runner.model().execution_provider().to_string(),
+        precision: version.precision.to_string(),
         labels: traffic.label(version.number).map(str::to_owned).into_iter().collect(),
         rows: version.rows(),
         shadow: (active || outcomes.is_some())

@@ -9,7 +9,7 @@ use std::{
 
 use strata_chassis::{Binary, Drain, Metrics};
 use strata_domain::FaultKind;
-use strata_runtime::{ExecutionProvider, ModelOptions, OnnxRuntime, Repository};
+use strata_runtime::{ExecutionProvider, ModelOptions, OnnxRuntime, Precision, Repository};
 use strata_wire::pb;
 use tracing::Span;
 
@@ -24,6 +24,8 @@ use crate::{
     strategic::Strategic,
     version_metrics,
 };
+
+mod precision;
 
 /// A strategic layer on a repository in a directory of its own.
 struct Layer {
@@ -66,6 +68,7 @@ impl Layer {
             runtime,
             repository: Repository::open(dir.path()).unwrap(),
             options: ModelOptions { execution_provider, ..Default::default() },
+            precision: Precision::Int8,
             metrics: metrics.clone(),
         };
         let catalog = Arc::new(Catalog::start(loader, start).unwrap());

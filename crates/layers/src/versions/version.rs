@@ -3,7 +3,8 @@ use std::time::SystemTime;
 use strata_chassis::report;
 use strata_domain::FaultKind;
 use strata_runtime::{
-    Manifest, Model, ModelOptions, OnnxRuntime, Repository, RepositoryError, Stamp, StartError,
+    Manifest, Model, ModelOptions, OnnxRuntime, Precision, Repository, RepositoryError, Stamp,
+    StartError,
 };
 use strata_wire::Fault;
 
@@ -19,6 +20,8 @@ pub(crate) struct Version<A> {
     pub(crate) number: u32,
     pub(crate) adapter: A,
     pub(crate) runner: Runner,
+    /// In which numbers it computes.
+    pub(crate) precision: Precision,
     pub(crate) loaded_at: SystemTime,
     /// What it did in the shadow.
     pub(crate) shadow: Tally,
@@ -42,6 +45,8 @@ pub(crate) struct Loader {
     pub(crate) runtime: OnnxRuntime,
     pub(crate) repository: Repository,
     pub(crate) options: ModelOptions,
+    /// In which numbers versions compute, if they can.
+    pub(crate) precision: Precision,
     pub(crate) metrics: LayerMetrics,
 }
 
@@ -82,7 +87,17 @@ impl Loader {
     /// # Errors
     /// [`Refusal`]; nothing is left running then.
     pub(crate) fn load<A: Adapter>(&self, number: u32) -> Result<Version<A>, Refusal> {
-        let files = self.repository.load(A::NAME, Some(number))?;
+        let files = self.repository.load_as(A::NAME, Some(number), self.precision)?;
+        let precision = files.precision();
+        if precision != self.precision {
+            tracing::info!(
+                model = A::NAME,
+                version = number,
+                wanted = %self.precision,
+                served = %precision,
+                "the version has no such variant"
+            );
+        }
         // Before the graph is run: what the layer cannot serve is told by the manifest alone.
         let adapter = A::for_model(files.manifest())?;
         let model = Model::start(&self.runtime, files, &self.options)?;
@@ -90,6 +105,7 @@ impl Loader {
             number,
             adapter,
             runner: Runner::new(model, self.metrics.clone()),
+            precision,
             loaded_at: SystemTime::now(),
             shadow: Tally::default(),
         })

@@ -107,3 +107,26 @@ fn an_oversized_manifest_is_not_read() {
     std::fs::write(&path, "#".repeat(1 + (1 << 20))).unwrap();
     assert!(matches!(Manifest::read(&path), Err(ManifestError::Io { .. })));
 }
+
+#[test]
+fn a_variant_must_be_another_file_with_figures_that_are_numbers() {
+    let digest = "0".repeat(64);
+    let with = |file: &str, sha256: &str, tolerance: &str| {
+        let variant = format!(
+            "int8: {{ file: {file}, sha256: '{sha256}', bytes: 3, source_sha256: '{digest}', \
+             scheme: s, tolerance: {tolerance} }}\n"
+        );
+        Manifest::parse(&format!("{}{variant}", text())).map(|manifest| manifest.int8.is_some())
+    };
+    assert!(with("model.int8.onnx", &digest, "0.02").unwrap());
+    for (file, sha256, tolerance, why) in [
+        ("model.onnx", digest.as_str(), "0.02", "is the graph file"),
+        ("../x.onnx", digest.as_str(), "0.02", "plain file name"),
+        ("x.onnx", "abc", "0.02", "64 lower-case"),
+        ("x.onnx", digest.as_str(), ".nan", "tolerance is NaN"),
+        ("x.onnx", digest.as_str(), "-1.0", "tolerance is -1"),
+    ] {
+        let error = with(file, sha256, tolerance).unwrap_err().to_string();
+        assert!(error.contains(why), "{file}: {error}");
+    }
+}

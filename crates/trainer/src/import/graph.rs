@@ -72,5 +72,6 @@ fn manifest(
         data: None,
         training: Default::default(),
         metrics: Default::default(),
+        int8: None,
     }
 }

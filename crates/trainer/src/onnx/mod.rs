@@ -2,6 +2,7 @@
 
 mod builder;
 mod lstm;
+mod quantise;
 mod reader;
 
 /// The ONNX messages, generated from `proto/onnx.proto`.
@@ -13,5 +14,6 @@ mod proto {
 pub(crate) use builder::OPSET;
 pub use builder::{Axis, GraphBuilder, Value};
 pub(crate) use lstm::{biases_to_onnx, biases_to_torch, gates_to_onnx, gates_to_torch};
+pub(crate) use quantise::{SCHEME, quantise};
 pub(crate) use reader::Header;
 pub use reader::Initializers;

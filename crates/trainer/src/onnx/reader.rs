@@ -13,7 +13,7 @@ use super::proto::{ModelProto, TensorProto, ValueInfoProto, type_proto};
 const EXTERNAL: i32 = 1;
 
 /// One constant: shape and row-major values.
-type Constant = (Vec<usize>, Vec<f32>);
+pub(super) type Constant = (Vec<usize>, Vec<f32>);
 
 /// The f32 constants of an ONNX file by name, and the name and input shape of its graph.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ fn shape_of(input: ValueInfoProto) -> Vec<Option<usize>> {
         .collect()
 }
 
-fn read(tensor: &TensorProto) -> Result<Constant> {
+pub(super) fn read(tensor: &TensorProto) -> Result<Constant> {
     let shape = tensor
         .dims
         .iter()
