@@ -21,7 +21,7 @@ FORMAT ?= summary
 OUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help ort venv tools build run test fmt-check lint manifests unit peers bench-programs bench bench-quick report load train train-quick images fmt clean
+.PHONY: help ort venv tools build run test fmt-check lint manifests unit peers bench-programs bench bench-quick bench-micro report load train train-quick images fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,10 @@ bench: bench-programs peers ## measure speed, memory and peers on this machine, 
 
 bench-quick: bench-programs peers ## the same measurements in half a minute, to see that they run: the figures say little
 	$(TARGET)/release/strata bench --quick --json $(TARGET)/bench/quick.json
+
+bench-micro: ort ## measure encoding, decoding and gathering with criterion
+	$(CARGO) bench --locked -p strata-wire --bench messages
+	$(CARGO) bench --locked -p strata-runtime --bench batches
 
 report: build ## compare the services with baselines on the bundled trace: target/report/report.html
 	$(TARGET)/release/strata report --out $(TARGET)/report
