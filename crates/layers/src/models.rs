@@ -15,12 +15,12 @@ use crate::{adapter::Adapter, versions::Catalog};
 pub(crate) struct ModelsService<A>(pub(crate) Arc<Catalog<A>>);
 
 /// Changes go on when their caller leaves: half of one would be neither the old nor the new.
-async fn whole<T: Send + 'static>(
+pub(crate) async fn whole<T: Send + 'static>(
     change: impl Future<Output = Result<T, Fault>> + Send + 'static,
-) -> Result<T, Status> {
+) -> Result<T, Fault> {
     let lost =
         |_| Fault::new(FaultKind::Internal, "the change was interrupted; list shows how far");
-    Ok(tokio::spawn(change).await.map_err(lost)??)
+    tokio::spawn(change).await.map_err(lost)?
 }
 
 impl<A: Adapter> ModelsService<A> {
