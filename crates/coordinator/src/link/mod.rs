@@ -2,6 +2,7 @@
 
 mod hop;
 mod layer;
+mod needs;
 mod replica;
 mod replicas;
 mod session;
@@ -11,4 +12,5 @@ mod tests;
 pub(crate) use hop::{Forecasting, Hop, Placing, Selecting, TracePlace};
 pub(crate) use layer::{Layer, Layers};
 pub use layer::{Local, LocalAsk, LocalLayers};
+pub(crate) use needs::Needs;
 pub(crate) use replicas::{LinkSettings, Replicas};
