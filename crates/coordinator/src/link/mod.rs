@@ -3,6 +3,8 @@
 mod hop;
 mod layer;
 mod needs;
+#[cfg(test)]
+mod needs_tests;
 mod replica;
 mod replicas;
 mod session;

@@ -47,8 +47,9 @@ impl Place {
         load(self.channel.clone(), version).await
     }
 
-    /// Ends its stream once what was sent is answered; it is asked again when it has loaded what it must.
-    pub(super) fn recall(&self) {
+    /// From now on it is not asked, and its stream ends once what was sent is answered; it is asked again when it has loaded what it must.
+    pub(super) fn recall(&self, settings: &LinkSettings) {
+        self.shared.down(settings);
         self.shared.recalled.notify_one();
     }
 }

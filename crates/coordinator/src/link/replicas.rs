@@ -138,7 +138,7 @@ impl<H: Hop> Replicas<H> {
             let (address, reason) = (&place.address, fault.message);
             tracing::error!(layer = H::LAYER, address, version, reason, "not loaded");
             if self.0.settings.needs.borrow().must.contains(&version) {
-                place.recall();
+                place.recall(&self.0.settings);
             }
         }
     }
