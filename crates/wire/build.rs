@@ -2,13 +2,14 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "strata/v1/placement.proto",
     "strata/v1/strategic.proto",
     "strata/v1/tactical.proto",
     "strata/v1/operational.proto",
     "strata/v1/coordinator.proto",
     "strata/v1/models.proto",
+    "strata/v1/releases.proto",
     "inference/model_config.proto",
     "inference/grpc_service.proto",
 ];

@@ -33,6 +33,9 @@ pub(crate) fn text(asked: &pb::DecideRequest, answer: &pb::DecideResponse) -> St
         answer.decision_id,
         milliseconds(answer.elapsed_us)
     );
+    if let Some(release) = &answer.release {
+        let _ = writeln!(text, "  release    {}", release.name);
+    }
     let _ = writeln!(text, "\n{}\n\n{}", estimates(answer), layers(answer));
     for layer in answer.layers.iter().filter(|layer| !layer.scores.is_empty()) {
         let scores: Vec<String> = layer.scores.iter().map(|s| format!("{s:.3}")).collect();
@@ -144,6 +147,7 @@ mod tests {
         };
         let answer = pb::DecideResponse {
             decision_id: "0198".into(),
+            release: Some(pb::Release { name: "r7".into(), ..Default::default() }),
             placement: Some(current),
             estimate: Some(pb::Estimate { cost_usd: 1.5e-6, ..Default::default() }),
             layers: vec![pb::LayerReport {
@@ -160,6 +164,7 @@ mod tests {
             "shop/pay",
             "run on     azure northeurope (eu-west-1), 1024 MB",
             "1.500",
+            "release    r7",
             "degraded: no answer in time",
             "tactical scores: 0.250 -1.000",
         ] {

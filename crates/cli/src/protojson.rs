@@ -32,6 +32,10 @@ impl Named for pb::ListModelsResponse {
     const NAME: &'static str = "strata.v1.ListModelsResponse";
 }
 
+impl Named for pb::ListReleasesResponse {
+    const NAME: &'static str = "strata.v1.ListReleasesResponse";
+}
+
 /// The message as a JSON value. Fields that have their default are left out.
 ///
 /// # Errors

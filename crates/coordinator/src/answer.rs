@@ -5,12 +5,19 @@ use std::time::Duration;
 use strata_wire::{estimate_to_pb, pb, placement_to_pb};
 use uuid::Uuid;
 
-use crate::chain::{HopReport, Placed, Provisioned, Routed};
+use crate::{
+    chain::{HopReport, Placed, Provisioned, Routed},
+    releases::Release,
+};
 
 const MS_PER_SECOND: f64 = 1000.0;
 
-/// The answer to a question whose chain is complete.
-pub(crate) fn answer(provisioned: Provisioned, elapsed: Duration) -> pb::DecideResponse {
+/// The answer to a question whose chain is complete, made by a release if one was in force.
+pub(crate) fn answer(
+    provisioned: Provisioned,
+    release: Option<&Release>,
+    elapsed: Duration,
+) -> pb::DecideResponse {
     let Provisioned { placed, mut forecast, report: operational } = provisioned;
     let Placed { routed, placement, report: tactical } = placed;
     let Routed { question, report: strategic, .. } = routed;
@@ -34,6 +41,7 @@ pub(crate) fn answer(provisioned: Provisioned, elapsed: Duration) -> pb::DecideR
             layer_report(pb::Layer::Operational, operational),
         ],
         elapsed_us: micros(elapsed),
+        release: release.map(Release::to_pb),
     }
 }
 

@@ -6,6 +6,8 @@ use strata_chassis::{
     ProcessSettings, RuntimeConfig, ShutdownConfig, TelemetryConfig,
 };
 
+use crate::releases::ReleaseConfig;
+
 /// Every setting of the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,8 @@ pub struct CoordinatorConfig {
     pub layers: LayersConfig,
     /// Limits of requests.
     pub requests: RequestsConfig,
+    /// The release in force at the start.
+    pub release: ReleaseConfig,
     /// Connections to the layers.
     pub client: ClientConfig,
     /// Traces and logs.
@@ -39,6 +43,8 @@ pub struct CoordinatorSection {
     pub admin: AdminConfig,
     /// Limits of requests.
     pub requests: RequestsConfig,
+    /// The release in force at the start.
+    pub release: ReleaseConfig,
 }
 
 /// Where the layers are. Every address a host name resolves to is a replica.
@@ -84,6 +90,7 @@ impl Default for CoordinatorConfig {
             admin: AdminConfig::on_port(9050),
             layers: LayersConfig::default(),
             requests: RequestsConfig::default(),
+            release: ReleaseConfig::default(),
             client: ClientConfig::default(),
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
@@ -94,8 +101,8 @@ impl Default for CoordinatorConfig {
 
 impl Default for CoordinatorSection {
     fn default() -> Self {
-        let CoordinatorConfig { grpc, admin, requests, .. } = CoordinatorConfig::default();
-        Self { grpc, admin, requests }
+        let CoordinatorConfig { grpc, admin, requests, release, .. } = CoordinatorConfig::default();
+        Self { grpc, admin, requests, release }
     }
 }
 
@@ -105,11 +112,13 @@ impl Documented for CoordinatorSection {
             .section::<GrpcConfig>("grpc")
             .section::<AdminConfig>("admin")
             .section::<RequestsConfig>("requests")
+            .section::<ReleaseConfig>("release")
     }
 
     fn check(&self) -> Result<(), Invalid> {
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.requests.check().map_err(|invalid| invalid.within("requests"))
+        self.requests.check().map_err(|invalid| invalid.within("requests"))?;
+        self.release.check().map_err(|invalid| invalid.within("release"))
     }
 }
 
@@ -213,6 +222,7 @@ impl Documented for CoordinatorConfig {
             .section::<AdminConfig>("admin")
             .section::<LayersConfig>("layers")
             .section::<RequestsConfig>("requests")
+            .section::<ReleaseConfig>("release")
             .section::<ClientConfig>("client")
             .section::<TelemetryConfig>("telemetry")
             .section::<ShutdownConfig>("shutdown")
@@ -223,6 +233,7 @@ impl Documented for CoordinatorConfig {
         self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
         self.layers.check().map_err(|invalid| invalid.within("layers"))?;
         self.requests.check().map_err(|invalid| invalid.within("requests"))?;
+        self.release.check().map_err(|invalid| invalid.within("release"))?;
         self.client.check().map_err(|invalid| invalid.within("client"))?;
         self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
         self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;

@@ -11,9 +11,11 @@ mod link;
 mod metrics;
 mod pipeline;
 mod process;
+mod releases;
 mod service;
 mod streaming;
 
 pub use config::{CoordinatorConfig, CoordinatorSection, RequestsConfig};
 pub use link::{Local, LocalAsk, LocalLayers};
 pub use process::{run, serve_beside};
+pub use releases::ReleaseConfig;

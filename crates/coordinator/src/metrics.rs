@@ -1,6 +1,6 @@
 //! What the coordinator counts: name, unit and help of every metric stand here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -19,11 +19,26 @@ use strata_domain::FaultKind;
 use crate::{
     link::{Forecasting, Hop, Placing, Selecting},
     pipeline::Pipeline,
+    releases::Register,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    change: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReleaseLabels {
+    release: String,
+    strategic: u32,
+    tactical: u32,
+    operational: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,6 +54,7 @@ pub(crate) struct CoordinatorMetrics {
     decision_time: Histogram,
     hops: [(&'static str, Histogram); 3],
     links: Family<LayerLabel, Gauge>,
+    release_changes: Family<ChangeLabels, Counter>,
 }
 
 /// 50 us to 1.6 s.
@@ -56,6 +72,7 @@ impl CoordinatorMetrics {
             decision_time: times(),
             hops: [hop(Selecting::LAYER), hop(Placing::LAYER), hop(Forecasting::LAYER)],
             links: Family::default(),
+            release_changes: Family::default(),
             decisions,
         };
         metrics.with_registry(|registry| {
@@ -78,16 +95,21 @@ impl CoordinatorMetrics {
                 hop_times,
             );
             registry.register("layer_links", "Streams to replicas that are up", this.links.clone());
+            registry.register(
+                "release_changes",
+                "Changes of the release in force that were asked for, by outcome",
+                this.release_changes.clone(),
+            );
         });
         this
     }
 
-    /// Adds the depth of the queues to the layers, read when it is asked for.
+    /// Adds the depth of the queues to the layers and the release in force, read when they are asked for.
     pub(crate) fn watch(metrics: &Metrics, pipeline: &Pipeline) {
         metrics.with_registry(|registry| {
-            registry
-                .sub_registry_with_prefix("strata_coordinator")
-                .register_collector(Box::new(QueueDepth(pipeline.clone())));
+            let registry = registry.sub_registry_with_prefix("strata_coordinator");
+            registry.register_collector(Box::new(QueueDepth(pipeline.clone())));
+            registry.register_collector(Box::new(InForce(Arc::clone(&pipeline.releases))));
         });
     }
 
@@ -103,6 +125,12 @@ impl CoordinatorMetrics {
             None => self.ok.inc(),
             Some(kind) => self.decisions.get_or_create(&CodeLabel { code: kind.name() }).inc(),
         };
+    }
+
+    /// Counts a change of the release in force.
+    pub(crate) fn release_changed(&self, change: &'static str, done: bool) {
+        let outcome = if done { "done" } else { "refused" };
+        self.release_changes.get_or_create(&ChangeLabels { change, outcome }).inc();
     }
 
     /// Counts a hop.
@@ -139,5 +167,24 @@ impl Collector for QueueDepth {
             depth.encode(family.encode_family(&LayerLabel { layer })?)?;
         }
         Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct InForce(Arc<Register>);
+
+impl Collector for InForce {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(release) = self.0.in_force() else { return Ok(()) };
+        let mut family = encoder.encode_descriptor(
+            "release_info",
+            "The release in force and its versions; always 1, and absent without one",
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?;
+        let [strategic, tactical, operational] = release.versions();
+        let release = release.name().to_owned();
+        let labels = ReleaseLabels { release, strategic, tactical, operational };
+        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
     }
 }

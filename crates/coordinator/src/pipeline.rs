@@ -1,6 +1,9 @@
 //! The path of a question through the three layers.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use strata_chassis::{
     Deadline,
@@ -19,7 +22,11 @@ use crate::{
     intake::Question,
     link::{Due, Forecasting, Hop, Layer, Placing, Selecting, TracePlace},
     metrics::CoordinatorMetrics,
+    releases::{Register, Release},
 };
+
+/// In about this time a small model is loaded again.
+const RELOAD: Duration = Duration::from_millis(200);
 
 /// The three layers, and what is counted on the way.
 #[derive(Clone)]
@@ -27,6 +34,7 @@ pub(crate) struct Pipeline {
     pub(crate) strategic: Layer<Selecting>,
     pub(crate) tactical: Layer<Placing>,
     pub(crate) operational: Layer<Forecasting>,
+    pub(crate) releases: Arc<Register>,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -46,6 +54,8 @@ struct Leg<'a> {
     decision: &'a Span,
     /// The caller's place in its trace.
     parent: &'a RemoteContext,
+    /// The version of the layer's model that must answer; 0: the layer chooses.
+    version: u32,
 }
 
 impl Pipeline {
@@ -54,7 +64,21 @@ impl Pipeline {
         self.strategic.is_up() && self.tactical.is_up() && self.operational.is_up()
     }
 
-    /// Decides one request, in a span under the call's.
+    /// Has every replica of the three layers load its version of a release.
+    ///
+    /// # Errors
+    /// The first refusal, with the layer and the replica.
+    pub(crate) async fn load(&self, release: &Release) -> Result<(), Fault> {
+        let [strategic, tactical, operational] = release.versions();
+        tokio::try_join!(
+            self.strategic.load(strategic),
+            self.tactical.load(tactical),
+            self.operational.load(operational),
+        )?;
+        Ok(())
+    }
+
+    /// Decides one request by the release in force now, in a span under the call's.
     pub(crate) async fn decide(
         &self,
         request: pb::DecideRequest,
@@ -72,7 +96,9 @@ impl Pipeline {
             false => Span::none(),
         };
         trace::set_parent(&span, parent);
-        let result = self.chain(request, &Call { parent, ..call }, &span).await;
+        let release = self.releases.in_force();
+        let release = release.as_deref();
+        let result = self.chain(request, &Call { parent, ..call }, (&span, release)).await;
         let elapsed = call.arrived.elapsed();
         self.metrics.decided(elapsed, result.as_ref().err().map(|fault| fault.kind));
         let trace_id = || {
@@ -84,11 +110,12 @@ impl Pipeline {
                 trace_id = trace_id(),
                 decision_id = decision.decision_id,
                 elapsed_us = decision.elapsed_us,
+                release = release.map(Release::name),
                 "decided"
             ),
             Err(fault) => {
                 trace::fail(&span, &fault.message);
-                tracing::debug!(trace_id = trace_id(), kind = %fault.kind, fault = fault.message, "not decided");
+                tracing::debug!(trace_id = trace_id(), kind = %fault.kind, fault = fault.message, release = release.map(Release::name), "not decided");
             }
         }
         result
@@ -98,15 +125,23 @@ impl Pipeline {
         &self,
         request: pb::DecideRequest,
         call: &Call<'_>,
-        span: &Span,
+        (span, release): (&Span, Option<&Release>),
     ) -> Result<pb::DecideResponse, Fault> {
+        if let Some(release) = release.filter(|_| !span.is_disabled()) {
+            trace::record(span, "strata.release", release.name().to_owned());
+        }
         let question = Question::read(request)?;
-        let due = |deadline| Due { deadline, caller: call.caller };
-        let leg = |deadline| Leg { due: due(deadline), decision: span, parent: call.parent };
-        let routed = self.route(question, leg(share(call.deadline, 3))).await?;
-        let placed = self.place(routed, leg(share(call.deadline, 2))).await?;
-        let provisioned = self.provision(placed, leg(call.deadline.at)).await?;
-        let decision = answer(provisioned, call.arrived.elapsed());
+        let [strategic, tactical, operational] = release.map_or([0; 3], Release::versions);
+        let leg = |version, deadline| Leg {
+            due: Due { deadline, caller: call.caller },
+            decision: span,
+            parent: call.parent,
+            version,
+        };
+        let routed = self.route(question, leg(strategic, share(call.deadline, 3))).await?;
+        let placed = self.place(routed, leg(tactical, share(call.deadline, 2))).await?;
+        let provisioned = self.provision(placed, leg(operational, call.deadline.at)).await?;
+        let decision = answer(provisioned, release, call.arrived.elapsed());
         if !span.is_disabled() {
             trace::record(span, "strata.decision.id", decision.decision_id.clone());
         }
@@ -120,8 +155,10 @@ impl Pipeline {
             provider_mask: Some(mask.bits()),
             explain: question.explain,
             function_key: Some(question.function_key),
+            model_version: leg.version,
         };
         let (response, elapsed) = self.hop(&self.strategic, request, leg).await?;
+        check_version::<Selecting>(response.inference.as_ref(), leg.version)?;
         let provider = provider_from_pb(response.provider)
             .filter(|provider| mask.allows(provider.index()))
             .ok_or_else(|| disallowed(Selecting::LAYER))?;
@@ -138,8 +175,10 @@ impl Pipeline {
             action_mask: Some(question.candidates.actions(*provider).bits()),
             explain: question.explain,
             function_key: Some(question.function_key),
+            model_version: leg.version,
         };
         let (response, elapsed) = self.hop(&self.tactical, request, leg).await?;
+        check_version::<Placing>(response.inference.as_ref(), leg.version)?;
         let mut violations = Violations::new();
         let placement = response
             .placement
@@ -160,8 +199,10 @@ impl Pipeline {
             placement: Some(placement_to_pb(placed.placement)),
             calls: Some(std::mem::take(&mut question.calls)),
             function_key: Some(question.function_key),
+            model_version: leg.version,
         };
         let (response, elapsed) = self.hop(&self.operational, request, leg).await?;
+        check_version::<Forecasting>(response.inference.as_ref(), leg.version)?;
         let forecast = response.forecast.ok_or_else(|| disallowed(Forecasting::LAYER))?;
         let report = HopReport { inference: response.inference, scores: Vec::new(), elapsed };
         Ok(Provisioned { placed, forecast, report })
@@ -211,14 +252,36 @@ fn share(deadline: Deadline, hops: u32) -> Instant {
     Instant::now() + deadline.remaining() / hops
 }
 
-/// A layer that refuses what the coordinator asked is no fault of the caller's.
+/// A layer that refuses what the coordinator asked, or lacks what a release needs, is no fault of the caller's.
 fn blame<H: Hop>(fault: Fault) -> Fault {
-    if fault.kind != FaultKind::InvalidArgument {
-        return fault;
+    match fault.kind {
+        FaultKind::InvalidArgument => {}
+        FaultKind::FailedPrecondition => {
+            let message = format!(
+                "the {} layer cannot serve the release in force: {}",
+                H::LAYER,
+                fault.message
+            );
+            return Fault::new(FaultKind::Unavailable, message).retry_after(RELOAD);
+        }
+        _ => return fault,
     }
     tracing::error!(layer = H::LAYER, fault = fault.message, "the layer refused a question");
     let message = format!("the {} layer refused the coordinator's question", H::LAYER);
     Fault::new(FaultKind::Internal, message)
+}
+
+/// A release is answered by its own versions or not at all: a layer too old to know of `model_version` would answer by its traffic.
+fn check_version<H: Hop>(answered: Option<&pb::Inference>, wanted: u32) -> Result<(), Fault> {
+    let version = answered.map_or(0, |inference| inference.version);
+    if wanted == 0 || version == wanted {
+        return Ok(());
+    }
+    let message = format!(
+        "the {} layer answered with version {version} where the release in force has {wanted}",
+        H::LAYER
+    );
+    Err(Fault::new(FaultKind::Internal, message))
 }
 
 fn disallowed(layer: &str) -> Fault {

@@ -3,14 +3,21 @@ use std::{process::ExitCode, sync::Arc};
 use strata_chassis::{
     Binary, BoxError, ClientError, Drain, HealthHandle, Metrics, Process, Server, Services,
 };
-use strata_wire::{FILE_DESCRIPTOR_SET, pb::coordinator_server::CoordinatorServer};
-use tokio::sync::Notify;
+use strata_wire::{
+    FILE_DESCRIPTOR_SET,
+    pb::{coordinator_server::CoordinatorServer, releases_server::ReleasesServer},
+};
+use tokio::sync::{Notify, watch};
 
 use crate::{
     config::{CoordinatorConfig, CoordinatorSection, LayersConfig},
-    link::{Hop, Layer, Layers, LinkSettings, LocalLayers, Replicas},
+    link::{
+        Forecasting, Hop, Layer, Layers, LinkSettings, LocalLayers, Needs, Placing, Replicas,
+        Selecting,
+    },
     metrics::CoordinatorMetrics,
     pipeline::Pipeline,
+    releases::{Register, ReleasesService},
     service::Decider,
 };
 
@@ -28,11 +35,11 @@ pub fn run() -> ExitCode {
 
 async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
     let Process { config, metrics, drain, .. } = process;
-    let CoordinatorConfig { grpc, admin, layers, requests, client, .. } = config;
-    let front = CoordinatorSection { grpc, admin, requests };
+    let CoordinatorConfig { grpc, admin, layers, requests, release, client, .. } = config;
+    let front = CoordinatorSection { grpc, admin, requests, release };
     let max_message_bytes = front.grpc.max_message_bytes;
-    let links = |metrics: &CoordinatorMetrics, came_up: &Arc<Notify>| {
-        connect(&layers, |layer| LinkSettings {
+    let links = |metrics: &CoordinatorMetrics, came_up: &Arc<Notify>, releases: &Register| {
+        connect(&layers, releases, |layer, needs| LinkSettings {
             client: client.clone(),
             queue_rows: layers.queue_rows,
             max_backoff: layers.max_backoff,
@@ -40,6 +47,7 @@ async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
             resolve_interval: layers.resolve_interval,
             connected: metrics.links(layer),
             came_up: Arc::clone(came_up),
+            needs,
         })
     };
     serve_front(&front, links, &metrics, drain).await
@@ -49,52 +57,59 @@ async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
 /// takes.
 ///
 /// # Errors
-/// A listener that cannot be bound, and accepted work that was left when the grace budget was over.
+/// A release of the settings that cannot be loaded, a listener that cannot be bound, and accepted work that was left when the grace budget was over.
 pub async fn serve_beside(
     section: &CoordinatorSection,
     layers: LocalLayers,
     metrics: &Metrics,
     drain: Drain,
 ) -> Result<(), BoxError> {
-    serve_front(section, |_, _| Ok(layers.into()), metrics, drain).await
+    if let Some(release) = section.release.release() {
+        // Replicas load it when they connect; these are connected.
+        layers.load(release.versions()).await?;
+    }
+    serve_front(section, |_, _, _| Ok(layers.into()), metrics, drain).await
 }
 
 async fn serve_front(
     front: &CoordinatorSection,
-    links: impl FnOnce(&CoordinatorMetrics, &Arc<Notify>) -> Result<Layers, ClientError>,
+    links: impl FnOnce(&CoordinatorMetrics, &Arc<Notify>, &Register) -> Result<Layers, ClientError>,
     metrics: &Metrics,
     drain: Drain,
 ) -> Result<(), BoxError> {
     let server = Server::bind(&front.grpc, &front.admin, metrics, &drain).await?;
     let counted = CoordinatorMetrics::register(metrics);
     let came_up = Arc::new(Notify::new());
-    let Layers { strategic, tactical, operational } = links(&counted, &came_up)?;
-    let pipeline = Pipeline { strategic, tactical, operational, metrics: counted };
+    let releases = Arc::new(Register::starting_with(front.release.release()));
+    let Layers { strategic, tactical, operational } = links(&counted, &came_up, &releases)?;
+    let pipeline = Pipeline { strategic, tactical, operational, releases, metrics: counted };
     CoordinatorMetrics::watch(metrics, &pipeline);
     tokio::spawn(ready_when_complete(pipeline.clone(), came_up, server.health()));
+    let releases = ReleasesServer::new(ReleasesService(pipeline.clone()));
     let decider = Decider { pipeline, limits: front.requests.clone(), drain };
     let service = CoordinatorServer::new(decider)
         .max_decoding_message_size(front.grpc.max_message_bytes)
         .max_encoding_message_size(front.grpc.max_message_bytes);
-    let services = Services::described_by(&[FILE_DESCRIPTOR_SET]).with(service);
+    let services = Services::described_by(&[FILE_DESCRIPTOR_SET]).with(service).with(releases);
     server.serve(services).await?;
     Ok(())
 }
 
 fn connect(
     layers: &LayersConfig,
-    settings: impl Fn(&'static str) -> LinkSettings,
+    releases: &Register,
+    settings: impl Fn(&'static str, watch::Receiver<Needs>) -> LinkSettings,
 ) -> Result<Layers, ClientError> {
-    fn find<H: Hop>(
-        endpoints: &[String],
-        settings: impl Fn(&'static str) -> LinkSettings,
-    ) -> Result<Layer<H>, ClientError> {
-        Replicas::find(endpoints, settings(H::LAYER)).map(Layer::Remote)
-    }
+    let [strategic, tactical, operational] = releases.needs();
+    let (strategic, tactical, operational) = (
+        settings(Selecting::LAYER, strategic),
+        settings(Placing::LAYER, tactical),
+        settings(Forecasting::LAYER, operational),
+    );
     Ok(Layers {
-        strategic: find(&layers.strategic, &settings)?,
-        tactical: find(&layers.tactical, &settings)?,
-        operational: find(&layers.operational, &settings)?,
+        strategic: Replicas::find(&layers.strategic, strategic).map(Layer::Remote)?,
+        tactical: Replicas::find(&layers.tactical, tactical).map(Layer::Remote)?,
+        operational: Replicas::find(&layers.operational, operational).map(Layer::Remote)?,
     })
 }
 

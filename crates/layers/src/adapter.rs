@@ -31,6 +31,9 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
     /// What stands for the function that asks, where the caller said it.
     fn key(request: &Self::Request) -> Option<u64>;
 
+    /// The version that must answer; 0 leaves it to the traffic.
+    fn pinned(request: &Self::Request) -> u32;
+
     /// The numbers an answer is read from, in an order that is the same for every version.
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32>;
 

@@ -74,7 +74,7 @@ fn question(memory_mb: f64) -> pb::PlaceRequest {
         provider: pb::Provider::Aws.into(),
         action_mask: None,
         explain: true,
-        function_key: None,
+        ..pb::PlaceRequest::default()
     }
 }
 
@@ -168,4 +168,35 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
     }
     let second = framed.iter().filter(|version| **version == 2).count();
     assert!((16..48).contains(&second), "{second}");
+}
+
+#[tokio::test]
+async fn a_row_that_names_a_version_is_answered_by_it_whatever_the_traffic() {
+    let (service, catalog) = versioned();
+    let desk = Desk::open(service, 1024);
+    let pinned = async |model_version| {
+        let request = pb::PlaceRequest { model_version, ..question(200.0) };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let answer = desk.ask(Asked::here::<Tactical>(request, deadline, ("", ""))).await;
+        answer.map(|answer| answer.inference.unwrap().version)
+    };
+    let fault = pinned(2).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::FailedPrecondition);
+    assert!(fault.message.contains("version 2") && fault.message.contains("only 1"), "{fault}");
+    catalog.load(Some(2)).await.unwrap();
+    assert_eq!((pinned(0).await, pinned(1).await, pinned(2).await), (Ok(1), Ok(1), Ok(2)));
+    // A version in the shadow is not compared with itself.
+    let share = pb::TrafficShare { version: 1, percent: 100, label: String::new() };
+    let traffic =
+        pb::SetTrafficRequest { shares: vec![share], shadows: vec![2], ..Default::default() };
+    catalog.set_traffic(&traffic).unwrap();
+    assert_eq!((pinned(2).await, pinned(1).await), (Ok(2), Ok(1)));
+    let compared = async || {
+        let outcomes = catalog.table().loaded()[&2].shadow.read().unwrap_or_default();
+        outcomes.agreed + outcomes.differed + outcomes.skipped
+    };
+    while compared().await == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(compared().await, 1);
 }

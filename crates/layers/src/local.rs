@@ -10,6 +10,7 @@ use crate::{
     config::LayerSection,
     engine::Asked,
     gather::Desk,
+    models::whole,
     operational::Operational,
     process::{Layer, Settings, Started, start},
     strategic::Strategic,
@@ -33,13 +34,18 @@ pub struct LocalQuestion<Q> {
 
 type Ask<Q, R> = dyn Fn(LocalQuestion<Q>) -> BoxFuture<'static, Result<R, Fault>> + Send + Sync;
 
+type Load = dyn Fn(u32) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync;
+
 /// A layer that is asked by a call: what a row of a frame passes through, but for the frame. Clones are the same layer.
-pub struct Handle<Q, R>(Arc<Ask<Q, R>>);
+pub struct Handle<Q, R> {
+    ask: Arc<Ask<Q, R>>,
+    load: Arc<Load>,
+}
 
 // Derived, it would ask for questions that can be cloned.
 impl<Q, R> Clone for Handle<Q, R> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { ask: Arc::clone(&self.ask), load: Arc::clone(&self.load) }
     }
 }
 
@@ -55,7 +61,16 @@ impl<Q, R> Handle<Q, R> {
     /// # Errors
     /// The fault that a row would be answered with.
     pub fn ask(&self, question: LocalQuestion<Q>) -> BoxFuture<'static, Result<R, Fault>> {
-        (self.0)(question)
+        (self.ask)(question)
+    }
+
+    /// Loads a version of the layer's model, as `strata.v1.Models.Load` does; one that is loaded is left as it is. It goes on when nobody waits
+    /// for it any more.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such version, `FailedPrecondition` when it cannot be used, `ResourceExhausted` when too many are loaded.
+    pub fn load(&self, version: u32) -> BoxFuture<'static, Result<(), Fault>> {
+        (self.load)(version)
     }
 }
 
@@ -129,8 +144,13 @@ async fn local<A: Layer>(
             desk.ask(asked, caller).await
         })
     };
+    let catalog = Arc::clone(&tended.catalog);
+    let load = move |version| -> BoxFuture<'static, _> {
+        let catalog = Arc::clone(&catalog);
+        Box::pin(whole(async move { catalog.load(Some(version)).await.map(drop) }))
+    };
     Ok(LocalLayer {
-        handle: Handle(Arc::new(ask)),
+        handle: Handle { ask: Arc::new(ask), load: Arc::new(load) },
         serving: Box::pin(server.serve(services)),
         finishing: Box::pin(tended.finish()),
     })

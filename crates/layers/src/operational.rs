@@ -137,6 +137,10 @@ impl Adapter for Operational {
         request.function_key
     }
 
+    fn pinned(request: &pb::ForecastRequest) -> u32 {
+        request.model_version
+    }
+
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
         // In the order of the decoder and not of the output, which may differ between versions.
         self.decoder.decode(outputs[self.forecast]).map_or_else(Vec::new, |forecast| {

@@ -86,7 +86,7 @@ pub(crate) struct Started<A> {
 
 /// The versions of a layer, and the task that looks after them.
 pub(crate) struct Tended<A> {
-    catalog: Arc<Catalog<A>>,
+    pub(crate) catalog: Arc<Catalog<A>>,
     watching: JoinHandle<()>,
 }
 

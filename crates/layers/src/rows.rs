@@ -50,18 +50,22 @@ impl<'t, A: Adapter> Sorted<'t, A> {
         deadline: Option<Instant>,
     ) -> Result<Seat<A>, Fault> {
         let group = self.group_of(&request)?;
-        let kept = (!self.table.shadows().is_empty()).then(|| request.clone());
+        let number = self.groups[group].version.number;
+        // A version that a row is pinned to may be in the shadow as well, where it has nothing to be compared with.
+        let compared = self.table.shadows().iter().any(|shadow| shadow.number != number);
+        let kept = compared.then(|| request.clone());
         let Group { version, input, deadlines } = &mut self.groups[group];
         let question = version.adapter.read(request, input)?;
         deadlines.push(deadline);
         Ok(Seat { group, row: deadlines.len() - 1, question, kept })
     }
 
-    /// The rows of the version that a question falls to.
+    /// The rows of the version that a question names, or falls to.
     fn group_of(&mut self, request: &A::Request) -> Result<usize, Fault> {
-        let version = match self.table.traffic().sole() {
-            Some(_) => self.table.stable(),
-            None => self.table.version_for(self.key_of(request)?),
+        let version = match (A::pinned(request), self.table.traffic().sole()) {
+            (0, Some(_)) => self.table.stable(),
+            (0, None) => self.table.version_for(self.key_of(request)?),
+            (pinned, _) => self.loaded(pinned)?,
         };
         let found = self.groups.iter().position(|group| group.version.number == version.number);
         Ok(found.unwrap_or_else(|| {
@@ -69,6 +73,20 @@ impl<'t, A: Adapter> Sorted<'t, A> {
             self.groups.push(Group { version, input: Vec::new(), deadlines: Vec::new() });
             self.groups.len() - 1
         }))
+    }
+
+    /// A version that must answer.
+    fn loaded(&self, number: u32) -> Result<&'t Arc<Version<A>>, Fault> {
+        let loaded = self.table.loaded();
+        loaded.get(&number).ok_or_else(|| {
+            let numbers: Vec<_> = loaded.keys().map(u32::to_string).collect();
+            let message = format!(
+                "version {number} of the {} model is not loaded here, only {}; load it first",
+                A::NAME,
+                numbers.join(", ")
+            );
+            Fault::new(FaultKind::FailedPrecondition, message)
+        })
     }
 
     /// The key of the function that asks; without one, a key made of the row that the stable version sees.
@@ -133,6 +151,7 @@ impl<A: Adapter> Runs<A> {
         let answer = version.adapter.answer(&question, &outputs, report.clone().into())?;
         let witness = kept.map(|request| Witness {
             request,
+            version: version.number,
             answer: answer.clone(),
             scores: version.adapter.scores(&outputs),
         });

@@ -81,6 +81,10 @@ impl Adapter for Strategic {
         request.function_key
     }
 
+    fn pinned(request: &pb::SelectRequest) -> u32 {
+        request.model_version
+    }
+
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
         outputs[self.q_values].to_vec()
     }

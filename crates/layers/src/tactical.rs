@@ -94,6 +94,10 @@ impl Adapter for Tactical {
         request.function_key
     }
 
+    fn pinned(request: &pb::PlaceRequest) -> u32 {
+        request.model_version
+    }
+
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
         outputs[self.logits].to_vec()
     }

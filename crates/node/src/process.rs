@@ -52,8 +52,10 @@ async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
 /// A layer as the coordinator asks it.
 fn asked_by_call<Q: 'static, R: 'static>(layer: &LocalLayer<Q, R>) -> Local<Q, R> {
     let handle: Handle<Q, R> = layer.handle.clone();
-    Local::new(move |ask: LocalAsk<Q>| {
+    let loading = handle.clone();
+    let ask = move |ask: LocalAsk<Q>| {
         let LocalAsk { request, traceparent, tracestate, deadline, caller } = ask;
         handle.ask(LocalQuestion { request, traceparent, tracestate, deadline, caller })
-    })
+    };
+    Local::new(ask, move |version| loading.load(version))
 }

@@ -5,6 +5,7 @@ mod decide;
 mod echo_server;
 mod health;
 mod models;
+mod releases;
 mod replay;
 mod report;
 mod requests;
@@ -42,6 +43,8 @@ enum Command {
     Bench(bench::Bench),
     /// Change which versions of their models layers serve; publish and check models of your own
     Models(models::Models),
+    /// Pin a version of each layer's model under a name, and switch the three together
+    Releases(releases::Releases),
     /// Write decision requests made from the bundled trace, for ghz and the like
     Requests(requests::Requests),
     /// Answer decision requests with nothing: what `bench` compares with
@@ -68,6 +71,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Command::Report(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::Models(command) => command.run().await,
+            Command::Releases(command) => command.run().await,
             Command::Requests(command) => command.run(),
             Command::EchoServer(command) => command.run().await,
         }
@@ -132,6 +136,17 @@ mod tests {
         }
         parse("strata models traffic --endpoint http://a:1").unwrap_err();
         parse("strata models traffic two --endpoint http://a:1").unwrap_err();
+    }
+
+    #[test]
+    fn a_release_names_all_three_layers() {
+        parse("strata releases list").unwrap();
+        parse("strata releases switch r2 strategic=2 tactical=2 operational=1").unwrap();
+        parse("strata releases rollback --endpoint http://a:1,http://b:1 --json").unwrap();
+        parse("strata releases clear").unwrap();
+        for line in ["switch", "switch r2 strategic=2 tactical=2", "switch r2 a=1 b=1 c=1"] {
+            parse(&format!("strata releases {line}")).unwrap_err();
+        }
     }
 
     #[test]

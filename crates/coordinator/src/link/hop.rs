@@ -24,7 +24,7 @@ pub(crate) struct Due {
 }
 
 /// The place of a question in its trace, as W3C's headers write it. Empty: not traced.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct TracePlace {
     pub(crate) traceparent: String,
     pub(crate) tracestate: String,
@@ -41,10 +41,13 @@ pub(crate) struct Results<R> {
 pub(crate) trait Hop: Send + Sync + 'static {
     /// Name of the layer.
     const LAYER: &'static str;
-    type Request: Send + Sync + 'static;
+    type Request: Clone + Send + Sync + 'static;
     type Response: Send + 'static;
     type Frame: Send + 'static;
     type FrameResult: Send + 'static;
+
+    /// The version that must answer; 0: the layer chooses.
+    fn pinned(request: &Self::Request) -> u32;
 
     fn frame(frame_id: u64, rows: Vec<Row<Self::Request>>) -> Self::Frame;
 
@@ -77,6 +80,10 @@ macro_rules! hop {
             type Response = pb::$response;
             type Frame = pb::$frame;
             type FrameResult = pb::$result;
+
+            fn pinned(request: &pb::$request) -> u32 {
+                request.model_version
+            }
 
             fn frame(frame_id: u64, rows: Vec<Row<pb::$request>>) -> pb::$frame {
                 let rows = rows.into_iter().map(|row| pb::$row {

@@ -4,6 +4,9 @@
 mod fair_tests;
 mod hop;
 mod layer;
+mod needs;
+#[cfg(test)]
+mod needs_tests;
 mod replica;
 mod replicas;
 mod session;
@@ -13,4 +16,5 @@ mod tests;
 pub(crate) use hop::{Due, Forecasting, Hop, Placing, Selecting, TracePlace};
 pub(crate) use layer::{Layer, Layers};
 pub use layer::{Local, LocalAsk, LocalLayers};
+pub(crate) use needs::Needs;
 pub(crate) use replicas::{LinkSettings, Replicas};

@@ -7,10 +7,13 @@ use std::sync::{
 use std::time::{Duration, Instant};
 
 use strata_chassis::{Backoff, FairReceiver, FairSender, Refused, fair_channel};
+use strata_wire::Fault;
+use tokio::sync::Notify;
 use tonic::{Status, transport::Channel};
 
 use super::{
     hop::Hop,
+    needs::load,
     replicas::{Found, LinkSettings, unreachable},
     session::{End, Job, Session},
 };
@@ -19,6 +22,32 @@ use super::{
 pub(super) struct Replica<H: Hop> {
     jobs: FairSender<Job<H>>,
     shared: Arc<Shared>,
+    address: String,
+    channel: Channel,
+}
+
+/// Where a replica is, for what is not rows.
+pub(super) struct Place {
+    pub(super) address: String,
+    channel: Channel,
+    shared: Arc<Shared>,
+}
+
+impl Place {
+    pub(super) fn is_up(&self) -> bool {
+        self.shared.up.load(Ordering::Acquire)
+    }
+
+    /// Has it load a version; one that is loaded is left as it is.
+    pub(super) async fn load(&self, version: u32) -> Result<(), Fault> {
+        load(self.channel.clone(), version).await
+    }
+
+    /// From now on it is not asked, and its stream ends once what was sent is answered; it is asked again when it has loaded what it must.
+    pub(super) fn recall(&self, settings: &LinkSettings) {
+        self.shared.down(settings);
+        self.shared.recalled.notify_one();
+    }
 }
 
 /// What a replica's task tells those who choose among replicas.
@@ -27,6 +56,8 @@ struct Shared {
     up: AtomicBool,
     /// Rows offered and not answered yet.
     pending: AtomicUsize,
+    /// Told when it lacks what it must have.
+    recalled: Notify,
 }
 
 /// A row that is pending for as long as this is alive.
@@ -48,10 +79,22 @@ impl<H: Hop> Replica<H> {
     ) -> Self {
         let (jobs, queue) = fair_channel(settings.queue_rows);
         let shared = Arc::<Shared>::default();
-        let keeper =
-            Keeper { address, channel, queue, shared: Arc::clone(&shared), settings, others };
+        let keeper = Keeper {
+            address: address.clone(),
+            channel: channel.clone(),
+            queue,
+            shared: Arc::clone(&shared),
+            settings,
+            others,
+        };
         tokio::spawn(keeper.keep());
-        Self { jobs, shared }
+        Self { jobs, shared, address, channel }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let Self { address, channel, shared, .. } = self;
+        let (address, channel) = (address.clone(), channel.clone());
+        Place { address, channel, shared: Arc::clone(shared) }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -93,20 +136,16 @@ impl<H: Hop> Keeper<H> {
     /// Opens the stream again and again until nobody wants it any more.
     async fn keep(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(20), self.settings.max_backoff);
-        let mut complained = false;
+        let mut complained = None;
         loop {
-            let (frames, outbound) = Session::<H>::frames();
-            let opened =
-                H::open(self.channel.clone(), outbound, self.settings.max_message_bytes).await;
-            match opened {
-                Ok(results) => {
+            match self.connect().await {
+                Ok(session) => {
                     tracing::info!(layer = H::LAYER, address = self.address, "layer connected");
-                    complained = false;
-                    self.shared.up(&self.settings);
+                    complained = None;
                     let since = Instant::now();
-                    let session = Session::new(frames, results);
-                    let end =
-                        session.run(&mut self.queue, || self.shared.down(&self.settings)).await;
+                    let (shared, settings) = (&self.shared, &self.settings);
+                    let going = || shared.down(settings);
+                    let end = session.run(&mut self.queue, &shared.recalled, going).await;
                     self.shared.down(&self.settings);
                     // A layer that takes the stream and breaks it at once is no better than one that refuses it.
                     if since.elapsed() > self.settings.max_backoff {
@@ -121,18 +160,48 @@ impl<H: Hop> Keeper<H> {
                                 "layer drains"
                             );
                         }
+                        End::Recalled => {
+                            let address = &self.address;
+                            tracing::warn!(layer = H::LAYER, address, "layer lacks a version");
+                        }
                         End::Broken(status) => self.complain("layer lost", &status),
                     }
                 }
                 Err(status) => {
-                    if !complained {
-                        self.complain("layer cannot be reached, trying again", &status);
+                    if complained != Some(status.code()) {
+                        self.complain("layer cannot be asked, trying again", &status);
                     }
-                    complained = true;
+                    complained = Some(status.code());
                 }
             }
             if !self.pause(backoff.next_delay()).await {
                 return;
+            }
+        }
+    }
+
+    /// Opens a stream and has the layer load what releases need of it, on the connection of the stream: if the layer is replaced meanwhile, the
+    /// stream is gone as well.
+    async fn connect(&self) -> Result<Session<H>, Status> {
+        let (frames, outbound) = Session::<H>::frames();
+        let results =
+            H::open(self.channel.clone(), outbound, self.settings.max_message_bytes).await?;
+        loop {
+            let needs = self.settings.needs.borrow().clone();
+            for version in &needs.must {
+                load(self.channel.clone(), *version).await?;
+            }
+            for version in &needs.may {
+                if let Err(fault) = load(self.channel.clone(), *version).await {
+                    let (address, reason) = (&self.address, fault.message);
+                    tracing::warn!(layer = H::LAYER, address, version, reason, "not loaded");
+                }
+            }
+            // Under the lock of what is needed: whoever needs more finds it up, or it finds that more is needed.
+            let now = self.settings.needs.borrow();
+            if *now == needs {
+                self.shared.up(&self.settings);
+                return Ok(Session::new(frames, results));
             }
         }
     }

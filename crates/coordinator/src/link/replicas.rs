@@ -9,15 +9,17 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use prometheus_client::metrics::gauge::Gauge;
 use strata_chassis::{ClientConfig, ClientError, Refused};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
     hop::{Due, Hop, TracePlace},
-    replica::Replica,
+    needs::{Mending, Needs},
+    replica::{Place, Replica},
     session::{Job, spent},
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct LinkSettings {
     pub(crate) connected: Gauge,
     /// Told whenever a stream comes up.
     pub(crate) came_up: Arc<Notify>,
+    /// What a replica must have loaded before it is asked.
+    pub(crate) needs: watch::Receiver<Needs>,
 }
 
 impl LinkSettings {
@@ -62,6 +66,7 @@ pub(super) struct Found<H: Hop> {
     settings: LinkSettings,
     /// Where the search for the least busy one begins, so that equals take turns.
     turn: AtomicUsize,
+    mending: Mending,
 }
 
 impl<H: Hop> Replicas<H> {
@@ -73,7 +78,12 @@ impl<H: Hop> Replicas<H> {
         for endpoint in endpoints {
             strata_chassis::channel(endpoint, &settings.client)?;
         }
-        let found = Found { by_address: RwLock::default(), settings, turn: AtomicUsize::new(0) };
+        let found = Found {
+            by_address: RwLock::default(),
+            settings,
+            turn: AtomicUsize::new(0),
+            mending: Mending::default(),
+        };
         let this = Self(Arc::new(found));
         tokio::spawn(this.clone().keep_looking(endpoints.to_vec()));
         Ok(this)
@@ -87,6 +97,54 @@ impl<H: Hop> Replicas<H> {
     /// Rows waiting to be sent, over all replicas.
     pub(crate) fn waiting(&self) -> usize {
         self.0.read().values().map(Replica::waiting).sum()
+    }
+
+    /// Has every replica that is connected load a version, and those that are not but can be reached. What connects meanwhile loads what it needs
+    /// before it is asked.
+    ///
+    /// # Errors
+    /// The refusal of a connected replica; `Unavailable` when there is none that can be reached.
+    pub(crate) async fn load(&self, version: u32) -> Result<(), Fault> {
+        let places: Vec<_> = self.0.read().values().map(Replica::place).collect();
+        let loading = places.iter().map(|place| async move { (place, place.load(version).await) });
+        let mut loaded = 0;
+        for (place, outcome) in join_all(loading).await {
+            match outcome {
+                Ok(()) => loaded += 1,
+                Err(fault) if place.is_up() => {
+                    let message =
+                        format!("the {} layer at {}: {}", H::LAYER, place.address, fault.message);
+                    return Err(Fault { message, ..fault });
+                }
+                Err(fault) => tracing::warn!(
+                    layer = H::LAYER,
+                    address = place.address,
+                    version,
+                    reason = fault.message,
+                    "not loaded by a replica that is not connected"
+                ),
+            }
+        }
+        if loaded == 0 { Err(unreachable(H::LAYER)) } else { Ok(()) }
+    }
+
+    /// Loads a version again where it was unloaded. A replica that cannot have what it must is asked no more until it can.
+    pub(super) async fn mend(&self, version: u32) {
+        let places: Vec<Place> = self.0.read().values().map(Replica::place).collect();
+        let up = places.iter().filter(|place| place.is_up());
+        let loading = up.map(|place| async move { (place, place.load(version).await) });
+        for (place, outcome) in join_all(loading).await {
+            let Err(fault) = outcome else { continue };
+            let (address, reason) = (&place.address, fault.message);
+            tracing::error!(layer = H::LAYER, address, version, reason, "not loaded");
+            if self.0.settings.needs.borrow().must.contains(&version) {
+                place.recall(&self.0.settings);
+            }
+        }
+    }
+
+    pub(super) fn mending(&self) -> &Mending {
+        &self.0.mending
     }
 
     /// Asks the least busy replica and waits for its answer until the deadline.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use strata_chassis::FairReceiver;
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tonic::{Status, Streaming};
 
 use super::{
@@ -45,6 +45,8 @@ pub(super) type Answer<H> = oneshot::Sender<Result<<H as Hop>::Response, Fault>>
 pub(super) enum End {
     /// The layer is shutting down, and said so. Everything sent was answered.
     Drained,
+    /// The layer lacks what it must have. Everything sent was answered.
+    Recalled,
     /// The stream broke.
     Broken(Status),
     /// Nobody will send any more.
@@ -69,8 +71,13 @@ impl<H: Hop> Session<H> {
     }
 
     /// Sends what comes and hands out what is answered, until the stream ends. `going` is called as soon as the layer says
-    /// that it shuts down: nobody should queue for it any more.
-    pub(super) async fn run(mut self, jobs: &mut FairReceiver<Job<H>>, going: impl Fn()) -> End {
+    /// that it shuts down, or is `recalled`: nobody should queue for it any more.
+    pub(super) async fn run(
+        mut self,
+        jobs: &mut FairReceiver<Job<H>>,
+        recalled: &Notify,
+        going: impl Fn(),
+    ) -> End {
         let mut gathered = Vec::with_capacity(FRAME_ROWS);
         loop {
             let may_send = self.in_flight.len() < FRAMES_IN_FLIGHT;
@@ -85,6 +92,13 @@ impl<H: Hop> Session<H> {
                     Ok(None) => return self.broken(Status::unavailable("the layer ended the stream")),
                     Err(status) => return self.broken(status),
                 },
+                () = recalled.notified() => {
+                    going();
+                    return match self.finish().await {
+                        End::Drained => End::Recalled,
+                        broken => broken,
+                    };
+                }
                 taken = jobs.recv_many(&mut gathered, FRAME_ROWS), if may_send => {
                     if taken == 0 {
                         return match self.finish().await {

@@ -16,7 +16,7 @@ use strata_wire::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
 };
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -118,6 +118,7 @@ fn find(address: SocketAddr, queue_rows: usize, connected: &Gauge) -> Replicas<S
         resolve_interval: Duration::from_secs(60),
         connected: connected.clone(),
         came_up: Arc::new(Notify::new()),
+        needs: watch::Sender::default().subscribe(),
     };
     Replicas::find(&[format!("http://{address}")], settings).unwrap()
 }
@@ -381,6 +382,7 @@ async fn text_that_is_no_endpoint_is_refused() {
         resolve_interval: Duration::from_secs(60),
         connected: Gauge::default(),
         came_up: Arc::new(Notify::new()),
+        needs: watch::Sender::default().subscribe(),
     };
     assert!(Replicas::<Selecting>::find(&["strategic".to_owned()], settings).is_err());
 }

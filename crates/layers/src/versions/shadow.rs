@@ -18,6 +18,8 @@ const ROOM: usize = 2 * MAX_ROWS;
 /// A row that was answered, kept for a comparison.
 pub(crate) struct Witness<A: Adapter> {
     pub(crate) request: A::Request,
+    /// The version that answered.
+    pub(crate) version: u32,
     pub(crate) answer: A::Response,
     pub(crate) scores: Vec<f32>,
 }
@@ -85,8 +87,13 @@ pub(crate) fn observe<A: Adapter>(shadows: &[Arc<Version<A>>], witnesses: Vec<Wi
     }
     let witnesses = Arc::new(witnesses);
     for shadow in shadows {
-        let Some(room) = shadow.shadow.reserve(witnesses.len()) else {
-            shadow.shadow.skip(witnesses.len());
+        // Not those it answered itself.
+        let others = witnesses.iter().filter(|witness| witness.version != shadow.number).count();
+        if others == 0 {
+            continue;
+        }
+        let Some(room) = shadow.shadow.reserve(others) else {
+            shadow.shadow.skip(others);
             continue;
         };
         let (shadow, witnesses) = (Arc::clone(shadow), Arc::clone(&witnesses));
@@ -99,12 +106,14 @@ pub(crate) fn observe<A: Adapter>(shadows: &[Arc<Version<A>>], witnesses: Vec<Wi
 
 async fn compare<A: Adapter>(shadow: &Version<A>, witnesses: &[Witness<A>]) {
     let (mut input, mut read) = (Vec::new(), Vec::new());
-    for witness in witnesses {
-        if let Ok(question) = shadow.adapter.read(witness.request.clone(), &mut input) {
-            read.push((question, witness));
+    let mut refused = 0;
+    for witness in witnesses.iter().filter(|witness| witness.version != shadow.number) {
+        match shadow.adapter.read(witness.request.clone(), &mut input) {
+            Ok(question) => read.push((question, witness)),
+            Err(_) => refused += 1,
         }
     }
-    shadow.shadow.skip(witnesses.len() - read.len());
+    shadow.shadow.skip(refused);
     if read.is_empty() {
         return;
     }

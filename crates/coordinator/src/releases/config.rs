@@ -1,0 +1,60 @@
+use serde::{Deserialize, Serialize};
+use strata_chassis::{Documented, Help, Invalid};
+use strata_wire::pb;
+
+use super::Release;
+
+/// The release in force when the coordinator starts. All of it is set, or nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseConfig {
+    /// Its name; empty: no release.
+    pub name: String,
+    /// Version of the strategic model.
+    pub strategic: Option<u32>,
+    /// Version of the tactical model.
+    pub tactical: Option<u32>,
+    /// Version of the operational model.
+    pub operational: Option<u32>,
+}
+
+impl ReleaseConfig {
+    /// The release, if one is set and makes sense.
+    pub(crate) fn release(&self) -> Option<Release> {
+        Release::read(Some(self.message())).ok()
+    }
+
+    fn message(&self) -> pb::Release {
+        pb::Release {
+            name: self.name.clone(),
+            strategic: self.strategic.unwrap_or_default(),
+            tactical: self.tactical.unwrap_or_default(),
+            operational: self.operational.unwrap_or_default(),
+        }
+    }
+}
+
+impl Documented for ReleaseConfig {
+    fn help() -> Help {
+        Help::of(&[
+            ("name", "Name of the release in force at the start; empty: none, layers choose"),
+            ("strategic", "Its version of the strategic model"),
+            ("tactical", "Its version of the tactical model"),
+            ("operational", "Its version of the operational model"),
+        ])
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        if self.message() == pb::Release::default() {
+            return Ok(());
+        }
+        let fault = match Release::read(Some(self.message())) {
+            Ok(_) => return Ok(()),
+            Err(fault) => fault,
+        };
+        // There is one: the release is there, and not in order.
+        let Some(wrong) = fault.violations.into_iter().next() else { return Ok(()) };
+        let field = wrong.field.trim_start_matches("release.").to_owned();
+        Err(Invalid::new(field, format!("{}; set all four, or none", wrong.description)))
+    }
+}

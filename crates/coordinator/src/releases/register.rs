@@ -1,0 +1,176 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use strata_domain::FaultKind;
+use strata_wire::{Fault, pb};
+use tokio::sync::{Mutex as Turn, watch};
+
+use super::Release;
+use crate::link::Needs;
+
+/// Changes that are remembered.
+const HISTORY: usize = 32;
+
+/// What is in force, what was, and what the layers must have loaded for it.
+#[derive(Debug)]
+pub(crate) struct Register {
+    in_force: RwLock<Option<Arc<Release>>>,
+    plan: Mutex<Plan>,
+    /// By layer, in the order of the chain.
+    needs: [watch::Sender<Needs>; 3],
+    /// Whoever holds it may have releases loaded, which takes time.
+    turn: Turn<()>,
+}
+
+#[derive(Debug)]
+struct Plan {
+    /// Newest first; never empty.
+    history: VecDeque<Change>,
+    /// What is being loaded.
+    coming: Option<Arc<Release>>,
+}
+
+#[derive(Debug)]
+struct Change {
+    release: Option<Arc<Release>>,
+    at: SystemTime,
+}
+
+impl Register {
+    /// With a release in force, or none.
+    pub(crate) fn starting_with(release: Option<Release>) -> Self {
+        let release = release.map(Arc::new);
+        let first = Change { release: release.clone(), at: SystemTime::now() };
+        let this = Self {
+            in_force: RwLock::new(release),
+            plan: Mutex::new(Plan { history: [first].into(), coming: None }),
+            needs: std::array::from_fn(|_| watch::Sender::default()),
+            turn: Turn::default(),
+        };
+        this.tell(&this.plan());
+        this
+    }
+
+    /// The release in force at this moment.
+    pub(crate) fn in_force(&self) -> Option<Arc<Release>> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What replicas must have loaded, by layer in the order of the chain.
+    pub(crate) fn needs(&self) -> [watch::Receiver<Needs>; 3] {
+        self.needs.each_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Puts a release in force once `load` has loaded it everywhere.
+    ///
+    /// # Errors
+    /// That of `load`; then nothing is changed.
+    pub(crate) async fn switch(
+        &self,
+        release: Release,
+        load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let _turn = self.turn.lock().await;
+        self.bring(Some(Arc::new(release)), load).await
+    }
+
+    /// Returns to what was in force before the last change.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when there was none; that of `load`.
+    pub(crate) async fn roll_back(
+        &self,
+        load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let _turn = self.turn.lock().await;
+        let before = self.plan().history.get(1).map(|change| change.release.clone());
+        let before = before.ok_or_else(|| {
+            let message = "no release has been put in force since the coordinator started";
+            Fault::new(FaultKind::FailedPrecondition, message)
+        })?;
+        self.bring(before, load).await
+    }
+
+    /// Takes the release in force back. It waits for nothing; a release that is being loaded is put in force all the same when it is.
+    pub(crate) fn clear(&self) {
+        self.put(None);
+    }
+
+    /// Its caller has the turn.
+    async fn bring(
+        &self,
+        release: Option<Arc<Release>>,
+        load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if let Some(release) = &release {
+            // From here on, who connects loads it as well: nobody is missed between the loading and the switch.
+            self.expect(Some(Arc::clone(release)));
+            let loaded = load(release).await;
+            if loaded.is_err() {
+                self.expect(None);
+            }
+            loaded?;
+        }
+        self.put(release);
+        Ok(())
+    }
+
+    fn expect(&self, coming: Option<Arc<Release>>) {
+        let mut plan = self.plan();
+        plan.coming = coming;
+        self.tell(&plan);
+    }
+
+    fn put(&self, release: Option<Arc<Release>>) {
+        let mut plan = self.plan();
+        if release.is_some() {
+            plan.coming = None;
+        }
+        let before = plan.history.front().and_then(|change| change.release.clone());
+        if before != release {
+            *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = release.clone();
+            tracing::info!(
+                release = release.as_ref().map(|release| release.name()),
+                versions = ?release.as_ref().map(|release| release.versions()),
+                before = before.as_ref().map(|release| release.name()),
+                "release changed"
+            );
+            plan.history.push_front(Change { release, at: SystemTime::now() });
+            plan.history.truncate(HISTORY);
+        }
+        self.tell(&plan);
+    }
+
+    /// Tells the links what replicas must have loaded. What was in force before may be rolled back to, and some decisions are still made by it.
+    fn tell(&self, plan: &Plan) {
+        let now = plan.history.front().and_then(|change| change.release.as_ref());
+        let before = plan.history.get(1).and_then(|change| change.release.as_ref());
+        for (layer, needs) in self.needs.iter().enumerate() {
+            let version = |release: &Arc<Release>| release.versions()[layer];
+            let mut must: Vec<_> = now.into_iter().chain(&plan.coming).map(version).collect();
+            must.dedup();
+            let may = before.map(version).filter(|version| !must.contains(version));
+            needs.send_replace(Needs { must, may: may.into_iter().collect() });
+        }
+    }
+
+    /// No code that can panic runs under this lock.
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is to tell of it.
+    pub(crate) fn listed(&self) -> pb::ListReleasesResponse {
+        let plan = self.plan();
+        let message = |release: &Option<Arc<Release>>| release.as_ref().map(|found| found.to_pb());
+        let at = |place: usize| plan.history.get(place).and_then(|change| message(&change.release));
+        let history = plan.history.iter().map(|change| pb::ReleaseChange {
+            release: message(&change.release),
+            at: Some(change.at.into()),
+        });
+        pb::ListReleasesResponse { in_force: at(0), previous: at(1), history: history.collect() }
+    }
+}
