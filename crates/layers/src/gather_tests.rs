@@ -177,7 +177,7 @@ async fn a_row_that_names_a_version_is_answered_by_it_whatever_the_traffic() {
     let pinned = async |model_version| {
         let request = pb::PlaceRequest { model_version, ..question(200.0) };
         let deadline = Instant::now() + Duration::from_secs(60);
-        let answer = desk.ask(Asked::here::<Tactical>(request, deadline, ("", ""))).await;
+        let answer = desk.ask(Asked::here::<Tactical>(request, deadline, ("", "")), 0).await;
         answer.map(|answer| answer.inference.unwrap().version)
     };
     let fault = pinned(2).await.unwrap_err();

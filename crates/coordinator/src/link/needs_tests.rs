@@ -27,7 +27,7 @@ use tokio::{
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Layer, LinkSettings, Needs, Replicas, Selecting, TracePlace};
+use super::{Due, Layer, LinkSettings, Needs, Replicas, Selecting, TracePlace};
 
 /// A layer that knows which versions it has, and answers rows with the version as the provider.
 #[derive(Clone, Default)]
@@ -196,7 +196,8 @@ impl Stage {
     async fn ask(&self, model_version: u32) -> Result<i32, Fault> {
         let request = pb::SelectRequest { model_version, ..Default::default() };
         let deadline = Instant::now() + Duration::from_secs(30);
-        let answered = self.layer.ask(request, TracePlace::default(), deadline).await;
+        let answered =
+            self.layer.ask(request, TracePlace::default(), Due { deadline, caller: 0 }).await;
         answered.map(|answer| answer.provider)
     }
 }
