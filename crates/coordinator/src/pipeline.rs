@@ -1,7 +1,10 @@
 //! The path of a question through the three layers.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,6 +38,8 @@ pub(crate) struct Pipeline {
     pub(crate) tactical: Layer<Placing>,
     pub(crate) operational: Layer<Forecasting>,
     pub(crate) releases: Arc<Register>,
+    /// Decisions in work.
+    pub(crate) deciding: Arc<AtomicUsize>,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -45,6 +50,8 @@ pub(crate) struct Call<'a> {
     pub(crate) parent: &'a RemoteContext,
     /// The connection it came on, by its number.
     pub(crate) caller: u64,
+    /// Whether it is a call of its own; the next request of a stream is not seen before this one waits for something.
+    pub(crate) one: bool,
 }
 
 /// When a hop must be over, and the decision it belongs to.
@@ -96,6 +103,7 @@ impl Pipeline {
             false => Span::none(),
         };
         trace::set_parent(&span, parent);
+        let _deciding = Deciding::count(&self.deciding);
         let release = self.releases.in_force();
         let release = release.as_deref();
         let result = self.chain(request, &Call { parent, ..call }, (&span, release)).await;
@@ -133,7 +141,11 @@ impl Pipeline {
         let question = Question::read(request)?;
         let [strategic, tactical, operational] = release.map_or([0; 3], Release::versions);
         let leg = |version, deadline| Leg {
-            due: Due { deadline, caller: call.caller },
+            due: Due {
+                deadline,
+                caller: call.caller,
+                alone: call.one && self.deciding.load(Ordering::Relaxed) == 1,
+            },
             decision: span,
             parent: call.parent,
             version,
@@ -243,6 +255,22 @@ impl Pipeline {
         result
             .map(|response| (response, elapsed))
             .inspect_err(|fault| trace::fail(&span, &fault.message))
+    }
+}
+
+/// A decision in work, counted until it is dropped.
+struct Deciding<'a>(&'a AtomicUsize);
+
+impl<'a> Deciding<'a> {
+    fn count(deciding: &'a AtomicUsize) -> Self {
+        deciding.fetch_add(1, Ordering::Relaxed);
+        Self(deciding)
+    }
+}
+
+impl Drop for Deciding<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -82,7 +82,14 @@ async fn serve_front(
     let came_up = Arc::new(Notify::new());
     let releases = Arc::new(Register::starting_with(front.release.release()));
     let Layers { strategic, tactical, operational } = links(&counted, &came_up, &releases)?;
-    let pipeline = Pipeline { strategic, tactical, operational, releases, metrics: counted };
+    let pipeline = Pipeline {
+        strategic,
+        tactical,
+        operational,
+        releases,
+        deciding: Arc::default(),
+        metrics: counted,
+    };
     CoordinatorMetrics::watch(metrics, &pipeline);
     tokio::spawn(ready_when_complete(pipeline.clone(), came_up, server.health()));
     let releases = ReleasesServer::new(ReleasesService(pipeline.clone()));

@@ -77,7 +77,10 @@ impl Coordinator for Decider {
         let caller = peer.number();
         let decided = self
             .pipeline
-            .decide(request.into_inner(), Call { arrived, deadline, parent: &parent, caller })
+            .decide(
+                request.into_inner(),
+                Call { arrived, deadline, parent: &parent, caller, one: true },
+            )
             .await;
         decided.map(Response::new).map_err(Status::from)
     }

@@ -87,7 +87,8 @@ async fn one(
     };
     let deadline = budget(&request, &decider.limits)
         .unwrap_or_else(|| Deadline::after(decider.limits.default_timeout));
-    let call = Call { arrived: Instant::now(), deadline, parent, caller: peer.number() };
+    let call =
+        Call { arrived: Instant::now(), deadline, parent, caller: peer.number(), one: false };
     let decided = match decider.begin(peer) {
         Ok(_in_work) => decider.pipeline.decide(request, call).await,
         Err(fault) => Err(fault),

@@ -45,10 +45,17 @@ impl<A: Adapter> Desk<A> {
     }
 
     /// Answers a row of a caller, whose rows take turns with those of others.
-    pub(crate) async fn ask(&self, asked: Asked<A::Request>, caller: u64) -> RowResult<A> {
+    pub(crate) async fn ask(
+        &self,
+        asked: Asked<A::Request>,
+        caller: u64,
+        alone: bool,
+    ) -> RowResult<A> {
         let asking = Asking::count(&self.asking);
         // Whoever else is about to ask is counted before it is decided whether this one is alone.
-        tokio::task::yield_now().await;
+        if !alone {
+            tokio::task::yield_now().await;
+        }
         if asking.is_alone() {
             let mut answers = self.service.answer(vec![asked], Company::HERE).await;
             return answers.pop().unwrap_or_else(lost);

@@ -80,7 +80,7 @@ fn question(memory_mb: f64) -> pb::PlaceRequest {
 
 async fn ask(desk: &Desk<Tactical>, memory_mb: f64) -> RowResult<Tactical> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", "")), 0).await
+    desk.ask(Asked::here::<Tactical>(question(memory_mb), deadline, ("", "")), 0, false).await
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_flood_of_one_caller_does_not_hold_up_another() {
         async move {
             let deadline = Instant::now() + Duration::from_secs(60);
             let asked = Asked::here::<Tactical>(question(200.0), deadline, ("", ""));
-            desk.ask(asked, caller).await.unwrap();
+            desk.ask(asked, caller, false).await.unwrap();
             (caller, answered.fetch_add(1, Ordering::Relaxed))
         }
     });
@@ -140,7 +140,7 @@ async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
     let fault = ask(&desk, f64::NAN).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::InvalidArgument);
     let late = Asked::here::<Tactical>(question(200.0), Instant::now(), ("", ""));
-    assert_eq!(desk.ask(late, 0).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
+    assert_eq!(desk.ask(late, 0, true).await.unwrap_err().kind, FaultKind::DeadlineExceeded);
 }
 
 #[tokio::test]
@@ -161,10 +161,10 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
     let version = |answer: RowResult<Tactical>| answer.unwrap().inference.unwrap().version;
     let framed = service.answer((0..64).map(asked).collect(), Company::HERE).await;
     let framed: Vec<u32> = framed.into_iter().map(version).collect();
-    let together = join_all((0..64).map(|key| desk.ask(asked(key), 0))).await;
+    let together = join_all((0..64).map(|key| desk.ask(asked(key), 0, false))).await;
     assert_eq!(together.into_iter().map(version).collect::<Vec<_>>(), framed);
     for key in 0..64 {
-        assert_eq!(version(desk.ask(asked(key), 0).await), framed[key as usize]);
+        assert_eq!(version(desk.ask(asked(key), 0, false).await), framed[key as usize]);
     }
     let second = framed.iter().filter(|version| **version == 2).count();
     assert!((16..48).contains(&second), "{second}");
@@ -177,7 +177,7 @@ async fn a_row_that_names_a_version_is_answered_by_it_whatever_the_traffic() {
     let pinned = async |model_version| {
         let request = pb::PlaceRequest { model_version, ..question(200.0) };
         let deadline = Instant::now() + Duration::from_secs(60);
-        let answer = desk.ask(Asked::here::<Tactical>(request, deadline, ("", "")), 0).await;
+        let answer = desk.ask(Asked::here::<Tactical>(request, deadline, ("", "")), 0, false).await;
         answer.map(|answer| answer.inference.unwrap().version)
     };
     let fault = pinned(2).await.unwrap_err();

@@ -30,6 +30,8 @@ pub struct LocalQuestion<Q> {
     pub deadline: Instant,
     /// Who asks: callers take turns.
     pub caller: u64,
+    /// Whether nobody else of this process is about to ask.
+    pub alone: bool,
 }
 
 type Ask<Q, R> = dyn Fn(LocalQuestion<Q>) -> BoxFuture<'static, Result<R, Fault>> + Send + Sync;
@@ -137,11 +139,11 @@ async fn local<A: Layer>(
         start::<A>(settings, metrics, drain).await?;
     let desk = Arc::new(Desk::open(service, inference.queue_rows));
     let ask = move |question| -> BoxFuture<'static, _> {
-        let LocalQuestion { request, traceparent, tracestate, deadline, caller } = question;
+        let LocalQuestion { request, traceparent, tracestate, deadline, caller, alone } = question;
         let desk = Arc::clone(&desk);
         Box::pin(async move {
             let asked = Asked::here::<A>(request, deadline, (&traceparent, &tracestate));
-            desk.ask(asked, caller).await
+            desk.ask(asked, caller, alone).await
         })
     };
     let catalog = Arc::clone(&tended.catalog);

@@ -54,8 +54,8 @@ fn asked_by_call<Q: 'static, R: 'static>(layer: &LocalLayer<Q, R>) -> Local<Q, R
     let handle: Handle<Q, R> = layer.handle.clone();
     let loading = handle.clone();
     let ask = move |ask: LocalAsk<Q>| {
-        let LocalAsk { request, traceparent, tracestate, deadline, caller } = ask;
-        handle.ask(LocalQuestion { request, traceparent, tracestate, deadline, caller })
+        let LocalAsk { request, traceparent, tracestate, deadline, caller, alone } = ask;
+        handle.ask(LocalQuestion { request, traceparent, tracestate, deadline, caller, alone })
     };
     Local::new(ask, move |version| loading.load(version))
 }

@@ -25,7 +25,7 @@ fn ask(
     let replicas = stage.replicas.clone();
     let mask = u32::try_from(caller).unwrap();
     let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
-    let due = Due { deadline: Instant::now() + Duration::from_secs(60), caller };
+    let due = Due { deadline: Instant::now() + Duration::from_secs(60), caller, alone: false };
     async move { replicas.ask(request, TracePlace::default(), due).await }
 }
 

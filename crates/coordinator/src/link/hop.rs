@@ -21,6 +21,8 @@ pub(crate) struct Due {
     pub(crate) deadline: Instant,
     /// The connection that asks, by its number: those who wait take turns.
     pub(crate) caller: u64,
+    /// Whether the coordinator has no other decision in work.
+    pub(crate) alone: bool,
 }
 
 /// The place of a question in its trace, as W3C's headers write it. Empty: not traced.

@@ -26,6 +26,8 @@ pub struct LocalAsk<Q> {
     pub deadline: Instant,
     /// Who asks, as a number: callers take turns.
     pub caller: u64,
+    /// Whether no other decision is in work: nobody is about to ask.
+    pub alone: bool,
 }
 
 type Load = dyn Fn(u32) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync;
@@ -182,9 +184,15 @@ impl<H: Hop> Layer<H> {
             Self::Remote(replicas) => replicas.ask(request, place, due).await,
             Self::Local(local) => {
                 let TracePlace { traceparent, tracestate } = place;
-                let Due { deadline, caller } = due;
-                let asked =
-                    (local.ask)(LocalAsk { request, traceparent, tracestate, deadline, caller });
+                let Due { deadline, caller, alone } = due;
+                let asked = (local.ask)(LocalAsk {
+                    request,
+                    traceparent,
+                    tracestate,
+                    deadline,
+                    caller,
+                    alone,
+                });
                 let answered = tokio::time::timeout_at(deadline.into(), asked).await;
                 answered.unwrap_or_else(|_| Err(spent(H::LAYER)))
             }

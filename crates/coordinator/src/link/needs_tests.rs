@@ -196,8 +196,10 @@ impl Stage {
     async fn ask(&self, model_version: u32) -> Result<i32, Fault> {
         let request = pb::SelectRequest { model_version, ..Default::default() };
         let deadline = Instant::now() + Duration::from_secs(30);
-        let answered =
-            self.layer.ask(request, TracePlace::default(), Due { deadline, caller: 0 }).await;
+        let answered = self
+            .layer
+            .ask(request, TracePlace::default(), Due { deadline, caller: 0, alone: false })
+            .await;
         answered.map(|answer| answer.provider)
     }
 }

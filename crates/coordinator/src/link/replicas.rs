@@ -152,7 +152,7 @@ impl<H: Hop> Replicas<H> {
         &self,
         request: H::Request,
         place: TracePlace,
-        Due { deadline, caller }: Due,
+        Due { deadline, caller, .. }: Due,
     ) -> Result<H::Response, Fault> {
         let (answer, answered) = oneshot::channel();
         self.0.offer_or_refuse(Job { request, place, deadline, caller, answer, pending: None });

@@ -92,7 +92,7 @@ impl Stage {
         let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
         let deadline = Instant::now() + time;
         tokio::spawn(async move {
-            let due = Due { deadline, caller: 0 };
+            let due = Due { deadline, caller: 0, alone: false };
             replicas.ask(request, TracePlace::default(), due).await
         })
     }
@@ -365,7 +365,11 @@ async fn nobody_there_is_unavailable_at_once() {
     let replicas = find(address, 8, &Gauge::default());
     let deadline = Instant::now() + Duration::from_secs(30);
     let fault = replicas
-        .ask(pb::SelectRequest::default(), TracePlace::default(), Due { deadline, caller: 0 })
+        .ask(
+            pb::SelectRequest::default(),
+            TracePlace::default(),
+            Due { deadline, caller: 0, alone: false },
+        )
         .await
         .unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unavailable);
