@@ -350,6 +350,6 @@ fn facts_to_pb(question: &Question) -> pb::FunctionFacts {
         latency_slo_ms: facts.objective.sla_ms,
         late_penalty: Some(facts.objective.sla_penalty),
         calls: calls_to_pb(facts.idle_seconds, &facts.recent_gaps),
-        expected_objectives: question.candidates.objectives(),
+        expected_objectives: question.candidates.objectives().to_vec(),
     }
 }

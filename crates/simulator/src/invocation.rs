@@ -1,14 +1,11 @@
 //! One call of a function on a placement: the formula that everything else here is made of.
 
 use strata_domain::{
-    GramsCo2e, InvocationProfile, PlacedRun, Placement, Provider, Usd, UtcTime,
+    GramsCo2e, InvocationProfile, PlacedRun, Placement, Provider, Usd, UtcTime, Z95,
     cold_start::{self, StartDelay},
 };
 
 use crate::seed::{Purpose, stream};
-
-/// 95th percentile of the standard normal distribution.
-const Z95: f64 = 1.644_853_6;
 
 /// One call of a function. Numbers that cannot be (negative, not finite) count as 0; only the idle time may be infinite.
 #[derive(Debug, Clone, Copy, PartialEq)]

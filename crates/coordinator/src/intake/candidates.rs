@@ -140,6 +140,7 @@ pub(crate) fn read_late_penalty(
 pub(crate) struct Candidates {
     /// Boxed: 4 KB that would be copied at every step of the chain.
     outlook: Box<Outlook>,
+    objectives: Vec<f32>,
     allowed: [bool; Placement::COUNT],
 }
 
@@ -158,7 +159,8 @@ impl Candidates {
             let message = nothing_left(facts.memory.get(), limits);
             return Err(Fault::new(FaultKind::FailedPrecondition, message));
         }
-        Ok(Self { outlook, allowed })
+        let objectives = Placement::all().map(|placement| outlook.objective(placement) as f32);
+        Ok(Self { objectives: objectives.collect(), outlook, allowed })
     }
 
     /// Whether the request allows `placement`.
@@ -184,8 +186,8 @@ impl Candidates {
     }
 
     /// The expected objective of every placement, in the order of [`Placement::all`].
-    pub(crate) fn objectives(&self) -> Vec<f32> {
-        Placement::all().map(|placement| self.outlook.objective(placement) as f32).collect()
+    pub(crate) fn objectives(&self) -> &[f32] {
+        &self.objectives
     }
 
     /// The estimate of a placement and its objective.
