@@ -4,6 +4,7 @@ mod accept;
 mod admin;
 mod admission;
 mod answer;
+mod coalesce;
 mod connection;
 mod deadline;
 mod health;
