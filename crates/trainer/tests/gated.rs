@@ -111,7 +111,7 @@ fn a_bound_too_far_above_holds_less_often_but_on_that_share_of_all_windows() {
         let [busy, all] = [&busy, &all];
         let calibration = Calibration { busy, busier: busy, all, level, most_over: &most_over };
         bound::calibrate(&mut net, calibration).unwrap();
-        let upper = gated::outputs(&net, &all).unwrap().swap_remove(1);
+        let upper = gated::outputs(&net, all).unwrap().swap_remove(1);
         let above: Vec<f32> = all.iter().zip(&upper).map(|(e, u)| u[1] - e.truth[1]).collect();
         let share = |above: &[f32]| {
             above.iter().filter(|above| **above >= 0.0).count() as f64 / above.len() as f64
