@@ -19,6 +19,7 @@ pub(crate) enum Purpose {
     RandomPolicy = 6,
     Cohort = 7,
     Invocation = 8,
+    Times = 9,
 }
 
 /// A number that stands for a function: FNV-1a of its application's and its own name.

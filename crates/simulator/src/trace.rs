@@ -8,7 +8,7 @@ use crate::{
     decode::{self, Source, TraceError, TraceFiles},
     locate,
     percentiles::Percentiles,
-    seed,
+    seed::{self, Purpose},
     table::Table,
 };
 
@@ -204,6 +204,19 @@ impl Trace {
         Self { functions: self.functions.iter().map(vary).collect(), ..*self }
     }
 
+    /// The same functions called more often: each in all of its minutes so many times as often, from once to `most` times, evenly spread over
+    /// the logarithm. Few functions of a trace are very busy, and what helps to forecast the others misleads on those.
+    #[must_use]
+    pub fn busier(&self, variation: u64, most: u32) -> Self {
+        let more = |function: &TracedFunction| {
+            let drawn = seed::unit(variation, function.identity, Purpose::Times, 0);
+            let times = f64::from(most.max(1)).powf(drawn) as u32;
+            let per_minute = function.per_minute.iter().map(|calls| calls.saturating_mul(times));
+            TracedFunction { per_minute: per_minute.collect(), ..function.clone() }
+        };
+        Self { functions: self.functions.iter().map(more).collect(), ..*self }
+    }
+
     /// Its functions, in the order of the file.
     pub fn functions(&self) -> &[TracedFunction] {
         &self.functions
@@ -267,6 +280,24 @@ mod tests {
         let pairs = || trace.functions().iter().zip(other.functions());
         assert!(pairs().all(|(a, b)| a.per_minute == b.per_minute && a.id == b.id));
         assert!(pairs().filter(|(a, b)| a.attributes != b.attributes).count() > 190);
+    }
+
+    #[test]
+    fn busier_functions_keep_their_rhythm_and_differ_in_how_much_busier_they_are() {
+        let trace = Trace::bundled().unwrap().with_only(0..200);
+        let busier = trace.busier(3, 64);
+        let mut times: Vec<u64> = Vec::new();
+        for (before, after) in trace.functions().iter().zip(busier.functions()) {
+            let factor = after.invocations() / before.invocations();
+            let expected = before.per_minute.iter().map(|calls| calls * factor as u32);
+            assert!(expected.eq(after.per_minute.iter().copied()) && factor <= 64);
+            times.push(factor);
+        }
+        times.sort_unstable();
+        // The middle of the logarithms.
+        assert!((4..=16).contains(&times[times.len() / 2]), "{times:?}");
+        assert_eq!(trace.busier(3, 1), trace);
+        assert_ne!(trace.busier(4, 64), busier);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use strata_trainer::contract::Layer;
 use strata_trainer::fit::bound::{self, Calibration};
 use strata_trainer::fit::gated::{self, Example, Options};
 use strata_trainer::fit::{Schedule, Watch};
-use strata_trainer::nets::{self, Columns, GatedNet, Network};
+use strata_trainer::nets::{self, Columns, Correction, GatedNet, Network};
 use strata_trainer::publish::{Description, publish, verify};
 use strata_trainer::scaling::{Column, Scaling, Transform};
 
@@ -80,7 +80,8 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
     gated::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
     let most_over = [f64::INFINITY; 3];
     let (busy, all) = (&calibration, &calibration);
-    bound::calibrate(&mut net, Calibration { busy, all, level, most_over: &most_over }).unwrap();
+    let calibration = Calibration { busy, busier: busy, all, level, most_over: &most_over };
+    bound::calibrate(&mut net, calibration).unwrap();
     net
 }
 
@@ -107,9 +108,10 @@ fn a_bound_too_far_above_holds_less_often_but_on_that_share_of_all_windows() {
     let all: Vec<Example> = busy.iter().cloned().chain(idle).collect();
     let mut held = |most: f64| {
         let most_over = [f64::INFINITY, most, f64::INFINITY];
-        let calibration = Calibration { busy: &busy, all: &all, level, most_over: &most_over };
+        let [busy, all] = [&busy, &all];
+        let calibration = Calibration { busy, busier: busy, all, level, most_over: &most_over };
         bound::calibrate(&mut net, calibration).unwrap();
-        let upper = gated::outputs(&net, &all).unwrap().swap_remove(1);
+        let upper = gated::outputs(&net, all).unwrap().swap_remove(1);
         let above: Vec<f32> = all.iter().zip(&upper).map(|(e, u)| u[1] - e.truth[1]).collect();
         let share = |above: &[f32]| {
             above.iter().filter(|above| **above >= 0.0).count() as f64 / above.len() as f64
@@ -121,6 +123,34 @@ fn a_bound_too_far_above_holds_less_often_but_on_that_share_of_all_windows() {
     assert!((0.9..0.92).contains(&free.0), "{free:?}");
     assert!(little.2 <= 0.45 && little.2 > 0.44 && little.0 < free.0, "{little:?} {free:?}");
     assert!(none.1 >= 0.9 && none.2 < little.2, "{none:?} {little:?}");
+}
+
+#[test]
+fn headroom_is_multiplied_before_the_constant_and_never_below_zero() {
+    let mut net = network(5);
+    let windows = examples(40, 6);
+    let outputs = |net: &GatedNet| -> Vec<[f32; 2]> {
+        let both = gated::outputs(net, &windows).unwrap();
+        both[0].iter().zip(&both[1]).map(|(forecast, upper)| [forecast[1], upper[1]]).collect()
+    };
+    let mut with = |factor, constant| {
+        net.set_correction(vec![Correction { factor, constant }; 3]).unwrap();
+        outputs(&net)
+    };
+    let (flat, raised) = (with(0.0, 0.5), with(0.0, 1.0));
+    let (one, two) = (with(1.0, 3.0), with(2.0, 3.0));
+    for row in 0..windows.len() {
+        let above = |outputs: &[[f32; 2]]| outputs[row][1] - outputs[row][0];
+        // Without its headroom a bound is the constant times the scale.
+        let scale = above(&raised);
+        assert!((above(&flat) - 0.5 * scale).abs() < 1e-5);
+        let headroom = above(&one) - 3.0 * scale;
+        assert!(headroom.abs() > 1e-4 && (above(&two) - above(&one) - headroom).abs() < 1e-5);
+    }
+    assert!(with(1.0, -1e3).iter().all(|[forecast, upper]| forecast == upper));
+    let refused = |corrections: Vec<Correction>| network(5).set_correction(corrections).is_err();
+    assert!(refused(vec![Correction::NONE; 2]));
+    assert!(refused(vec![Correction { factor: -1.0, constant: 0.0 }; 3]));
 }
 
 #[test]
@@ -138,7 +168,9 @@ fn it_is_published_with_its_bound_and_read_back_as_itself() {
     let runtime = OnnxRuntime::load(None).unwrap();
     let models = tempfile::tempdir().unwrap();
     let mut network = network(7);
-    network.set_conformal(vec![0.25, 0.5, 0.125]).unwrap();
+    let corrections = [(0.5, 0.25), (1.0, 0.5), (2.0, -0.125)];
+    let corrections = corrections.map(|(factor, constant)| Correction { factor, constant });
+    network.set_correction(corrections.to_vec()).unwrap();
     let encoder = Encoder::of_names(&EXTENDED_FEATURES).unwrap();
     let (_, upper) = Layer::Operational.optional_output().unwrap();
     let description = Description {
@@ -160,7 +192,7 @@ fn it_is_published_with_its_bound_and_read_back_as_itself() {
     };
     assert!(forced(&network, BTreeMap::from([("forced".to_owned(), true.into())])));
     assert!(forced(&network, BTreeMap::new()), "the same graph, made again, is no longer forced");
-    network.set_conformal(vec![0.5; 3]).unwrap();
+    network.set_correction(vec![Correction::NONE; 3]).unwrap();
     assert!(!forced(&network, BTreeMap::new()), "another graph was not forced");
     let bytes = network.to_onnx().unwrap();
     assert_eq!(nets::from_onnx(&bytes).unwrap().to_onnx().unwrap(), bytes);

@@ -1,6 +1,6 @@
 //! The operational network of version 2: an LSTM that says which simple forecast to trust, and how far the truth may lie above it.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{D, Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -11,27 +11,44 @@ use super::{Initialiser, Network, Parameters, Port};
 use crate::onnx::{Axis, GraphBuilder, Initializers, Value};
 use crate::scaling::Scaling;
 
-const WIDE: usize = 128;
-const NARROW: usize = 64;
+/// Units of the LSTMs, one after the other. Wider ones and more of them were no better on validation.
+const RECURRENT: [usize; 1] = [32];
+/// Names of their tensors.
+const NAMES: [&str; 2] = ["lstm1", "lstm2"];
 const SKIP: usize = 64;
 const HIDDEN: usize = 64;
 const CONFORMAL: &str = "bound.conformal";
+const FACTOR: &str = "bound.factor";
 
 /// A forecaster: `window` [batch, steps, features] to `forecast` and `upper`, both [batch, outputs], all in raw units.
 ///
-/// LSTM 128, LSTM 64, of which the last state, beside 64 units that see the whole window at once, goes through 64 to a weight for each of
+/// An LSTM, of which the last state, beside 64 units that see the whole window at once, goes through 64 to a weight for each of
 /// the simple forecasts (they add up to 1, so that the forecast is never beyond them: a rate greater than any in training is followed
-/// like any other) and to the headroom in multiples of a scale: `upper = forecast + max(headroom + constant, 0) * scale`. The constant makes
-/// the bound hold on as many windows of the validation set as was asked for (split conformal prediction, Romano, Patterson and Candès,
-/// "Conformalized Quantile Regression", NeurIPS 2019).
+/// like any other) and to the headroom in multiples of a scale: `upper = forecast + max(factor * headroom + constant, 0) * scale`. The constant
+/// makes the bound hold on as many windows of the validation set as was asked for (split conformal prediction, Romano, Patterson and Candès,
+/// "Conformalized Quantile Regression", NeurIPS 2019); the factor says how much the headroom differs from window to window.
 #[derive(Debug)]
 pub struct GatedNet {
     parameters: Parameters,
     scaling: Scaling,
     steps: usize,
     candidates: Candidates,
-    conformal: Vec<f32>,
+    correction: Vec<Correction>,
     layers: Layers,
+}
+
+/// What is made of the headroom of an output before it is multiplied by the scale: `max(factor * headroom + constant, 0)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Correction {
+    /// Not below zero.
+    pub factor: f32,
+    /// In multiples of the scale.
+    pub constant: f32,
+}
+
+impl Correction {
+    /// The headroom as it was learnt.
+    pub const NONE: Self = Self { factor: 1.0, constant: 0.0 };
 }
 
 /// What a network gives while it learns.
@@ -39,7 +56,7 @@ pub struct GatedNet {
 pub struct Parts {
     /// The forecast [batch, outputs], raw units.
     pub forecast: Tensor,
-    /// The headroom [batch, outputs] in multiples of the scale, without the constant; may be below zero.
+    /// The headroom [batch, outputs] in multiples of the scale, not corrected; may be below zero.
     pub headroom: Tensor,
     /// The scale [batch, outputs], raw units, above zero.
     pub scale: Tensor,
@@ -47,34 +64,35 @@ pub struct Parts {
 
 #[derive(Debug)]
 struct Layers {
-    first: Lstm,
-    second: Lstm,
+    recurrent: Vec<Lstm>,
     skip: Stack,
     head: Stack,
 }
 
 impl Layers {
-    fn new(steps: usize, features: usize, outputs: usize) -> Self {
+    fn new([steps, features]: [usize; 2], widths: &[usize], outputs: usize) -> Self {
+        let mut inputs = features;
+        let recurrent = widths.iter().zip(NAMES).map(|(&width, name)| {
+            let lstm = Lstm::new(name, inputs, width);
+            inputs = width;
+            lstm
+        });
+        let recurrent = recurrent.collect();
         let skip = vec![
             Layer::Linear { index: 0, inputs: steps * features, outputs: SKIP },
             Layer::Relu { index: 1 },
         ];
         let head = vec![
-            Layer::Linear { index: 0, inputs: NARROW + SKIP, outputs: HIDDEN },
+            Layer::Linear { index: 0, inputs: inputs + SKIP, outputs: HIDDEN },
             Layer::Relu { index: 1 },
             Layer::Linear { index: 3, inputs: HIDDEN, outputs: outputs * (CANDIDATES + 1) },
         ];
-        Self {
-            first: Lstm::new("lstm1", features, WIDE),
-            second: Lstm::new("lstm2", WIDE, NARROW),
-            skip: Stack::new("skip", skip),
-            head: Stack::new("gate", head),
-        }
+        Self { recurrent, skip: Stack::new("skip", skip), head: Stack::new("gate", head) }
     }
 }
 
 impl GatedNet {
-    /// A network with fresh weights over windows of `steps`, and no constant in its bound.
+    /// A network with fresh weights over windows of `steps`, and a bound that is not corrected.
     ///
     /// # Errors
     /// When the columns do not fit the scaling.
@@ -85,15 +103,25 @@ impl GatedNet {
         rng: &mut Xoshiro256PlusPlus,
     ) -> Result<Self> {
         let candidates = Candidates::new([steps, scaling.width()], columns)?;
-        let layers = Layers::new(steps, scaling.width(), candidates.outputs());
+        let layers = Layers::new([steps, scaling.width()], &RECURRENT, candidates.outputs());
+        Self::fresh(scaling, (steps, candidates), layers, rng)
+    }
+
+    fn fresh(
+        scaling: Scaling,
+        (steps, candidates): (usize, Candidates),
+        layers: Layers,
+        rng: &mut Xoshiro256PlusPlus,
+    ) -> Result<Self> {
         let mut parameters = Parameters::new();
         let mut draw = Initialiser::new(rng);
-        layers.first.init(&mut parameters, &mut draw)?;
-        layers.second.init(&mut parameters, &mut draw)?;
+        for lstm in &layers.recurrent {
+            lstm.init(&mut parameters, &mut draw)?;
+        }
         layers.skip.init(&mut parameters, &mut draw)?;
         layers.head.init(&mut parameters, &mut draw)?;
-        let conformal = vec![0.0; candidates.outputs()];
-        Ok(Self { parameters, scaling, steps, candidates, conformal, layers })
+        let correction = vec![Correction::NONE; candidates.outputs()];
+        Ok(Self { parameters, scaling, steps, candidates, correction, layers })
     }
 
     /// Whether this kind of network wrote an ONNX file.
@@ -117,14 +145,27 @@ impl GatedNet {
             scaling.width()
         );
         let candidates = Candidates::read(&onnx)?;
-        let layers = Layers::new(steps, features, candidates.outputs());
+        // Earlier ones were two, and wider.
+        let widths: Vec<usize> =
+            NAMES.iter().map_while(|name| Lstm::width_in(&onnx, name)).collect();
+        ensure!(!widths.is_empty(), "the file has no LSTM");
+        let layers = Layers::new([steps, features], &widths, candidates.outputs());
         let mut parameters = Parameters::new();
-        layers.first.read(&mut parameters, &onnx)?;
-        layers.second.read(&mut parameters, &onnx)?;
+        for lstm in &layers.recurrent {
+            lstm.read(&mut parameters, &onnx)?;
+        }
         layers.skip.read(&mut parameters, &onnx)?;
         layers.head.read(&mut parameters, &onnx)?;
-        let conformal = onnx.shaped(CONFORMAL, &[candidates.outputs()])?;
-        Ok(Self { parameters, scaling, steps, candidates, conformal, layers })
+        let constants = onnx.shaped(CONFORMAL, &[candidates.outputs()])?;
+        // Earlier ones had none.
+        let factors = match onnx.get(FACTOR) {
+            Ok(_) => onnx.shaped(FACTOR, &[candidates.outputs()])?,
+            Err(_) => vec![Correction::NONE.factor; candidates.outputs()],
+        };
+        let correction = factors.into_iter().zip(constants);
+        let correction =
+            correction.map(|(factor, constant)| Correction { factor, constant }).collect();
+        Ok(Self { parameters, scaling, steps, candidates, correction, layers })
     }
 
     /// Forecast, headroom and scale for `window` [batch, steps, features] in raw units.
@@ -134,10 +175,11 @@ impl GatedNet {
     pub fn parts(&self, window: &Tensor) -> Result<Parts> {
         let (rows, outputs) = (window.dim(0)?, self.candidates.outputs());
         let scaled = self.scaling.forward(window)?;
-        let x = scaled.transpose(0, 1)?.contiguous()?;
-        let wide = self.layers.first.forward(&self.parameters, &x)?;
-        let narrow = self.layers.second.forward(&self.parameters, &wide)?;
-        let last = narrow.get(self.steps - 1)?;
+        let mut states = scaled.transpose(0, 1)?.contiguous()?;
+        for lstm in &self.layers.recurrent {
+            states = lstm.forward(&self.parameters, &states)?;
+        }
+        let last = states.get(self.steps - 1)?;
         let flat = self.steps * self.scaling.width();
         let skip = self.layers.skip.forward(&self.parameters, &scaled.reshape((rows, flat))?)?;
         let y = self.layers.head.forward(&self.parameters, &Tensor::cat(&[&last, &skip], 1)?)?;
@@ -151,19 +193,25 @@ impl GatedNet {
         })
     }
 
-    /// The constants in the bound, in multiples of the scale.
-    pub fn conformal(&self) -> &[f32] {
-        &self.conformal
+    /// How the headroom of each output is corrected.
+    pub fn correction(&self) -> &[Correction] {
+        &self.correction
     }
 
-    /// Sets them, one for each output.
+    /// Sets it, one for each output.
     ///
     /// # Errors
-    /// When there are more or fewer.
-    pub fn set_conformal(&mut self, constants: Vec<f32>) -> Result<()> {
-        ensure!(constants.len() == self.conformal.len(), "every output has one constant");
-        self.conformal = constants;
+    /// When there are more or fewer, or a factor is below zero.
+    pub fn set_correction(&mut self, correction: Vec<Correction>) -> Result<()> {
+        ensure!(correction.len() == self.correction.len(), "every output has one correction");
+        let sound = correction.iter().all(|c| c.factor >= 0.0 && c.constant.is_finite());
+        ensure!(sound, "the headroom cannot be corrected by {correction:?}");
+        self.correction = correction;
         Ok(())
+    }
+
+    fn corrected_by(&self, part: impl Fn(&Correction) -> f32) -> Vec<f32> {
+        self.correction.iter().map(part).collect()
     }
 
     /// The gates [batch, outputs * candidates] and the headroom [batch, outputs] as nodes.
@@ -172,11 +220,15 @@ impl GatedNet {
         let flat = self.steps * self.scaling.width();
         let scaled = self.scaling.emit(graph, window)?;
         // ONNX Runtime's LSTM on the CPU takes time first.
-        let x = graph.transpose("time_first", &scaled, &[1, 0, 2]);
-        let [wide, _] = self.layers.first.emit(&self.parameters, graph, &x)?;
-        let wide = graph.squeeze("lstm1.direction", &wide, 1);
-        let [_, last] = self.layers.second.emit(&self.parameters, graph, &wide)?;
-        let last = graph.squeeze("lstm2.direction", &last, 0);
+        let mut states = graph.transpose("time_first", &scaled, &[1, 0, 2]);
+        let (deepest, others) =
+            self.layers.recurrent.split_last().context("the network has no LSTM")?;
+        for (lstm, name) in others.iter().zip(NAMES) {
+            let [all, _] = lstm.emit(&self.parameters, graph, &states)?;
+            states = graph.squeeze(&format!("{name}.direction"), &all, 1);
+        }
+        let [_, last] = deepest.emit(&self.parameters, graph, &states)?;
+        let last = graph.squeeze(&format!("{}.direction", NAMES[others.len()]), &last, 0);
         let scaled = graph.reshape("scaled.flat", &scaled, &[flat]);
         let skip = self.layers.skip.emit(&self.parameters, graph, &scaled)?;
         let both = graph.concat_columns("seen", &[&last, &skip]);
@@ -209,8 +261,11 @@ impl Network for GatedNet {
 
     fn run(&self, batch: &Tensor) -> Result<Vec<Tensor>> {
         let Parts { forecast, headroom, scale } = self.parts(batch)?;
-        let constant = Tensor::from_slice(&self.conformal, self.conformal.len(), &Device::Cpu)?;
-        let upper = (&forecast + (headroom.broadcast_add(&constant)?.relu()? * scale)?)?;
+        let row = |values: Vec<f32>| Tensor::from_vec(values, self.correction.len(), &Device::Cpu);
+        let headroom = headroom
+            .broadcast_mul(&row(self.corrected_by(|c| c.factor))?)?
+            .broadcast_add(&row(self.corrected_by(|c| c.constant))?)?;
+        let upper = (&forecast + (headroom.relu()? * scale)?)?;
         Ok(vec![forecast, upper])
     }
 
@@ -228,7 +283,9 @@ impl Network for GatedNet {
         let candidates = graph.reshape("candidates.by_output", &candidates, &[outputs, CANDIDATES]);
         let parts = graph.binary("Mul", "weighted", [&weights, &candidates]);
         let forecast = graph.sum("forecast.sum", &parts, 2);
-        let constant = graph.constant(CONFORMAL, &[outputs], &self.conformal)?;
+        let factor = graph.constant(FACTOR, &[outputs], &self.corrected_by(|c| c.factor))?;
+        let constant = graph.constant(CONFORMAL, &[outputs], &self.corrected_by(|c| c.constant))?;
+        let headroom = graph.binary("Mul", "headroom.spread", [&headroom, &factor]);
         let headroom = graph.binary("Add", "headroom", [&headroom, &constant]);
         let headroom = graph.unary("Relu", "headroom.floor", &headroom);
         let headroom = graph.binary("Mul", "headroom.scaled", [&headroom, &scale]);
@@ -239,5 +296,50 @@ impl Network for GatedNet {
         graph.output("forecast", &forecast, &axes)?;
         graph.output("upper", &upper, &axes)?;
         Ok(graph.finish())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::scaling::{Column, Transform};
+    use rand::SeedableRng;
+
+    const STEPS: usize = 6;
+    const FEATURES: usize = 3;
+
+    /// One output, with as many LSTMs as there are widths.
+    fn network(widths: &[usize]) -> GatedNet {
+        let column = Column::between(Transform::Linear, 0.0, 1.0);
+        let scaling = Scaling::new(vec![column; FEATURES]).unwrap();
+        let columns =
+            Columns { observed: vec![0], busy: vec![1], expected: vec![2], floor: vec![0.1] };
+        let candidates = Candidates::new([STEPS, FEATURES], &columns).unwrap();
+        let layers = Layers::new([STEPS, FEATURES], widths, 1);
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+        GatedNet::fresh(scaling, (STEPS, candidates), layers, &mut rng).unwrap()
+    }
+
+    #[test]
+    fn earlier_files_with_two_lstms_and_no_factor_are_read() {
+        let mut net = network(&[5, 4]);
+        net.set_correction(vec![Correction { factor: 0.5, constant: 0.25 }]).unwrap();
+        let bytes = net.to_onnx().unwrap();
+        let read = GatedNet::from_onnx(&bytes).unwrap();
+        assert_eq!((read.layers.recurrent.len(), read.to_onnx().unwrap()), (2, bytes.clone()));
+        assert_ne!(network(&[5]).to_onnx().unwrap(), bytes);
+
+        // Under another name of the same length the factor is one that the reader does not know.
+        let earlier = FACTOR.replace("factor", "nobody");
+        let mut bytes = bytes;
+        let found: Vec<usize> = (0..bytes.len() - FACTOR.len())
+            .filter(|&at| bytes[at..].starts_with(FACTOR.as_bytes()))
+            .collect();
+        for at in found {
+            bytes[at..at + FACTOR.len()].copy_from_slice(earlier.as_bytes());
+        }
+        let read = GatedNet::from_onnx(&bytes).unwrap();
+        assert_eq!(read.correction(), [Correction { factor: 1.0, constant: 0.25 }]);
     }
 }

@@ -91,6 +91,12 @@ impl Lstm {
         Ok(graph.lstm(self.prefix, [x, &w, &r, &b], self.hidden))
     }
 
+    /// The units of the layer whose tensors begin with `prefix` in an ONNX file that [`Self::emit`] wrote; `None` when it has no such layer.
+    pub(super) fn width_in(onnx: &Initializers, prefix: &str) -> Option<usize> {
+        let (shape, _) = onnx.get(&format!("{prefix}.R")).ok()?;
+        shape.last().copied()
+    }
+
     /// Reads the parameters back from an ONNX file that [`Self::emit`] wrote.
     pub(super) fn read(&self, parameters: &mut Parameters, onnx: &Initializers) -> Result<()> {
         let gates = 4 * self.hidden;

@@ -18,7 +18,7 @@ use crate::onnx::Initializers;
 use crate::scaling::Scaling;
 
 pub use candidates::Columns;
-pub use gated::{GatedNet, Parts};
+pub use gated::{Correction, GatedNet, Parts};
 pub use operational::{OperationalNet, OutputRange};
 pub use parameters::{Initialiser, Parameters};
 pub use strategic::StrategicNet;

@@ -19,13 +19,13 @@ use crate::fit::Watch;
 use crate::fit::bound::{self, Calibration};
 use crate::fit::gated::{self, Example};
 use crate::gate::{Candidate, Gate};
-use crate::nets::{self, Columns, GatedNet};
+use crate::nets::{self, Columns, Correction, GatedNet};
 use crate::publish::{Description, publish};
 use crate::report::ForecastTable;
 use crate::scaling::{Column, Scaling, Transform};
 
 /// Worlds that windows are drawn from: the same calls by functions of other providers and sizes.
-const WORLDS: usize = 4;
+const WORLDS: usize = 8;
 /// One of so many training windows is drawn from all there are, idle ones included.
 const ANY_WINDOW: usize = 2;
 /// Steps between the windows from which those are drawn; odd, so that every quarter of a minute is seen.
@@ -39,23 +39,30 @@ const SHARE_OF_TWICE_LAST: f64 = 0.9;
 /// What request rate (1/s), memory and CPU use are at least taken to vary by.
 const FLOORS: [f32; 3] = [0.05, 0.02, 0.02];
 /// Added to the variance of each value in a function's training windows, so that functions that hardly vary do not count without bound.
-const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-3, 2e-3];
+const VARIANCE_FLOORS: [f64; 3] = [2e-4, 1e-3, 7e-4];
+/// The power of the variance that weights are one over. Errors of all functions count alike with 1; below, functions whose value varies much
+/// count more: the rate's errors are judged over all functions together, too.
+const VARIANCE_POWERS: [f64; 3] = [0.75, 1.0, 1.0];
+/// One of so many training windows is drawn from worlds in which functions are called more often.
+const BUSIER_WINDOW: usize = 2;
+/// So many times more often at most.
+const MOST_TIMES: u32 = 256;
 
 /// Trains and publishes; returns the scores as [`super::operational`] does.
 pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 2]> {
     let seed = run.options.seed;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let encoder = Encoder::of_names(&EXTENDED_FEATURES)?;
-    let train = draw(run, options.lstm_windows, &mut rng);
-    let train = examples(&encoder, &train);
+    let train = draw(run, options.windows(), &mut rng);
+    let train: Vec<Example> = train.iter().flat_map(|alike| examples(&encoder, alike)).collect();
     let validation = windows(&run.world, Scope::validation(), STRIDE, false);
     let validation = examples(&encoder, &validation);
     let mut net = GatedNet::new(scaling(&encoder, &train)?, WINDOW_STEPS, &columns()?, &mut rng)?;
     let settings = gated::Options { schedule: options.schedule(seed), level: options.bound_level };
     let bar = progress::bar("operational")?;
     let checkpoints = run.checkpoints((Layer::Operational, super::EXTENDED), &net, &settings)?;
-    let mut watch = Watch::showing(&bar)
-        .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
+    let mut watch =
+        Watch::showing(&bar).kept(checkpoints.map(|kept| kept.with("windows", options.windows())));
     let fitted = gated::fit(&net, [&train, &validation], &settings, &mut watch)?;
     calibrate(run, &encoder, &mut net, options.bound_level)?;
     let mut bounds = Vec::new();
@@ -99,6 +106,7 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     labels.push(upper);
     let mut training = BTreeMap::from([
         ("windows".to_owned(), (train.len() as i64).into()),
+        ("most_times_busier".to_owned(), i64::from(MOST_TIMES).into()),
         ("epochs".to_owned(), (fitted.validation.len() as i64).into()),
         ("best_epoch".to_owned(), (fitted.best as i64 + 1).into()),
         ("batch".to_owned(), (settings.schedule.batch.get() as i64).into()),
@@ -106,12 +114,14 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
         ("optimiser".to_owned(), "Adam, cosine decay to a twentieth".into()),
         (
             "loss".to_owned(),
-            "squared error over the function's variance; quantile loss for the bound".into(),
+            "squared error over the function's variance, of the rate over its power 0.75; quantile loss for the bound".into(),
         ),
         ("bound_level".to_owned(), settings.level.into()),
     ]);
-    for (label, constant) in LABELS.iter().zip(net.conformal()) {
-        training.insert(format!("bound_constant_{label}"), f64::from(*constant).into());
+    for (label, correction) in LABELS.iter().zip(net.correction()) {
+        let Correction { factor, constant } = *correction;
+        training.insert(format!("bound_factor_{label}"), f64::from(factor).into());
+        training.insert(format!("bound_constant_{label}"), f64::from(constant).into());
     }
     let mut description = Description {
         version: super::EXTENDED,
@@ -127,20 +137,28 @@ pub(super) fn train(run: &Run, options: &OperationalOptions) -> Result<[Forecast
     Ok(tables)
 }
 
-/// Sets the constants of the bound by other windows of the validation scope than those that chose the weights.
+/// Corrects the bound by other windows of the validation scope than those that chose the weights.
 fn calibrate(run: &Run, encoder: &Encoder, net: &mut GatedNet, level: f64) -> Result<()> {
-    let [busy, all] = [true, false].map(|skip_idle| -> Vec<Window> {
+    let of = |world: &World, skip_idle: bool| -> Vec<Window> {
         let options = WindowOptions { stride: STRIDE, offset: 1, skip_idle };
-        run.world.windows(Scope::validation(), options).collect()
-    });
+        world.windows(Scope::validation(), options).collect()
+    };
+    let (busy, all) = (of(&run.world, true), of(&run.world, false));
+    let busier = of(&busier(&run.world, WORLDS as u64), true);
     let most_over = [0, 1, 2].map(|output| SHARE_OF_TWICE_LAST * over_of_twice_last(&all, output));
     let calibration = Calibration {
         busy: &examples(encoder, &busy),
+        busier: &examples(encoder, &busier),
         all: &examples(encoder, &all),
         level,
         most_over: &most_over,
     };
     bound::calibrate(net, calibration)
+}
+
+/// The world with functions that are called more often.
+fn busier(world: &World, variation: u64) -> World {
+    World::new(world.trace().busier(variation, MOST_TIMES), world.options())
 }
 
 /// By how much twice the last value is above what came, in the mean over the windows where it is not below it.
@@ -156,15 +174,26 @@ pub(super) fn windows(world: &World, scope: Scope, stride: usize, skip_idle: boo
     world.windows(scope, options).collect()
 }
 
-/// `count` windows of training functions and hours.
-fn draw(run: &Run, count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<Window> {
+/// `count` windows of training functions and hours, in groups within which a function is called alike.
+fn draw(run: &Run, count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<Vec<Window>> {
+    let worlds: Vec<&World> = run.variations.iter().take(WORLDS).collect();
+    let of_busier = count / BUSIER_WINDOW;
+    let mut groups = vec![draw_from(&worlds, count - of_busier, rng)];
+    for (world, variation) in worlds.iter().zip(0..) {
+        groups.push(draw_from(&[&busier(world, variation)], of_busier / worlds.len(), rng));
+    }
+    groups
+}
+
+/// `count` windows of these worlds.
+fn draw_from(worlds: &[&World], count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<Window> {
     let any = count / ANY_WINDOW;
     let mut drawn = Vec::with_capacity(count);
     for (stride, skip_idle, wanted) in [(STRIDE, true, count - any), (IDLE_STRIDE, false, any)] {
-        for world in run.variations.iter().take(WORLDS) {
+        for world in worlds {
             let mut found = windows(world, Scope::training(), stride, skip_idle);
             found.shuffle(rng);
-            found.truncate(wanted / WORLDS);
+            found.truncate(wanted / worlds.len());
             drawn.append(&mut found);
         }
     }
@@ -198,7 +227,9 @@ fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
             let (count, sum, squares) = sums[output];
             (squares / count - (sum / count).powi(2)).max(0.0)
         });
-        (1.0 / (variance + VARIANCE_FLOORS[output])) as f32
+        let (floor, power) = (VARIANCE_FLOORS[output], VARIANCE_POWERS[output]);
+        // Where nothing varies the power makes no difference.
+        (1.0 / (floor.powf(1.0 - power) * (variance + floor).powf(power))) as f32
     };
     let example = |window: &Window| {
         let steps = window.steps();

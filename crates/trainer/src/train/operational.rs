@@ -33,13 +33,18 @@ const ANY_WINDOW: usize = 4;
 /// Steps between the windows from which those are drawn.
 const IDLE_STRIDE: usize = 21;
 
+/// Training windows of version 2, unless told otherwise.
+const WINDOWS: usize = 400_000;
+/// The same of version 1.
+const RESEARCH_WINDOWS: usize = 200_000;
+
 /// Budgets and settings.
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct OperationalOptions {
     /// Training windows, drawn from the training split: three quarters (version 1) or half (version 2)
-    /// of them with a call.
-    #[arg(long, default_value_t = 200_000)]
-    pub lstm_windows: usize,
+    /// of them with a call [default: 200000 (version 1), 400000 (version 2)].
+    #[arg(long)]
+    pub lstm_windows: Option<usize>,
     /// Most passes over them.
     #[arg(long, default_value_t = 6)]
     pub lstm_epochs: usize,
@@ -74,6 +79,10 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl OperationalOptions {
+    pub(super) fn windows(&self) -> usize {
+        self.lstm_windows.unwrap_or(if self.research { RESEARCH_WINDOWS } else { WINDOWS })
+    }
+
     pub(super) fn schedule(&self, seed: u64) -> Schedule {
         Schedule {
             seed,
@@ -100,18 +109,18 @@ pub fn train(run: &Run, options: &OperationalOptions) -> Result<[ForecastTable; 
     // The greatest rate and queue are those of the whole training split, not of the draw.
     let (scaling, rate) = scaling(&train)?;
     train.shuffle(&mut rng);
-    train.truncate(options.lstm_windows - options.lstm_windows / ANY_WINDOW);
+    train.truncate(options.windows() - options.windows() / ANY_WINDOW);
     let mut any: Vec<Window> = windows(&run.world, Scope::training(), IDLE_STRIDE, false);
     any.shuffle(&mut rng);
-    train.extend(any.into_iter().take(options.lstm_windows / ANY_WINDOW));
+    train.extend(any.into_iter().take(options.windows() / ANY_WINDOW));
     let validation = windows(&run.world, Scope::validation(), STRIDE, true);
     let outputs = vec![rate, OutputRange::Fraction, OutputRange::Fraction];
     let net = OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng)?;
     let settings = lstm::Options { schedule: options.schedule(seed), below: options.lstm_below };
     let bar = progress::bar("operational")?;
     let checkpoints = run.checkpoints((Layer::Operational, super::RESEARCH), &net, &settings)?;
-    let mut watch = Watch::showing(&bar)
-        .kept(checkpoints.map(|kept| kept.with("windows", options.lstm_windows)));
+    let mut watch =
+        Watch::showing(&bar).kept(checkpoints.map(|kept| kept.with("windows", options.windows())));
     let fitted = lstm::fit(&net, [&train, &validation], &settings, &mut watch)?;
 
     let tables = [("busy", true), ("all", false)].map(|(name, skip_idle)| {
