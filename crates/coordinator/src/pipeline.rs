@@ -1,15 +1,12 @@
 //! The path of a question through the three layers.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use strata_chassis::{
-    Deadline,
+    Deadline, InFlight,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::{FaultKind, Placement};
@@ -39,7 +36,7 @@ pub(crate) struct Pipeline {
     pub(crate) operational: Layer<Forecasting>,
     pub(crate) releases: Arc<Register>,
     /// Decisions in work.
-    pub(crate) deciding: Arc<AtomicUsize>,
+    pub(crate) deciding: Arc<InFlight>,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -103,7 +100,7 @@ impl Pipeline {
             false => Span::none(),
         };
         trace::set_parent(&span, parent);
-        let _deciding = Deciding::count(&self.deciding);
+        let _deciding = self.deciding.begin();
         let release = self.releases.in_force();
         let release = release.as_deref();
         let result = self.chain(request, &Call { parent, ..call }, (&span, release)).await;
@@ -141,11 +138,7 @@ impl Pipeline {
         let question = Question::read(request)?;
         let [strategic, tactical, operational] = release.map_or([0; 3], Release::versions);
         let leg = |version, deadline| Leg {
-            due: Due {
-                deadline,
-                caller: call.caller,
-                alone: call.one && self.deciding.load(Ordering::Relaxed) == 1,
-            },
+            due: Due { deadline, caller: call.caller, alone: call.one && self.deciding.is_one() },
             decision: span,
             parent: call.parent,
             version,
@@ -255,22 +248,6 @@ impl Pipeline {
         result
             .map(|response| (response, elapsed))
             .inspect_err(|fault| trace::fail(&span, &fault.message))
-    }
-}
-
-/// A decision in work, counted until it is dropped.
-struct Deciding<'a>(&'a AtomicUsize);
-
-impl<'a> Deciding<'a> {
-    fn count(deciding: &'a AtomicUsize) -> Self {
-        deciding.fetch_add(1, Ordering::Relaxed);
-        Self(deciding)
-    }
-}
-
-impl Drop for Deciding<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
