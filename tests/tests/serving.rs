@@ -99,6 +99,25 @@ async fn a_layer_without_a_variant_serves_fp32_and_says_so_once() {
     assert_eq!(times(&log, r#""precision":"fp32""#), 1, "{log}");
 }
 
+#[tokio::test]
+async fn sessions_that_share_their_weights_answer_as_one_does() {
+    let one = Spec::new("operational").start();
+    let several = Spec::new("operational").set("INFERENCE_SESSIONS", "3").start();
+    for number in 0..20 {
+        let alone = numbers(ask(one.channel(), window(number)).await.unwrap());
+        assert_eq!(numbers(ask(several.channel(), window(number)).await.unwrap()), alone);
+        // Three at once, so that more than one session has something to do. What shares a run may differ in the last bits.
+        let [first, second, third] = [0; 3].map(|_| ask(several.channel(), window(number)));
+        let (first, second, third) = tokio::try_join!(first, second, third).unwrap();
+        for together in
+            [first, second, third].into_iter().flat_map(numbers).zip(alone.iter().cycle())
+        {
+            let (together, alone) = together;
+            assert!((together - alone).abs() <= 1e-6 * alone.abs(), "{together} and {alone}");
+        }
+    }
+}
+
 /// Rows wait for as long as any test may take, unless a run is full: two callers wait for each other.
 #[tokio::test]
 async fn rows_of_two_callers_wait_for_each_other() {
