@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::TryFutureExt;
 use strata_chassis::{
     Deadline, InFlight,
     trace::{self, RemoteContext, TRACE_TARGET},
@@ -74,10 +75,11 @@ impl Pipeline {
     /// The first refusal, with the layer and the replica.
     pub(crate) async fn load(&self, release: &Release) -> Result<(), Fault> {
         let [strategic, tactical, operational] = release.versions();
+        let kept = self.releases.kept();
         tokio::try_join!(
-            self.strategic.load(strategic),
-            self.tactical.load(tactical),
-            self.operational.load(operational),
+            self.strategic.load(strategic).map_err(|fault| with_kept(fault, &kept[0])),
+            self.tactical.load(tactical).map_err(|fault| with_kept(fault, &kept[1])),
+            self.operational.load(operational).map_err(|fault| with_kept(fault, &kept[2])),
         )?;
         Ok(())
     }
@@ -249,6 +251,20 @@ impl Pipeline {
             .map(|response| (response, elapsed))
             .inspect_err(|fault| trace::fail(&span, &fault.message))
     }
+}
+
+/// A layer that has no room does not know which of its versions releases need.
+fn with_kept(fault: Fault, kept: &[u32]) -> Fault {
+    if fault.kind != FaultKind::ResourceExhausted || kept.is_empty() {
+        return fault;
+    }
+    let kept: Vec<_> = kept.iter().map(u32::to_string).collect();
+    let message = format!(
+        "{}; the release in force and the one a rollback returns to need {}",
+        fault.message,
+        kept.join(", ")
+    );
+    Fault { message, ..fault }
 }
 
 /// The moment by which a hop must be over that is the first of `hops` still to come: an even share of what is left, so that a slow layer

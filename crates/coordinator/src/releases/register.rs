@@ -59,6 +59,20 @@ impl Register {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The versions of what is in force and of what a rollback returns to, by layer in the order of the chain.
+    pub(crate) fn kept(&self) -> [Vec<u32>; 3] {
+        let plan = self.plan();
+        let releases: Vec<_> =
+            plan.history.iter().take(2).filter_map(|change| change.release.as_ref()).collect();
+        std::array::from_fn(|layer| {
+            let mut versions: Vec<_> =
+                releases.iter().map(|release| release.versions()[layer]).collect();
+            versions.sort_unstable();
+            versions.dedup();
+            versions
+        })
+    }
+
     /// What replicas must have loaded, by layer in the order of the chain.
     pub(crate) fn needs(&self) -> [watch::Receiver<Needs>; 3] {
         self.needs.each_ref().map(watch::Sender::subscribe)

@@ -86,6 +86,17 @@ async fn a_replica_that_connects_while_a_release_is_loaded_must_load_it_too() {
 }
 
 #[tokio::test]
+async fn what_a_rollback_returns_to_is_kept_with_what_is_in_force() {
+    let register = Register::starting_with(Some(release("a", [1, 1, 1])));
+    register.switch(release("b", [3, 1, 2]), loads).await.unwrap();
+    assert_eq!(register.kept(), [vec![1, 3], vec![1], vec![1, 2]]);
+    register.switch(release("c", [2, 1, 2]), loads).await.unwrap();
+    assert_eq!(register.kept(), [vec![2, 3], vec![1], vec![2]]);
+    register.clear();
+    assert_eq!(register.kept(), [vec![2], vec![1], vec![2]]);
+}
+
+#[tokio::test]
 async fn a_decision_keeps_what_it_began_with() {
     let register = Register::starting_with(Some(release("a", [1, 1, 1])));
     let begun = register.in_force().unwrap();

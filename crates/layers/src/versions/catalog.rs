@@ -132,8 +132,7 @@ impl<A: Adapter> Catalog<A> {
             return Ok(());
         }
         if table.loaded().len() >= MAX_LOADED {
-            let message = format!("{MAX_LOADED} versions are loaded; unload one of them first");
-            return Err(Fault::new(FaultKind::ResourceExhausted, message));
+            return Err(full(&table));
         }
         let before = self.conditions().insert(number, Condition::Loading);
         let this = Arc::clone(self);
@@ -338,6 +337,23 @@ impl<A: Adapter> Catalog<A> {
 
 fn interrupted() -> Fault {
     Fault::new(FaultKind::Internal, "reading the models was interrupted")
+}
+
+/// What is told when no more can be loaded, with what may be unloaded. That a version belongs to a release is not known here.
+fn full<A>(table: &Table<A>) -> Fault {
+    let idle = table.loaded().keys().filter(|number| !table.traffic().needs(**number));
+    let idle: Vec<_> = idle.map(u32::to_string).collect();
+    let advice = match idle.as_slice() {
+        [] => {
+            "all of them with traffic or as shadows: give the traffic of one to others".to_owned()
+        }
+        idle => format!(
+            "of which {} have no traffic and are no shadows: unload one that no release needs",
+            idle.join(", ")
+        ),
+    };
+    let message = format!("{MAX_LOADED} versions are loaded, {advice}, with `strata models`");
+    Fault::new(FaultKind::ResourceExhausted, message)
 }
 
 /// The newest version in the repository that the policy wants.
