@@ -1,10 +1,10 @@
-//! Releases of more versions than a layer holds.
+//! Releases that a layer cannot take: it has no room, hangs, or is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::path::Path;
 
-use strata_tests::{Cluster, requests, root};
+use strata_tests::{Cluster, Spec, eventually_async, metric, requests, root};
 use strata_wire::pb;
 use strata_wire::pb::models_client::ModelsClient;
 use strata_wire::pb::releases_client::ReleasesClient;
@@ -89,4 +89,51 @@ async fn a_layer_whose_versions_all_have_traffic_says_so() {
     let refused = switch(&cluster, ROOM + 1).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     assert!(refused.message().contains("all of them with traffic"), "{refused:?}");
+}
+
+/// A replica that hangs holds a switch up, and being killed then must not hold it up any longer: what it needs for that is in the hands of others.
+#[tokio::test]
+async fn a_replica_that_is_killed_in_a_switch_leaves_one_release_in_force() {
+    let mut second = Spec::new("tactical").set("MODELS_VERSION", "1").start();
+    let cluster = Cluster::start_with(|spec| match spec.name() {
+        "coordinator" => {
+            let both = format!("{},{}", spec.setting("LAYERS_TACTICAL"), second.spec().endpoint());
+            spec.set("LAYERS_TACTICAL", both)
+        }
+        _ => spec.set("MODELS_VERSION", "1"),
+    });
+    let links = || {
+        let page = cluster.coordinator.metrics();
+        metric(&page, "strata_coordinator_layer_links", &[("layer", "tactical")])
+    };
+    eventually_async("both replicas", async || (links() == 2.0).then_some(())).await;
+    second.pause();
+    let mut releases = ReleasesClient::new(cluster.coordinator.channel());
+    let release = pb::Release { name: "two".to_owned(), strategic: 2, tactical: 2, operational: 2 };
+    let request = pb::SwitchReleaseRequest { release: Some(release.clone()) };
+    let mut switching = releases.clone();
+    let switch = tokio::spawn(async move { switching.switch(request).await });
+    // The other replica has loaded it: the one that hangs is all that the switch waits for.
+    let mut models = ModelsClient::new(cluster.tactical.channel());
+    eventually_async("the other replica", async || {
+        let listed = models.list(pb::ListModelsRequest::default()).await.unwrap().into_inner();
+        listed.versions.iter().any(|v| v.version == 2 && v.loaded_at.is_some()).then_some(())
+    })
+    .await;
+    assert!(!switch.is_finished());
+    second.kill();
+    let switched = switch.await.unwrap();
+    let in_force = releases.list(pb::ListReleasesRequest {}).await.unwrap().into_inner().in_force;
+    match switched {
+        Ok(_) => assert_eq!(in_force, Some(release)),
+        // Its end was seen by the switch before it was seen by the stream.
+        Err(status) => {
+            assert_eq!((status.code(), &in_force), (Code::Unavailable, &None), "{status:?}");
+        }
+    }
+    let decision = eventually_async("a decision", async || {
+        cluster.client().decide(requests::decide(1)).await.ok()
+    })
+    .await;
+    assert_eq!(decision.into_inner().release, in_force);
 }
