@@ -105,6 +105,36 @@ async fn a_decision_keeps_what_it_began_with() {
 }
 
 #[tokio::test]
+async fn so_many_changes_wait_and_no_more() {
+    let register = Arc::new(Register::starting_with(None));
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let waiting: Vec<_> = (1..=16)
+        .map(|version| {
+            let (register, mut gone) = (Arc::clone(&register), gone.clone());
+            let hangs = async move |_: &Release| {
+                gone.wait_for(|gone| *gone).await.unwrap();
+                Ok(())
+            };
+            tokio::spawn(async move { register.switch(release("r", [version, 1, 1]), hangs).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let refused = register.switch(release("s", [1, 1, 1]), loads).await.unwrap_err();
+    assert_eq!(refused.kind, FaultKind::ResourceExhausted);
+    assert!(refused.message.contains("16 changes") && refused.retry_after.is_some());
+    let refused = register.roll_back(loads).await.unwrap_err();
+    assert_eq!(refused.kind, FaultKind::ResourceExhausted);
+    // What waits for nothing is not in anybody's way.
+    register.clear();
+    go.send(true).unwrap();
+    for change in waiting {
+        change.await.unwrap().unwrap();
+    }
+    register.switch(release("s", [1, 1, 1]), loads).await.unwrap();
+    assert_eq!(in_force(&register).as_deref(), Some("s"));
+}
+
+#[tokio::test]
 async fn the_history_is_bounded() {
     let register = Register::starting_with(None);
     for version in 1..=100 {

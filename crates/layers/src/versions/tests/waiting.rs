@@ -1,0 +1,32 @@
+//! Changes that wait for one that takes long.
+
+use super::*;
+
+#[tokio::test]
+async fn so_many_loads_and_unloads_wait_and_no_more() {
+    let layer = Layer::start();
+    let turn = layer.catalog.turn.lock().await;
+    let waiting: Vec<_> = (0..16)
+        .map(|_| {
+            let catalog = Arc::clone(&layer.catalog);
+            tokio::spawn(async move { catalog.load(Some(2)).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let refused = [
+        layer.catalog.load(Some(2)).await.err(),
+        layer.catalog.unload(2).await.err(),
+        layer.catalog.unload_idle().await.err(),
+    ];
+    for fault in refused.map(Option::unwrap) {
+        assert_eq!(fault.kind, FaultKind::ResourceExhausted);
+        assert!(fault.message.contains("16 loads") && fault.retry_after.is_some(), "{fault:?}");
+    }
+    assert_eq!(layer.answerer().await, 1);
+    drop(turn);
+    for load in waiting {
+        assert_eq!(load.await.unwrap().unwrap(), 2);
+    }
+    layer.catalog.unload(2).await.unwrap();
+    assert_eq!(layer.loaded(), [1]);
+}
