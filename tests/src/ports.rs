@@ -1,7 +1,9 @@
 //! Ports nobody uses.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::net::TcpSocket;
 
 /// Below the range of outgoing connections (from 32768 on Linux): a port that is free now is not
 /// gone when some client connects.
@@ -21,7 +23,12 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         (FIRST + offset.wrapping_add(step) % COUNT) as u16
     });
-    let free = candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let free = candidates.filter(|port| {
+        // Bound and not listened on: a socket that a child process holds until it execs is no hindrance.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option of a socket");
+        socket.bind((Ipv4Addr::LOCALHOST, *port).into()).is_ok()
+    });
     let free: Vec<u16> = free.take(N).collect();
     free.try_into().expect("free ports")
 }

@@ -65,6 +65,7 @@ impl ProcessConfig for Config {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
+            cores_per_worker: 1,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The life of a process, from the command line to the exit code.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use crate::metrics::Metrics;
 use crate::report::report;
 use crate::signals;
 use crate::telemetry::Telemetry;
+
+/// What every process allocates with. ONNX Runtime allocates with the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Any error, at the top of a binary.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -36,6 +41,9 @@ pub struct ProcessSettings<'a> {
     pub shutdown: &'a ShutdownConfig,
     /// Threads.
     pub runtime: &'a RuntimeConfig,
+    /// Cores for each thread that runs async tasks, where `runtime` does not say how many those are: 1, or more where other threads do
+    /// most of the work.
+    pub cores_per_worker: usize,
 }
 
 /// What a binary's own code is given.
@@ -78,9 +86,7 @@ where
         }
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = config.process().runtime.worker_threads {
-        runtime.worker_threads(threads);
-    }
+    runtime.worker_threads(workers(&config.process()));
     let runtime = match runtime.enable_all().thread_name(binary.name).build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -91,6 +97,13 @@ where
     let code = runtime.block_on(supervise(binary, config, main));
     runtime.shutdown_timeout(RUNTIME_STOP);
     code
+}
+
+/// Threads that run async tasks.
+fn workers(settings: &ProcessSettings<'_>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let unset = || cores().div_ceil(settings.cores_per_worker.max(1));
+    settings.runtime.worker_threads.unwrap_or_else(unset)
 }
 
 async fn supervise<C, M, F>(binary: Binary, config: C, main: M) -> ExitCode
@@ -156,4 +169,24 @@ fn print(text: &str) -> ExitCode {
 /// Before there is a log there is standard error; if that is closed nothing can be said at all.
 fn complain(binary: &Binary, problem: &str) {
     let _ = writeln!(std::io::stderr(), "{}: {problem}", binary.name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_as_many_as_said_or_a_share_of_the_cores() {
+        let (telemetry, shutdown) = Default::default();
+        let workers_of = |worker_threads, cores_per_worker| {
+            let runtime = RuntimeConfig { worker_threads };
+            let (telemetry, shutdown) = (&telemetry, &shutdown);
+            workers(&ProcessSettings { telemetry, shutdown, runtime: &runtime, cores_per_worker })
+        };
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        assert_eq!(workers_of(None, 1), cores);
+        assert_eq!(workers_of(None, 2), cores.div_ceil(2));
+        assert_eq!(workers_of(None, usize::MAX), 1);
+        assert_eq!(workers_of(Some(7), 2), 7);
+    }
 }

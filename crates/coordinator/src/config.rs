@@ -247,6 +247,7 @@ impl ProcessConfig for CoordinatorConfig {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
+            cores_per_worker: 1,
         }
     }
 }

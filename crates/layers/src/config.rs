@@ -271,6 +271,8 @@ impl<A: Layer> ProcessConfig for LayerConfig<A> {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
+            // Threads of their own run the models; more than one of these for two cores was slower where all services share a machine.
+            cores_per_worker: 2,
         }
     }
 }

@@ -70,6 +70,7 @@ impl ProcessConfig for NodeConfig {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
+            cores_per_worker: 1,
         }
     }
 }

@@ -30,6 +30,7 @@ mod library;
 mod manifest;
 mod model;
 mod options;
+mod priority;
 mod provider;
 mod queue;
 mod repository;
@@ -46,8 +47,9 @@ pub use library::{LoadError, OnnxRuntime};
 pub use manifest::{
     DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output, Scalar,
 };
-pub use model::{Model, StartError};
+pub use model::{Model, Prepared, StartError};
 pub use options::ModelOptions;
+pub use priority::step_back;
 pub use provider::{ExecutionProvider, UnknownProvider};
 pub use repository::{DEFAULT_GRAPH_LIMIT, Repository, RepositoryError, Stamp};
 pub use runs::Runs;

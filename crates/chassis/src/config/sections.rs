@@ -350,13 +350,16 @@ impl Documented for ShutdownConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeConfig {
-    /// Threads that run async tasks; unset is one for each core.
+    /// Threads that run async tasks; unset is one for each core, in a layer one for every two.
     pub worker_threads: Option<usize>,
 }
 
 impl Documented for RuntimeConfig {
     fn help() -> Help {
-        Help::of(&[("worker_threads", "Threads that run async tasks; unset is one for each core")])
+        Help::of(&[(
+            "worker_threads",
+            "Threads that run async tasks; unset is one for each core, in a layer one for every two",
+        )])
     }
 
     fn check(&self) -> Result<(), Invalid> {

@@ -1,12 +1,12 @@
 //! Which service listens where, and how they are told.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use anyhow::Context;
 use strata_chassis::Listen;
 
-use super::ports::free_ports;
+use super::ports::{free_ports, probe};
 use super::sockets::SocketDir;
 
 /// One of the four services, or the program that is all of them.
@@ -139,7 +139,7 @@ impl Plan {
             // Who listens on a unix socket, the service finds out itself.
             let grpc = grpc.tcp().map(|grpc| (GRPC_LISTEN, grpc));
             for (setting, address) in grpc.into_iter().chain([(ADMIN_LISTEN, *admin)]) {
-                TcpListener::bind(address).with_context(|| {
+                probe(address).with_context(|| {
                     let variable = service.variable(setting);
                     format!(
                         "{} cannot listen on {address}; stop what does, or set {variable}",
@@ -248,6 +248,8 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]

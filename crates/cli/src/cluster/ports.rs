@@ -1,9 +1,11 @@
 //! Ports nobody uses.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::bail;
+use tokio::net::TcpSocket;
 
 /// Below the range from which Linux and macOS take the ports of outgoing connections (from 32768
 /// and 49152): a port that is free now is not gone the next moment because some client connected.
@@ -26,21 +28,44 @@ pub(crate) fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
         let step = LOOKED_AT.fetch_add(1, Ordering::Relaxed);
         RANGE.start + (offset.wrapping_add(step) % span) as u16
     });
-    let held: Vec<TcpListener> = candidates
-        .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
-        .take(count)
-        .collect();
-    if held.len() < count {
-        bail!("only {} ports from {} to {} are free", held.len(), RANGE.start, RANGE.end - 1);
+    let free = candidates.filter(|&port| probe((Ipv4Addr::LOCALHOST, port).into()).is_ok());
+    let ports: Vec<u16> = free.take(count).collect();
+    if ports.len() < count {
+        bail!("only {} ports from {} to {} are free", ports.len(), RANGE.start, RANGE.end - 1);
     }
-    let ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
-    Ok(ports.collect::<Result<_, _>>()?)
+    Ok(ports)
+}
+
+/// Whether `address` can be listened on. It is bound and not listened on: a listening socket that a
+/// child process, forked by another thread, holds until it execs would keep the address from
+/// whoever was told that it is free.
+///
+/// # Errors
+/// Why not.
+pub(super) fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn what_listens_is_not_free_and_what_only_looked_is_no_hindrance() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(probe(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(listener);
+        let looking = TcpSocket::new_v4().unwrap();
+        looking.set_reuseaddr(true).unwrap();
+        looking.bind(address).unwrap();
+        assert!(probe(address).is_ok() && TcpListener::bind(address).is_ok());
+    }
 
     #[test]
     fn they_are_different_and_can_be_bound() {

@@ -79,7 +79,7 @@ impl<A: Adapter> Catalog<A> {
             Some(number) => number,
             None => newest_wanted::<A>(&loader, start.policy)?,
         };
-        let version = loader.load::<A>(number)?;
+        let version = loader.start(loader.prepare::<A>(number)?)?;
         Ok(Self {
             loader,
             table: RwLock::new(Arc::new(Table::of(version))),
@@ -158,10 +158,14 @@ impl<A: Adapter> Catalog<A> {
         let this = Arc::clone(self);
         let work = move || {
             let stamp = this.loader.stamp::<A>(number);
-            this.loader.load::<A>(number).map_err(|refusal| (refusal, stamp))
+            this.loader.prepare::<A>(number).map_err(|refusal| (refusal, stamp))
         };
-        let loaded = self.thread.run(work).await.ok_or_else(interrupted);
-        match loaded {
+        let prepared = self.thread.run(work).await.ok_or_else(interrupted);
+        let started = prepared.map(|prepared| {
+            let start = |version| self.loader.start(version).map_err(|refusal| (refusal, None));
+            prepared.and_then(start)
+        });
+        match started {
             Ok(Ok(version)) => {
                 let metrics = &self.loader.metrics;
                 metrics.loaded();

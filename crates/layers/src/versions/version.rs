@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use strata_chassis::report;
 use strata_domain::FaultKind;
 use strata_runtime::{
-    Manifest, Model, ModelOptions, OnnxRuntime, Precision, Repository, RepositoryError, Stamp,
+    Manifest, ModelOptions, OnnxRuntime, Precision, Prepared, Repository, RepositoryError, Stamp,
     StartError,
 };
 use strata_wire::Fault;
@@ -81,12 +81,20 @@ impl Refusal {
     }
 }
 
+/// A version that is checked and warmed up.
+pub(crate) struct Unstarted<A> {
+    number: u32,
+    adapter: A,
+    model: Prepared,
+    precision: Precision,
+}
+
 impl Loader {
     /// Reads a version, checks its hash and manifest, opens the sessions and warms them up. It blocks for as long as that takes.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing is left running then.
-    pub(crate) fn load<A: Adapter>(&self, number: u32) -> Result<Version<A>, Refusal> {
+    /// [`Refusal`]; nothing is left then.
+    pub(crate) fn prepare<A: Adapter>(&self, number: u32) -> Result<Unstarted<A>, Refusal> {
         let files = self.repository.load_as(A::NAME, Some(number), self.precision)?;
         let precision = files.precision();
         if precision != self.precision {
@@ -100,11 +108,20 @@ impl Loader {
         }
         // Before the graph is run: what the layer cannot serve is told by the manifest alone.
         let adapter = A::for_model(files.manifest())?;
-        let model = Model::start(&self.runtime, files, &self.options)?;
+        let model = Prepared::open(&self.runtime, files, &self.options)?;
+        Ok(Unstarted { number, adapter, model, precision })
+    }
+
+    /// Starts the threads of a version; they have the priority of the current one.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(crate) fn start<A: Adapter>(&self, version: Unstarted<A>) -> Result<Version<A>, Refusal> {
+        let Unstarted { number, adapter, model, precision } = version;
         Ok(Version {
             number,
             adapter,
-            runner: Runner::new(model, self.metrics.clone()),
+            runner: Runner::new(model.start()?, self.metrics.clone()),
             precision,
             loaded_at: SystemTime::now(),
             shadow: Tally::default(),

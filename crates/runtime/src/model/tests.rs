@@ -3,10 +3,12 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use super::*;
 use crate::batch::RowStatus;
+use crate::batcher::RunBatch;
 
 /// Bounds a test that fails; one that passes never waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,14 +81,17 @@ fn manifest() -> Manifest {
     .unwrap()
 }
 
+fn started<R: RunBatch>(runners: Vec<R>, options: &ModelOptions) -> Result<Model, StartError> {
+    Prepared::warmed_up(manifest(), ExecutionProvider::Cpu, runners, options)?.start()
+}
+
 fn gated(options: &ModelOptions) -> (Model, Gate) {
     let (entered_in, entered) = sync_channel(16);
     let (verdicts, verdicts_out) = sync_channel(16);
     let (gone_in, gone) = sync_channel(1);
     let runner = Gated { entered: entered_in, verdicts: verdicts_out, _gone: gone_in };
     let options = ModelOptions { warm_up: false, ..options.clone() };
-    let model =
-        Model::with_runners(manifest(), ExecutionProvider::Cpu, vec![runner], &options).unwrap();
+    let model = started(vec![runner], &options).unwrap();
     (model, Gate { entered, verdicts, gone })
 }
 
@@ -303,9 +308,7 @@ fn a_warm_up_that_fails_stops_the_start() {
     }
     for rows in [1, 2, 64] {
         let options = ModelOptions::default();
-        let error =
-            Model::with_runners(manifest(), ExecutionProvider::Cpu, vec![Odd(rows)], &options)
-                .unwrap_err();
+        let error = started(vec![Odd(rows)], &options).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&format!("batch size {rows}: output 0")), "{text}");
     }
@@ -321,8 +324,7 @@ async fn a_graph_that_gives_fewer_rows_than_it_got_is_an_error() {
         }
     }
     let options = ModelOptions { warm_up: false, ..ModelOptions::default() };
-    let model =
-        Model::with_runners(manifest(), ExecutionProvider::Cpu, vec![Short], &options).unwrap();
+    let model = started(vec![Short], &options).unwrap();
     let text = "output 0 holds 1 values for 2 rows of 1".to_owned();
     assert_eq!(model.infer(rows(&[1.0, 2.0])).await, Err(InferError::Run(text)));
     assert!(model.infer(rows(&[1.0])).await.is_ok());
@@ -348,7 +350,7 @@ async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() 
     let (ran, threads) = sync_channel(1);
     let options = ModelOptions { warm_up: false, ..ModelOptions::default() };
     let quick = vec![Quick(ran)];
-    let model = Model::with_runners(manifest(), ExecutionProvider::Cpu, quick, &options).unwrap();
+    let model = started(quick, &options).unwrap();
     // Nobody knows yet how long a run takes.
     assert_eq!(model.infer_in_place(rows(&[1.0])), Err(rows(&[1.0])));
     let here = thread::current().id();
@@ -401,8 +403,7 @@ async fn only_the_owner_threads_step_back() {
     let here = rustix::process::getpriority_process(None).unwrap();
     for nice in [0_u8, 3] {
         let options = ModelOptions { warm_up: false, nice, ..ModelOptions::default() };
-        let provider = ExecutionProvider::Cpu;
-        let model = Model::with_runners(manifest(), provider, vec![Priority], &options).unwrap();
+        let model = started(vec![Priority], &options).unwrap();
         let told = model.infer(rows(&[1.0])).await.unwrap().outputs[0][0];
         assert_eq!(told, (here + i32::from(nice)).min(19) as f32);
     }
