@@ -377,7 +377,7 @@ async fn where_rows_wait_for_others_none_runs_in_place() {
     let max_delay = Duration::from_millis(1);
     let options = ModelOptions { warm_up: false, max_delay, ..ModelOptions::default() };
     let quick = vec![Quick(ran)];
-    let model = Model::with_runners(manifest(), ExecutionProvider::Cpu, quick, &options).unwrap();
+    let model = started(quick, &options).unwrap();
     // So often that the owner thread was asleep at least once.
     for _ in 0..32 {
         model.infer(rows(&[1.0])).await.unwrap();
