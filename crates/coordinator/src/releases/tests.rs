@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use strata_chassis::Documented;
 use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
@@ -119,10 +120,12 @@ async fn so_many_changes_wait_and_no_more() {
         })
         .collect();
     tokio::task::yield_now().await;
-    let refused = register.switch(release("s", [1, 1, 1]), loads).await.unwrap_err();
+    // At once: it does not wait for anything first.
+    let refused = register.switch(release("s", [1, 1, 1]), loads).now_or_never();
+    let refused = refused.unwrap().unwrap_err();
     assert_eq!(refused.kind, FaultKind::ResourceExhausted);
     assert!(refused.message.contains("16 changes") && refused.retry_after.is_some());
-    let refused = register.roll_back(loads).await.unwrap_err();
+    let refused = register.roll_back(loads).now_or_never().unwrap().unwrap_err();
     assert_eq!(refused.kind, FaultKind::ResourceExhausted);
     // What waits for nothing is not in anybody's way.
     register.clear();
