@@ -47,7 +47,8 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_waits_for_any_more_is_not_run() {
         let reading = Reading::default();
-        let (go, gone): (Vec<_>, Vec<_>) = (0..AT_ONCE).map(|_| mpsc::channel::<()>()).unzip();
+        let (go, gone): (Vec<_>, Vec<_>) =
+            (0..AT_ONCE).map(|_| mpsc::sync_channel::<()>(1)).unzip();
         let slow = gone.into_iter().map(|gone| reading.run(move || gone.recv().is_ok()));
         let mut slow = Box::pin(join_all(slow));
         let ran = Arc::new(AtomicBool::new(false));
