@@ -109,10 +109,8 @@ async fn sessions_that_share_their_weights_answer_as_one_does() {
         // Three at once, so that more than one session has something to do. What shares a run may differ in the last bits.
         let [first, second, third] = [0; 3].map(|_| ask(several.channel(), window(number)));
         let (first, second, third) = tokio::try_join!(first, second, third).unwrap();
-        for together in
-            [first, second, third].into_iter().flat_map(numbers).zip(alone.iter().cycle())
-        {
-            let (together, alone) = together;
+        let together = [first, second, third].into_iter().flat_map(numbers);
+        for (together, alone) in together.zip(alone.iter().cycle()) {
             assert!((together - alone).abs() <= 1e-6 * alone.abs(), "{together} and {alone}");
         }
     }
