@@ -157,6 +157,11 @@ impl Process {
         &self.spec
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its gRPC address.
     pub fn grpc(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.spec.ports[0]).into()

@@ -231,7 +231,7 @@ fn replay_fails_when_requests_are_not_decided() {
 #[test]
 fn bench_measures_in_rounds_and_writes_keys() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let only = "echo,decide_unary,decide_stream_256,tactical,decide_open_50,reload,ready,rss";
+    let only = "echo,decide_unary,decide_stream_256,unix,tactical,decide_open_50,reload,ready,rss";
     let json = file.path().display();
     let table = good(&format!("bench --rounds 2 --duration 40ms --only {only} --json {json}"));
     for part in ["bare tonic echo", "DecideStream", "p99.9 us", "rss_total_mb", "medians of 2"] {
@@ -243,6 +243,8 @@ fn bench_measures_in_rounds_and_writes_keys() {
         "echo_stream_256_rps",
         "decide_unary_64_rps",
         "decide_stream_256_p999_us",
+        "unix_decide_1_p50_us",
+        "unix_decide_64_cpu_us",
         "tactical_unary_64_rps",
         "tactical_oip_64_rps",
         "tactical_frames_64_rps",

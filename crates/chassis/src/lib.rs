@@ -14,6 +14,7 @@ mod config;
 mod deadline;
 mod drain;
 mod fair;
+mod in_flight;
 mod metrics;
 mod process;
 mod report;
@@ -33,6 +34,7 @@ pub use config::{
 pub use deadline::Deadline;
 pub use drain::{Drain, DrainGuard};
 pub use fair::{FairReceiver, FairSender, Refused, fair_channel};
+pub use in_flight::{Flight, InFlight};
 pub use metrics::{Metrics, SECONDS_BUCKETS};
 pub use process::{BoxError, Process, ProcessConfig, ProcessSettings, run};
 pub use report::report;

@@ -1,15 +1,13 @@
 //! The path of a question through the three layers.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::TryFutureExt;
 use strata_chassis::{
-    Deadline,
+    Deadline, InFlight,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::{FaultKind, Placement};
@@ -39,7 +37,7 @@ pub(crate) struct Pipeline {
     pub(crate) operational: Layer<Forecasting>,
     pub(crate) releases: Arc<Register>,
     /// Decisions in work.
-    pub(crate) deciding: Arc<AtomicUsize>,
+    pub(crate) deciding: Arc<InFlight>,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -77,10 +75,11 @@ impl Pipeline {
     /// The first refusal, with the layer and the replica.
     pub(crate) async fn load(&self, release: &Release) -> Result<(), Fault> {
         let [strategic, tactical, operational] = release.versions();
+        let kept = self.releases.kept();
         tokio::try_join!(
-            self.strategic.load(strategic),
-            self.tactical.load(tactical),
-            self.operational.load(operational),
+            self.strategic.load(strategic).map_err(|fault| with_kept(fault, &kept[0])),
+            self.tactical.load(tactical).map_err(|fault| with_kept(fault, &kept[1])),
+            self.operational.load(operational).map_err(|fault| with_kept(fault, &kept[2])),
         )?;
         Ok(())
     }
@@ -103,7 +102,7 @@ impl Pipeline {
             false => Span::none(),
         };
         trace::set_parent(&span, parent);
-        let _deciding = Deciding::count(&self.deciding);
+        let _deciding = self.deciding.begin();
         let release = self.releases.in_force();
         let release = release.as_deref();
         let result = self.chain(request, &Call { parent, ..call }, (&span, release)).await;
@@ -141,11 +140,7 @@ impl Pipeline {
         let question = Question::read(request)?;
         let [strategic, tactical, operational] = release.map_or([0; 3], Release::versions);
         let leg = |version, deadline| Leg {
-            due: Due {
-                deadline,
-                caller: call.caller,
-                alone: call.one && self.deciding.load(Ordering::Relaxed) == 1,
-            },
+            due: Due { deadline, caller: call.caller, alone: call.one && self.deciding.is_one() },
             decision: span,
             parent: call.parent,
             version,
@@ -258,20 +253,18 @@ impl Pipeline {
     }
 }
 
-/// A decision in work, counted until it is dropped.
-struct Deciding<'a>(&'a AtomicUsize);
-
-impl<'a> Deciding<'a> {
-    fn count(deciding: &'a AtomicUsize) -> Self {
-        deciding.fetch_add(1, Ordering::Relaxed);
-        Self(deciding)
+/// A layer that has no room does not know which of its versions releases need.
+fn with_kept(fault: Fault, kept: &[u32]) -> Fault {
+    if fault.kind != FaultKind::ResourceExhausted || kept.is_empty() {
+        return fault;
     }
-}
-
-impl Drop for Deciding<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    let kept: Vec<_> = kept.iter().map(u32::to_string).collect();
+    let message = format!(
+        "{}; the release in force and the one a rollback returns to need {}",
+        fault.message,
+        kept.join(", ")
+    );
+    Fault { message, ..fault }
 }
 
 /// The moment by which a hop must be over that is the first of `hops` still to come: an even share of what is left, so that a slow layer

@@ -1,15 +1,12 @@
 //! From questions to answers: check, encode, run, read.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use strata_chassis::{
-    Deadline, Drain, Peer,
+    Deadline, Drain, InFlight, Peer,
     trace::{self, RemoteContext},
 };
 use strata_domain::FaultKind;
@@ -39,7 +36,7 @@ pub(crate) struct Service<A>(Arc<Inner<A>>);
 struct Inner<A> {
     parts: Parts<A>,
     /// Calls of [`Service::answer`] under way.
-    answering: AtomicUsize,
+    answering: InFlight,
 }
 
 // Derived, it would ask for an adapter that can be cloned.
@@ -103,7 +100,7 @@ fn span_under<A: Adapter>(parent: &RemoteContext) -> Span {
 
 impl<A: Adapter> Service<A> {
     pub(crate) fn new(parts: Parts<A>) -> Self {
-        Self(Arc::new(Inner { parts, answering: AtomicUsize::new(0) }))
+        Self(Arc::new(Inner { parts, answering: InFlight::default() }))
     }
 
     pub(crate) fn drain(&self) -> &Drain {
@@ -138,9 +135,9 @@ impl<A: Adapter> Service<A> {
         company: Company,
     ) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
-        let turn = Turn::take(&self.0.answering);
+        let _answering = self.0.answering.begin();
         let company = match asked.len() {
-            1 if turn.is_first => company.alone(),
+            1 if self.0.answering.is_one() => company.alone(),
             _ => company,
         };
         let Parts { catalog, metrics, .. } = &self.0.parts;
@@ -172,24 +169,6 @@ impl<A: Adapter> Service<A> {
             .collect();
         observe(table.shadows(), witnesses);
         results
-    }
-}
-
-/// A call in work, counted until it is dropped.
-struct Turn<'a> {
-    count: &'a AtomicUsize,
-    is_first: bool,
-}
-
-impl<'a> Turn<'a> {
-    fn take(count: &'a AtomicUsize) -> Self {
-        Self { count, is_first: count.fetch_add(1, Ordering::Relaxed) == 0 }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

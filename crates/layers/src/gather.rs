@@ -1,11 +1,8 @@
 //! Rows of the same process: run where they are while nobody else asks, gathered into batches while others do.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
-use strata_chassis::{FairReceiver, FairSender, fair_channel};
+use strata_chassis::{FairReceiver, FairSender, InFlight, fair_channel};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
 use tokio::sync::{Semaphore, oneshot};
@@ -33,7 +30,7 @@ pub(crate) struct Desk<A: Adapter> {
     service: Service<A>,
     rows: FairSender<Job<A>>,
     /// Rows that are not answered yet.
-    asking: AtomicUsize,
+    asking: InFlight,
 }
 
 impl<A: Adapter> Desk<A> {
@@ -41,7 +38,7 @@ impl<A: Adapter> Desk<A> {
     pub(crate) fn open(service: Service<A>, queue_rows: usize) -> Self {
         let (rows, queue) = fair_channel(queue_rows);
         tokio::spawn(gather(service.clone(), queue));
-        Self { service, rows, asking: AtomicUsize::new(0) }
+        Self { service, rows, asking: InFlight::default() }
     }
 
     /// Answers a row of a caller, whose rows take turns with those of others.
@@ -51,12 +48,12 @@ impl<A: Adapter> Desk<A> {
         caller: u64,
         alone: bool,
     ) -> RowResult<A> {
-        let asking = Asking::count(&self.asking);
+        let _asking = self.asking.begin();
         // Whoever else is about to ask is counted before it is decided whether this one is alone.
         if !alone {
             tokio::task::yield_now().await;
         }
-        if asking.is_alone() {
+        if self.asking.is_one() {
             let mut answers = self.service.answer(vec![asked], Company::HERE).await;
             return answers.pop().unwrap_or_else(lost);
         }
@@ -99,24 +96,4 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>
 
 fn lost<R>() -> Result<R, Fault> {
     Err(Fault::new(FaultKind::Internal, "the question was lost"))
-}
-
-/// A row, counted until it is dropped.
-struct Asking<'a>(&'a AtomicUsize);
-
-impl<'a> Asking<'a> {
-    fn count(asking: &'a AtomicUsize) -> Self {
-        asking.fetch_add(1, Ordering::Relaxed);
-        Self(asking)
-    }
-
-    fn is_alone(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 1
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

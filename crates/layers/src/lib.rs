@@ -19,6 +19,7 @@ mod models;
 mod oip;
 mod operational;
 mod process;
+mod reading;
 mod rows;
 mod runner;
 mod served;

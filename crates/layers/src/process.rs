@@ -16,6 +16,7 @@ use crate::{
     metrics::LayerMetrics,
     models::ModelsService,
     oip::{self, Oip},
+    reading::Reading,
     runner::Runners,
     version_metrics,
     versions::{self, Catalog, Loader, Start},
@@ -117,9 +118,15 @@ pub(crate) async fn start<A: Layer>(
     });
     let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
     let control = Arc::clone(&catalog) as Arc<dyn oip::Control>;
-    let (layer, drain_of_oip) = (A::NAME, drain.clone());
-    let oip =
-        Oip::new(oip::Parts { layer, runners, control, metrics, repository, drain: drain_of_oip });
+    let oip = Oip::new(oip::Parts {
+        layer: A::NAME,
+        runners,
+        control,
+        metrics,
+        repository,
+        reading: Reading::default(),
+        drain: drain.clone(),
+    });
     let max_message_bytes = settings.grpc.max_message_bytes;
     let services = Services::described_by(&[FILE_DESCRIPTOR_SET])
         .with(A::server(service.clone(), max_message_bytes))

@@ -57,8 +57,11 @@ impl Queue {
         self.lock().jobs.rows()
     }
 
-    /// Whether nothing waits, a thread sleeps, and jobs are still taken.
+    /// Whether nothing waits, a thread sleeps, jobs are still taken, and none is to wait for others.
     pub(crate) fn is_idle(&self) -> bool {
+        if !self.limits.max_delay.is_zero() {
+            return false;
+        }
         let state = self.lock();
         state.open && state.idle > 0 && state.jobs.is_empty()
     }

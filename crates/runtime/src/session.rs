@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::model::StartError;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
+use crate::weights::Weights;
 
 /// `auto` falls back to the CPU with one warning per process, however many models it holds.
 static FELL_BACK: Once = Once::new();
@@ -26,34 +27,44 @@ pub(crate) fn open(
     options: &ModelOptions,
 ) -> Result<(Vec<OrtSession>, ExecutionProvider), StartError> {
     let (manifest, graph) = (files.manifest(), files.graph());
-    let (first, provider) = open_first(runtime, graph, options.execution_provider)?;
+    let shared = (options.sessions > 1).then(|| Weights::of(graph));
+    let weights = shared.transpose().map_err(unusable)?;
+    let source = Source { runtime, graph, weights: weights.as_ref() };
+    let (first, provider) = open_first(&source, options.execution_provider)?;
     let mismatches = graph::mismatches(manifest, &first);
     if !mismatches.is_empty() {
         return Err(StartError::Graph { model: manifest.name.clone(), mismatches });
     }
     let mut sessions = vec![OrtSession::new(first, manifest)];
     while sessions.len() < options.sessions {
-        let session = build(runtime, graph, provider).map_err(unusable)?;
+        let session = source.build(provider).map_err(unusable)?;
         sessions.push(OrtSession::new(session, manifest));
     }
     Ok((sessions, provider))
 }
 
+/// What sessions are made of.
+struct Source<'a> {
+    runtime: &'a OnnxRuntime,
+    graph: &'a [u8],
+    /// What they share, if they are several.
+    weights: Option<&'a Weights>,
+}
+
 fn open_first(
-    runtime: &OnnxRuntime,
-    graph: &[u8],
+    source: &Source<'_>,
     wanted: ExecutionProvider,
 ) -> Result<(Session, ExecutionProvider), StartError> {
     let without_cuda = match wanted {
         ExecutionProvider::Cpu => None,
         ExecutionProvider::Auto | ExecutionProvider::Cuda => {
-            match build(runtime, graph, ExecutionProvider::Cuda) {
+            match source.build(ExecutionProvider::Cuda) {
                 Ok(session) => return Ok((session, ExecutionProvider::Cuda)),
                 Err(error) => Some(error.to_string()),
             }
         }
     };
-    let session = build(runtime, graph, ExecutionProvider::Cpu).map_err(unusable)?;
+    let session = source.build(ExecutionProvider::Cpu).map_err(unusable)?;
     // Only now is it certain that CUDA was what failed, and not the graph.
     match without_cuda {
         Some(reason) if wanted == ExecutionProvider::Cuda => {
@@ -71,24 +82,28 @@ fn unusable(error: ort::Error) -> StartError {
     StartError::Session(error.to_string())
 }
 
-/// One session with one thread that never spins: more cores are used by more sessions.
-///
-/// Left at their defaults because measuring the strategic and operational graphs showed no gain: the
-/// memory arena (without it 0.2 MB less and the same speed), and a container of prepacked weights
-/// shared by sessions (it holds only initializers that are passed in from outside the graph; eight
-/// sessions took the same 3 MB each with it). Without the memory pattern one row is slower.
-fn build(runtime: &OnnxRuntime, graph: &[u8], provider: ExecutionProvider) -> ort::Result<Session> {
-    let mut builder = Session::builder(runtime.environment())?
-        .with_log_level(LogLevel::Warning)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(1)?
-        .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?;
-    if provider == ExecutionProvider::Cuda {
-        builder = builder.with_execution_providers([CUDA::default().build().error_on_failure()])?;
+impl Source<'_> {
+    /// One session with one thread that never spins: more cores are used by more sessions.
+    ///
+    /// The memory arena is left at its default because measuring the strategic and operational graphs showed no gain: without it 0.2 MB less
+    /// and the same speed. Without the memory pattern one row is slower.
+    fn build(&self, provider: ExecutionProvider) -> ort::Result<Session> {
+        let mut builder = Session::builder(self.runtime.environment())?
+            .with_log_level(LogLevel::Warning)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_inter_op_spinning(false)?;
+        if let Some(weights) = self.weights {
+            builder = weights.share(builder)?;
+        }
+        if provider == ExecutionProvider::Cuda {
+            builder =
+                builder.with_execution_providers([CUDA::default().build().error_on_failure()])?;
+        }
+        builder.commit_from_memory(self.graph)
     }
-    builder.commit_from_memory(graph)
 }
 
 /// A session with what it takes to feed it in the manifest's order.

@@ -11,6 +11,8 @@ pub(crate) enum Server {
     Echo,
     /// The four services, each a process; tracing off, as is the default.
     Cluster,
+    /// As the cluster, over unix sockets instead of TCP, callers included.
+    Unix,
     /// The four services in one process.
     Node,
     /// As the cluster, with one trace in a hundred exported.
@@ -66,6 +68,7 @@ impl Server {
         match self {
             Self::Echo => "echo_unary",
             Self::Cluster => "decide_unary",
+            Self::Unix => "unix_decide",
             Self::Node => "inprocess_decide",
             Self::Traced1 => "decide_tracing_1pct",
             Self::Traced100 => "decide_tracing_100pct",
@@ -77,6 +80,7 @@ impl Server {
         match self {
             Self::Echo => "echo_stream",
             Self::Cluster => "decide_stream",
+            Self::Unix => "unix_stream",
             Self::Node => "inprocess_stream",
             Self::Traced1 => "decide_stream_tracing_1pct",
             Self::Traced100 => "decide_stream_tracing_100pct",
@@ -88,6 +92,7 @@ impl Server {
         match self {
             Self::Echo => "bare tonic echo",
             Self::Cluster => "cluster",
+            Self::Unix => "cluster over unix sockets",
             Self::Node => "one process",
             Self::Traced1 => "cluster, 1 % of traces exported",
             Self::Traced100 => "cluster, all traces exported",
@@ -99,17 +104,19 @@ impl Server {
 impl Case {
     /// Every measurement of a round, in order. What is compared stands close together.
     pub(crate) fn all() -> Vec<Self> {
-        use Server::{Cluster, Echo, Int8, Node, Traced1, Traced100};
+        use Server::{Cluster, Echo, Int8, Node, Traced1, Traced100, Unix};
         let mut cases = vec![
             Self::Ready,
             Self::Chain,
             Self::Unary(Echo, 1),
             Self::Unary(Cluster, 1),
+            Self::Unary(Unix, 1),
             Self::Unary(Node, 1),
             Self::Peer(PeerKind::FastApi, 1),
             Self::Peer(PeerKind::GrpcAio, 1),
             Self::Unary(Echo, 64),
             Self::Unary(Cluster, 64),
+            Self::Unary(Unix, 64),
             Self::Unary(Node, 64),
             Self::Peer(PeerKind::FastApi, 64),
             Self::Peer(PeerKind::GrpcAio, 64),
@@ -224,8 +231,14 @@ mod tests {
         let cases = Case::all();
         let names: BTreeSet<_> = cases.iter().map(|case| case.name()).collect();
         assert_eq!(names.len(), cases.len());
-        for name in ["echo_unary_1", "decide_stream_256", "inprocess_decide_64", "peer_fastapi_64"]
-        {
+        for name in [
+            "echo_unary_1",
+            "decide_stream_256",
+            "unix_decide_1",
+            "unix_decide_64",
+            "inprocess_decide_64",
+            "peer_fastapi_64",
+        ] {
             assert!(names.contains(name), "{name}");
         }
     }

@@ -8,7 +8,7 @@ use super::layers;
 use super::otlp::Sink;
 use super::peers::{self, Peer, PeerFiles};
 use super::{Case, PeerKind, Server};
-use crate::cluster::{Cluster, Options, Service};
+use crate::cluster::{Cluster, Options, Ports, Service};
 use crate::load::PeerRow;
 
 /// Where a server answers, and the groups of its processes.
@@ -65,6 +65,10 @@ impl Servers {
         let options = start.options;
         if needed(Server::Cluster) {
             servers.layers = servers.cluster(Server::Cluster, options()).await?;
+        }
+        if needed(Server::Unix) {
+            let ports = Ports::Sockets;
+            servers.cluster(Server::Unix, Options { ports, ..options() }).await?;
         }
         if needed(Server::Node) {
             servers.cluster(Server::Node, Options { in_process: true, ..options() }).await?;

@@ -5,6 +5,7 @@ mod child;
 mod plan;
 mod ports;
 mod session;
+mod sockets;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;

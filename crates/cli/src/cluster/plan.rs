@@ -7,6 +7,7 @@ use anyhow::Context;
 use strata_chassis::Listen;
 
 use super::ports::{free_ports, probe};
+use super::sockets::SocketDir;
 
 /// One of the four services, or the program that is all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub(crate) enum Ports {
     Default,
     /// Any that are free, on loopback.
     Free,
+    /// Unix sockets in a directory of their own; for the admin listeners, ports that are free.
+    Sockets,
 }
 
 #[derive(Debug, Clone)]
@@ -85,22 +88,28 @@ struct Listeners {
 #[derive(Debug)]
 pub(crate) struct Plan {
     listeners: [Listeners; 4],
+    /// Kept for as long as somebody may listen there.
+    _sockets: Option<SocketDir>,
 }
 
 impl Plan {
     /// `env` looks up an environment variable.
     ///
     /// # Errors
-    /// A variable that is no address, or no port is free.
+    /// A variable that is no address, no port is free, or there is no place for sockets.
     pub(crate) fn new(ports: Ports, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let free = free_ports(2 * Service::ALL.len())?;
+        let sockets = (ports == Ports::Sockets).then(SocketDir::make).transpose()?;
         let mut listeners = Vec::new();
         for (service, free) in Service::ALL.into_iter().zip(free.chunks_exact(2)) {
-            listeners.push(match ports {
-                Ports::Free => {
+            listeners.push(match (ports, &sockets) {
+                (_, Some(dir)) => {
+                    Listeners { grpc: dir.socket(service.name())?, admin: loopback(free[1]) }
+                }
+                (Ports::Free | Ports::Sockets, None) => {
                     Listeners { grpc: loopback(free[0]).into(), admin: loopback(free[1]) }
                 }
-                Ports::Default => {
+                (Ports::Default, None) => {
                     let port = service.grpc_port();
                     let admin_port = port - ADMIN_OFFSET;
                     Listeners {
@@ -116,7 +125,7 @@ impl Plan {
             });
         }
         let listeners = listeners.try_into().map_err(|_| anyhow::anyhow!("four services"))?;
-        Ok(Self { listeners })
+        Ok(Self { listeners, _sockets: sockets })
     }
 
     /// Makes sure that nobody else listens there: an older server on the same port would answer for
@@ -284,6 +293,20 @@ mod tests {
         .unwrap();
         assert_eq!(plan.env(Service::Tactical)[0].1, "unix:/run/tactical.sock");
         assert_eq!(plan.env(Service::Coordinator)[3].1, "unix:/run/tactical.sock");
+    }
+
+    #[test]
+    fn sockets_are_in_a_directory_that_goes_with_the_plan() {
+        let plan = Plan::new(Ports::Sockets, |_| None).unwrap();
+        let socket = plan.endpoint(Service::Tactical);
+        assert_eq!(plan.env(Service::Tactical)[0].1, socket);
+        assert_eq!(plan.env(Service::Coordinator)[3].1, socket);
+        assert!(plan.env(Service::Tactical)[1].1.starts_with("127.0.0.1:"));
+        let path = std::path::PathBuf::from(socket.strip_prefix("unix:").unwrap());
+        let dir = path.parent().unwrap();
+        assert!(dir.is_dir() && path.ends_with("tactical.sock"));
+        drop(plan);
+        assert!(!dir.exists());
     }
 
     #[test]

@@ -1,18 +1,23 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
-use tokio::sync::{Mutex as Turn, watch};
+use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit, watch};
 
 use super::Release;
 use crate::link::Needs;
 
 /// Changes that are remembered.
 const HISTORY: usize = 32;
+
+/// Changes in work and waiting for their turn: they go on when their callers leave, and must not add up meanwhile.
+const CHANGES: usize = 16;
+/// A change takes milliseconds, unless a layer hangs.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is in force, what was, and what the layers must have loaded for it.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(crate) struct Register {
     needs: [watch::Sender<Needs>; 3],
     /// Whoever holds it may have releases loaded, which takes time.
     turn: Turn<()>,
+    /// Those who have or await the turn.
+    places: Semaphore,
 }
 
 #[derive(Debug)]
@@ -49,6 +56,7 @@ impl Register {
             plan: Mutex::new(Plan { history: [first].into(), coming: None }),
             needs: std::array::from_fn(|_| watch::Sender::default()),
             turn: Turn::default(),
+            places: Semaphore::new(CHANGES),
         };
         this.tell(&this.plan());
         this
@@ -59,6 +67,20 @@ impl Register {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The versions of what is in force and of what a rollback returns to, by layer in the order of the chain.
+    pub(crate) fn kept(&self) -> [Vec<u32>; 3] {
+        let plan = self.plan();
+        let releases: Vec<_> =
+            plan.history.iter().take(2).filter_map(|change| change.release.as_ref()).collect();
+        std::array::from_fn(|layer| {
+            let mut versions: Vec<_> =
+                releases.iter().map(|release| release.versions()[layer]).collect();
+            versions.sort_unstable();
+            versions.dedup();
+            versions
+        })
+    }
+
     /// What replicas must have loaded, by layer in the order of the chain.
     pub(crate) fn needs(&self) -> [watch::Receiver<Needs>; 3] {
         self.needs.each_ref().map(watch::Sender::subscribe)
@@ -67,12 +89,13 @@ impl Register {
     /// Puts a release in force once `load` has loaded it everywhere.
     ///
     /// # Errors
-    /// That of `load`; then nothing is changed.
+    /// That of `load`, and `ResourceExhausted` when too many changes wait; then nothing is changed.
     pub(crate) async fn switch(
         &self,
         release: Release,
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        let _place = self.place()?;
         let _turn = self.turn.lock().await;
         self.bring(Some(Arc::new(release)), load).await
     }
@@ -80,11 +103,12 @@ impl Register {
     /// Returns to what was in force before the last change.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there was none; that of `load`.
+    /// `FailedPrecondition` when there was none, `ResourceExhausted` when too many changes wait; that of `load`.
     pub(crate) async fn roll_back(
         &self,
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        let _place = self.place()?;
         let _turn = self.turn.lock().await;
         let before = self.plan().history.get(1).map(|change| change.release.clone());
         let before = before.ok_or_else(|| {
@@ -92,6 +116,14 @@ impl Register {
             Fault::new(FaultKind::FailedPrecondition, message)
         })?;
         self.bring(before, load).await
+    }
+
+    /// A place among those who change something.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.places.try_acquire().map_err(|_| {
+            let message = format!("{CHANGES} changes of the release are in work or waiting");
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        })
     }
 
     /// Takes the release in force back. It waits for nothing; a release that is being loaded is put in force all the same when it is.

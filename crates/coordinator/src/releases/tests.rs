@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use strata_chassis::Documented;
 use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
@@ -86,11 +87,54 @@ async fn a_replica_that_connects_while_a_release_is_loaded_must_load_it_too() {
 }
 
 #[tokio::test]
+async fn what_a_rollback_returns_to_is_kept_with_what_is_in_force() {
+    let register = Register::starting_with(Some(release("a", [1, 1, 1])));
+    register.switch(release("b", [3, 1, 2]), loads).await.unwrap();
+    assert_eq!(register.kept(), [vec![1, 3], vec![1], vec![1, 2]]);
+    register.switch(release("c", [2, 1, 2]), loads).await.unwrap();
+    assert_eq!(register.kept(), [vec![2, 3], vec![1], vec![2]]);
+    register.clear();
+    assert_eq!(register.kept(), [vec![2], vec![1], vec![2]]);
+}
+
+#[tokio::test]
 async fn a_decision_keeps_what_it_began_with() {
     let register = Register::starting_with(Some(release("a", [1, 1, 1])));
     let begun = register.in_force().unwrap();
     register.switch(release("b", [2, 2, 2]), loads).await.unwrap();
     assert_eq!((begun.name(), begun.versions()), ("a", [1, 1, 1]));
+}
+
+#[tokio::test]
+async fn so_many_changes_wait_and_no_more() {
+    let register = Arc::new(Register::starting_with(None));
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let waiting: Vec<_> = (1..=16)
+        .map(|version| {
+            let (register, mut gone) = (Arc::clone(&register), gone.clone());
+            let hangs = async move |_: &Release| {
+                gone.wait_for(|gone| *gone).await.unwrap();
+                Ok(())
+            };
+            tokio::spawn(async move { register.switch(release("r", [version, 1, 1]), hangs).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    // At once: it does not wait for anything first.
+    let refused = register.switch(release("s", [1, 1, 1]), loads).now_or_never();
+    let refused = refused.unwrap().unwrap_err();
+    assert_eq!(refused.kind, FaultKind::ResourceExhausted);
+    assert!(refused.message.contains("16 changes") && refused.retry_after.is_some());
+    let refused = register.roll_back(loads).now_or_never().unwrap().unwrap_err();
+    assert_eq!(refused.kind, FaultKind::ResourceExhausted);
+    // What waits for nothing is not in anybody's way.
+    register.clear();
+    go.send(true).unwrap();
+    for change in waiting {
+        change.await.unwrap().unwrap();
+    }
+    register.switch(release("s", [1, 1, 1]), loads).await.unwrap();
+    assert_eq!(in_force(&register).as_deref(), Some("s"));
 }
 
 #[tokio::test]

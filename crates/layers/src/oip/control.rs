@@ -30,7 +30,7 @@ impl<A: Adapter> Control for Catalog<A> {
         Box::pin(async move {
             match version {
                 Some(version) => Catalog::unload(&self, version).await.map(|()| 1),
-                None => Ok(self.unload_idle().await),
+                None => self.unload_idle().await,
             }
         })
     }

@@ -21,7 +21,9 @@ pub(super) fn server(layer: &str) -> ServerMetadataResponse {
     ServerMetadataResponse {
         name: format!("strata-{layer}"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        extensions: ["model_configuration", "statistics"].map(str::to_owned).into(),
+        extensions: ["model_repository", "model_configuration", "statistics"]
+            .map(str::to_owned)
+            .into(),
     }
 }
 

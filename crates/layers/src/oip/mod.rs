@@ -26,7 +26,7 @@ use std::sync::Arc;
 use strata_chassis::Drain;
 use strata_runtime::Repository;
 
-use crate::{metrics::LayerMetrics, runner::Runners};
+use crate::{metrics::LayerMetrics, reading::Reading, runner::Runners};
 
 /// The protocol's service of a layer: a cheap handle.
 #[derive(Clone)]
@@ -41,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) metrics: LayerMetrics,
     pub(crate) repository: Repository,
+    pub(crate) reading: Reading,
     pub(crate) drain: Drain,
 }
 

@@ -23,6 +23,7 @@ use crate::{
     facts::tests::valid as facts,
     metrics::LayerMetrics,
     operational::Operational,
+    reading::Reading,
     runner::{Company, Runners},
     strategic::Strategic,
     tactical::Tactical,
@@ -63,7 +64,9 @@ impl<A: Adapter> Layer<A> {
         };
         let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
         let control = Arc::clone(&catalog) as Arc<dyn Control>;
-        let oip = Parts { layer: A::NAME, runners, control, metrics, repository, drain };
+        let layer = A::NAME;
+        let reading = Reading::default();
+        let oip = Parts { layer, runners, control, metrics, repository, reading, drain };
         Self { service: Service::new(parts), oip: Oip::new(oip), catalog }
     }
 

@@ -205,9 +205,9 @@ impl GrpcInferenceService for Oip {
         request: Request<pb::RepositoryIndexRequest>,
     ) -> Result<Response<pb::RepositoryIndexResponse>, Status> {
         let (oip, request) = (self.clone(), request.into_inner());
-        let index = tokio::task::spawn_blocking(move || oip.index(&request)).await;
-        let lost = |_| Fault::new(FaultKind::Internal, "reading the repository was interrupted");
-        Ok(Response::new(index.map_err(lost)??))
+        let index = self.0.reading.run(move || oip.index(&request)).await;
+        let lost = || Fault::new(FaultKind::Internal, "reading the repository was interrupted");
+        Ok(Response::new(index.ok_or_else(lost)??))
     }
 
     async fn repository_model_load(

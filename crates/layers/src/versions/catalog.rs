@@ -8,17 +8,23 @@ use strata_chassis::{BoxError, report};
 use strata_domain::FaultKind;
 use strata_runtime::{RepositoryError, Stamp};
 use strata_wire::{Fault, pb};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
 
 use super::{Loader, MAX_LOADED, Policy, Table, Traffic, thread::LoaderThread};
 use crate::{
     adapter::Adapter,
+    reading::Reading,
     runner::{Runner, Runners},
     version_metrics::VersionFigures,
 };
 
 /// How long an unloading is waited for. Rows in flight have deadlines of at most as long.
 const UNLOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Loads and unloads in work and waiting for their turn: they go on when their callers leave, and must not add up meanwhile.
+const CHANGES: usize = 16;
+/// In about this time a small model is loaded.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// Every version of a layer's model.
 pub(crate) struct Catalog<A> {
@@ -28,6 +34,9 @@ pub(crate) struct Catalog<A> {
     thread: LoaderThread,
     /// Whoever holds it may load and unload, which takes time.
     pub(super) turn: Turn<()>,
+    /// Those who have or await the turn because they were asked to.
+    places: Semaphore,
+    reading: Reading,
     /// Whoever holds it may put another table, which takes none: a rollback never waits for a load. Readers wait for neither.
     plan: Mutex<Plan>,
 }
@@ -77,6 +86,8 @@ impl<A: Adapter> Catalog<A> {
             conditions: Mutex::default(),
             thread: LoaderThread::start()?,
             turn: Turn::default(),
+            places: Semaphore::new(CHANGES),
+            reading: Reading::default(),
             plan: Mutex::default(),
         })
     }
@@ -110,8 +121,9 @@ impl<A: Adapter> Catalog<A> {
     /// Loads a version, or the newest, which gets no traffic.
     ///
     /// # Errors
-    /// `NotFound`, `FailedPrecondition` when it cannot be served, `ResourceExhausted` when too many are loaded.
+    /// `NotFound`, `FailedPrecondition` when it cannot be served, `ResourceExhausted` when too many are loaded or too many changes wait.
     pub(crate) async fn load(self: &Arc<Self>, number: Option<u32>) -> Result<u32, Fault> {
+        let _place = self.place()?;
         let _turn = self.turn.lock().await;
         let number = match number {
             Some(number) => number,
@@ -125,6 +137,14 @@ impl<A: Adapter> Catalog<A> {
         Ok(number)
     }
 
+    /// A place among those who load and unload.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.places.try_acquire().map_err(|_| {
+            let message = format!("{CHANGES} loads and unloads are in work or waiting");
+            Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
+        })
+    }
+
     /// Loads a version unless it is loaded. Its caller has the turn.
     pub(super) async fn bring(self: &Arc<Self>, number: u32) -> Result<(), Fault> {
         let table = self.table();
@@ -132,8 +152,7 @@ impl<A: Adapter> Catalog<A> {
             return Ok(());
         }
         if table.loaded().len() >= MAX_LOADED {
-            let message = format!("{MAX_LOADED} versions are loaded; unload one of them first");
-            return Err(Fault::new(FaultKind::ResourceExhausted, message));
+            return Err(full(&table));
         }
         let before = self.conditions().insert(number, Condition::Loading);
         let this = Arc::clone(self);
@@ -191,8 +210,9 @@ impl<A: Adapter> Catalog<A> {
     /// Unloads a version; completes once its threads and sessions are gone.
     ///
     /// # Errors
-    /// `NotFound` when it is not loaded, `FailedPrecondition` while it has traffic or is a shadow.
+    /// `NotFound` when it is not loaded, `FailedPrecondition` while it has traffic or is a shadow, `ResourceExhausted` when too many changes wait.
     pub(crate) async fn unload(&self, number: u32) -> Result<(), Fault> {
+        let _place = self.place()?;
         let _turn = self.turn.lock().await;
         let table = self.table();
         if !table.loaded().contains_key(&number) {
@@ -213,7 +233,11 @@ impl<A: Adapter> Catalog<A> {
     }
 
     /// Unloads every version that has no traffic and is no shadow; tells how many it were.
-    pub(crate) async fn unload_idle(&self) -> usize {
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when too many changes wait.
+    pub(crate) async fn unload_idle(&self) -> Result<usize, Fault> {
+        let _place = self.place()?;
         let _turn = self.turn.lock().await;
         let table = self.table();
         let numbers: Vec<u32> = table.loaded().keys().copied().collect();
@@ -225,7 +249,7 @@ impl<A: Adapter> Catalog<A> {
                 unloaded += 1;
             }
         }
-        unloaded
+        Ok(unloaded)
     }
 
     /// Unloads a version, unless it has traffic or is a shadow. Its caller has the turn.
@@ -288,6 +312,7 @@ impl<A: Adapter> Catalog<A> {
         if let Ok(done) = self.take_back() {
             return done;
         }
+        let _place = self.place()?;
         let _turn = self.turn.lock().await;
         loop {
             match self.take_back() {
@@ -315,8 +340,7 @@ impl<A: Adapter> Catalog<A> {
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, Fault> {
         let this = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&this)).await;
-        done.map_err(|_| interrupted())
+        self.reading.run(move || work(&this)).await.ok_or_else(interrupted)
     }
 
     /// What there is to count, by version.
@@ -342,6 +366,23 @@ impl<A: Adapter> Catalog<A> {
 
 fn interrupted() -> Fault {
     Fault::new(FaultKind::Internal, "reading the models was interrupted")
+}
+
+/// What is told when no more can be loaded, with what may be unloaded. That a version belongs to a release is not known here.
+fn full<A>(table: &Table<A>) -> Fault {
+    let idle = table.loaded().keys().filter(|number| !table.traffic().needs(**number));
+    let idle: Vec<_> = idle.map(u32::to_string).collect();
+    let advice = match idle.as_slice() {
+        [] => {
+            "all of them with traffic or as shadows: give the traffic of one to others".to_owned()
+        }
+        idle => format!(
+            "of which {} have no traffic and are no shadows: unload one that no release needs",
+            idle.join(", ")
+        ),
+    };
+    let message = format!("{MAX_LOADED} versions are loaded, {advice}, with `strata models`");
+    Fault::new(FaultKind::ResourceExhausted, message)
 }
 
 /// The newest version in the repository that the policy wants.

@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod precision;
+mod waiting;
 
 /// A strategic layer on a repository in a directory of its own.
 struct Layer {

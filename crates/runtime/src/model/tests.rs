@@ -371,6 +371,21 @@ async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() 
     assert!(model.infer_in_place(rows(&[1.0])).is_err());
 }
 
+#[tokio::test]
+async fn where_rows_wait_for_others_none_runs_in_place() {
+    let (ran, _threads) = sync_channel(64);
+    let max_delay = Duration::from_millis(1);
+    let options = ModelOptions { warm_up: false, max_delay, ..ModelOptions::default() };
+    let quick = vec![Quick(ran)];
+    let model = started(quick, &options).unwrap();
+    // So often that the owner thread was asleep at least once.
+    for _ in 0..32 {
+        model.infer(rows(&[1.0])).await.unwrap();
+        thread::sleep(max_delay);
+        assert!(model.infer_in_place(rows(&[1.0])).is_err());
+    }
+}
+
 /// Tells the priority of the thread that runs it.
 struct Priority;
 
