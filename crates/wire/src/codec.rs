@@ -17,7 +17,7 @@ const MAX_FIELDS: usize = 4096;
 
 /// What the generated services read and write messages with: prost's codec, which refuses a message of too many fields before it makes room
 /// for them. An empty row is two bytes on the wire and most of a kilobyte decoded, so the size of a message alone bounds neither memory nor time.
-pub struct Codec<T, U>(PhantomData<(T, U)>);
+pub(crate) struct Codec<T, U>(PhantomData<(T, U)>);
 
 impl<T, U> Default for Codec<T, U> {
     fn default() -> Self {
@@ -45,7 +45,7 @@ where
 }
 
 /// The reading half of [`Codec`].
-pub struct Decoder<U>(ProstDecoder<U>);
+pub(crate) struct Decoder<U>(ProstDecoder<U>);
 
 impl<U: Message + Default> codec::Decoder for Decoder<U> {
     type Item = U;

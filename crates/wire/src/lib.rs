@@ -2,7 +2,7 @@
 //!
 //! Only this room, and the thin adapters of the processes, touch generated types. It makes no decision.
 
-pub mod codec;
+mod codec;
 mod convert;
 mod fault;
 pub mod oip;
