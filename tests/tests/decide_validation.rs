@@ -156,7 +156,9 @@ async fn bytes_that_are_no_message_are_refused_and_cost_nothing() {
     let not_utf8 = decide_bytes(&cluster.coordinator, vec![0xff, 0xfe]).await.unwrap_err();
     // What gRPC servers answer when they cannot decode.
     assert_eq!(not_utf8.code(), Code::Internal, "{not_utf8:?}");
-    let huge = decide_bytes(&cluster.coordinator, vec![b'x'; 5 << 20]).await.unwrap_err();
-    assert_eq!(huge.code(), Code::OutOfRange, "{huge:?}");
+    for bytes in [65 << 10, 5 << 20] {
+        let huge = decide_bytes(&cluster.coordinator, vec![b'x'; bytes]).await.unwrap_err();
+        assert_eq!(huge.code(), Code::OutOfRange, "{huge:?}");
+    }
     cluster.client().decide(requests::decide(1)).await.unwrap();
 }

@@ -128,6 +128,18 @@ async fn empty_and_overlong_frames_are_refused() {
     }
 }
 
+/// An empty row is two bytes on the wire and most of a kilobyte in memory.
+#[tokio::test]
+async fn a_frame_of_countless_empty_rows_is_refused_before_it_is_decoded() {
+    let rows = vec![pb::SelectRow::default(); 100_000];
+    let (answered, end) = exchange(vec![pb::SelectFrame { frame_id: 1, rows }]).await;
+    let status = end.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    // The check of the decoded frame says how many rows there were.
+    assert_eq!(status.message(), "a message must have at most 4096 fields");
+    assert!(answered.is_empty());
+}
+
 #[tokio::test]
 async fn a_row_whose_time_is_spent_is_not_run() {
     let mut frame = pb::SelectFrame { frame_id: 1, rows: rows(512) };

@@ -28,6 +28,10 @@ const BINARY: Binary = Binary {
     version: env!("CARGO_PKG_VERSION"),
 };
 
+/// Largest request that is taken. One with every field filled has 3 KB; the rest is room for fields of later versions. A caller may
+/// send a part of a message and stop, on as many calls as it may have, so what is kept of each has to be small.
+const MAX_REQUEST_BYTES: usize = 64 << 10;
+
 /// Runs the coordinator's process: the whole of its `main`.
 pub fn run() -> ExitCode {
     strata_chassis::run(BINARY, serve)
@@ -92,10 +96,13 @@ async fn serve_front(
     };
     CoordinatorMetrics::watch(metrics, &pipeline);
     tokio::spawn(ready_when_complete(pipeline.clone(), came_up, server.health()));
-    let releases = ReleasesServer::new(ReleasesService(pipeline.clone()));
+    let largest = front.grpc.max_message_bytes.min(MAX_REQUEST_BYTES);
+    let releases = ReleasesServer::new(ReleasesService(pipeline.clone()))
+        .max_decoding_message_size(largest)
+        .max_encoding_message_size(front.grpc.max_message_bytes);
     let decider = Decider { pipeline, limits: front.requests.clone(), drain };
     let service = CoordinatorServer::new(decider)
-        .max_decoding_message_size(front.grpc.max_message_bytes)
+        .max_decoding_message_size(largest)
         .max_encoding_message_size(front.grpc.max_message_bytes);
     let services = Services::described_by(&[FILE_DESCRIPTOR_SET]).with(service).with(releases);
     server.serve(services).await?;

@@ -2,6 +2,7 @@
 //!
 //! Only this room, and the thin adapters of the processes, touch generated types. It makes no decision.
 
+mod codec;
 mod convert;
 mod fault;
 pub mod oip;
