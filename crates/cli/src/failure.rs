@@ -26,7 +26,12 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", code_name(self.code), self.fault.message)?;
+        let message = match (self.code, self.fault.message.as_str()) {
+            // What a server says of a service it does not have.
+            (Code::Unimplemented, "") => "the server has no such method; is it the right one?",
+            (_, message) => message,
+        };
+        write!(f, "{}: {message}", code_name(self.code))?;
         for violation in &self.fault.violations {
             write!(f, "\n  {}: {}", violation.field, violation.description)?;
         }
@@ -82,6 +87,14 @@ mod tests {
         let expected = "INVALID_ARGUMENT: function must be given (and 1 more)\n  \
                         function: must be given\n  workload: must be given";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_server_without_the_service_is_said_to_be_another() {
+        let text = Refusal::of(Status::new(Code::Unimplemented, "")).to_string();
+        assert_eq!(text, "UNIMPLEMENTED: the server has no such method; is it the right one?");
+        let text = Refusal::of(Status::unimplemented("not served")).to_string();
+        assert_eq!(text, "UNIMPLEMENTED: not served");
     }
 
     #[test]

@@ -121,7 +121,10 @@ impl<A: Adapter> Service<A> {
         };
         let asked =
             Asked { request: Some(request.into_inner()), deadline: Some(deadline.at), span };
-        match self.answer(vec![asked], company).await.pop() {
+        let _answering = self.0.answering.begin();
+        // Calls that came together are all counted before it is decided whether this one is alone.
+        tokio::task::yield_now().await;
+        match self.answer_counted(vec![asked], company).await.pop() {
             Some(result) => result.map(Response::new).map_err(Status::from),
             None => Err(Status::internal("the question was lost")),
         }
@@ -134,8 +137,17 @@ impl<A: Adapter> Service<A> {
         asked: Vec<Asked<A::Request>>,
         company: Company,
     ) -> Vec<RowResult<A>> {
-        let arrived = Instant::now();
         let _answering = self.0.answering.begin();
+        self.answer_counted(asked, company).await
+    }
+
+    /// The same for rows that are counted already.
+    async fn answer_counted(
+        &self,
+        asked: Vec<Asked<A::Request>>,
+        company: Company,
+    ) -> Vec<RowResult<A>> {
+        let arrived = Instant::now();
         let company = match asked.len() {
             1 if self.0.answering.is_one() => company.alone(),
             _ => company,

@@ -121,10 +121,10 @@ struct WishFlags {
     /// Return the scores of the models
     #[arg(long)]
     explain: bool,
-    /// Ask every layer again, whatever its cadence
+    /// Ask every layer again, whatever its cadence; this version always does
     #[arg(long)]
     refresh: bool,
-    /// Leave no record
+    /// Leave no record; this version never does
     #[arg(long)]
     dry_run: bool,
 }
