@@ -153,6 +153,8 @@ impl<T> FairReceiver<T> {
             }
             // Who is told before this is waiting is told all the same.
             self.0.filled.notified().await;
+            // Whoever else is about to hand something in does so first.
+            tokio::task::yield_now().await;
         }
     }
 
