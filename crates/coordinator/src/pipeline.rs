@@ -38,6 +38,8 @@ pub(crate) struct Pipeline {
     pub(crate) releases: Arc<Register>,
     /// Decisions in work.
     pub(crate) deciding: Arc<InFlight>,
+    /// Whether one thread runs all async tasks.
+    pub(crate) one_worker: bool,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -103,6 +105,11 @@ impl Pipeline {
         };
         trace::set_parent(&span, parent);
         let _deciding = self.deciding.begin();
+        if call.one && self.one_worker {
+            // Calls that came together are all counted before the first asks whether it is alone. With several workers another would take
+            // this task over, which costs more than it gains.
+            tokio::task::yield_now().await;
+        }
         let release = self.releases.in_force();
         let release = release.as_deref();
         let result = self.chain(request, &Call { parent, ..call }, (&span, release)).await;

@@ -7,7 +7,10 @@ use strata_wire::{
     FILE_DESCRIPTOR_SET,
     pb::{coordinator_server::CoordinatorServer, releases_server::ReleasesServer},
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+};
 
 use crate::{
     config::{CoordinatorConfig, CoordinatorSection, LayersConfig},
@@ -92,6 +95,7 @@ async fn serve_front(
         operational,
         releases,
         deciding: Arc::default(),
+        one_worker: Handle::current().metrics().num_workers() == 1,
         metrics: counted,
     };
     CoordinatorMetrics::watch(metrics, &pipeline);

@@ -131,7 +131,7 @@ impl<A: Adapter> Service<A> {
     }
 
     /// Answers rows, in their order. Bad rows cost the others nothing. Each is bound to a version when it is read; what is changed
-    /// afterwards is for rows that come later. A row that comes while no others are in work is run where it is.
+    /// afterwards is for rows that come later. Rows that come while no others are in work are run where they are.
     pub(crate) async fn answer(
         &self,
         asked: Vec<Asked<A::Request>>,
@@ -148,10 +148,7 @@ impl<A: Adapter> Service<A> {
         company: Company,
     ) -> Vec<RowResult<A>> {
         let arrived = Instant::now();
-        let company = match asked.len() {
-            1 if self.0.answering.is_one() => company.alone(),
-            _ => company,
-        };
+        let company = if self.0.answering.is_one() { company.alone() } else { company };
         let Parts { catalog, metrics, .. } = &self.0.parts;
         let table = catalog.table();
         let mut sorted = Sorted::by(&table);

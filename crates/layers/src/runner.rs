@@ -105,12 +105,12 @@ pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
 /// Whose a batch is, and whether rows may come that are worth a larger one. A caller is a connection by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Company {
-    /// Nobody else asks at this moment: the row may be run where it is.
+    /// Nobody else asks at this moment: the rows may be run where they are.
     Alone {
         /// Whose it is.
         caller: u64,
     },
-    /// Others may ask: the row goes where rows are gathered.
+    /// Others may ask: the rows go where rows are gathered.
     Others {
         /// Whose it is.
         caller: u64,

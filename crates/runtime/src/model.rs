@@ -39,8 +39,8 @@ struct Shared {
     threads: watch::Receiver<usize>,
 }
 
-/// The longest mean time of a run of one row for which an async task is held up instead of handing
-/// the row over: some times what two hand-overs take.
+/// The longest time that a run is expected to take for which an async task is held up instead of handing
+/// the rows over: some times what two hand-overs take.
 const IN_PLACE: Duration = Duration::from_micros(250);
 
 impl Model {
@@ -114,14 +114,20 @@ impl Model {
         async move { submitted?.await.unwrap_or(Err(InferError::Stopped)) }
     }
 
-    /// Runs a batch on the calling thread, if a session is idle and runs of one row are short enough
+    /// Runs a batch on the calling thread, if a session is idle and runs of so many rows are short enough
     /// that an async task may do so. It saves two hand-overs between threads.
     ///
     /// # Errors
     /// The batch, if it should be given to [`Model::infer`] instead.
     pub fn infer_in_place(&self, batch: Batch) -> Result<Result<Inference, InferError>, Batch> {
-        let short = self.shared.runs.mean_of_one().is_some_and(|mean| mean <= IN_PLACE);
-        if batch.rows != 1 || !short || !self.shared.queue.is_idle() {
+        let runs = &self.shared.runs;
+        let expected = match batch.rows {
+            1 => runs.mean_of_one(),
+            rows if rows <= runs.max_batch() => runs.cost().of(1, rows),
+            _ => None,
+        };
+        let short = expected.is_some_and(|time| time <= IN_PLACE);
+        if !short || !self.shared.queue.is_idle() {
             return Err(batch);
         }
         if let Some(fault) = self.check(&batch) {

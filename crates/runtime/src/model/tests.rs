@@ -357,8 +357,6 @@ async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() 
     let inference = loop {
         model.infer(rows(&[1.0])).await.unwrap();
         assert_ne!(threads.recv_timeout(PATIENCE).unwrap(), here);
-        // Rows that fill a batch, or belong in another, are not for a caller to run.
-        assert!(model.infer_in_place(rows(&[1.0, 2.0])).is_err());
         // The owner thread may not be asleep again yet.
         if let Ok(inference) = model.infer_in_place(rows(&[4.0])) {
             break inference.unwrap();
@@ -369,6 +367,27 @@ async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() 
     assert_eq!(inference.rows, [RowStatus::Done]);
     model.drain().await;
     assert!(model.infer_in_place(rows(&[1.0])).is_err());
+}
+
+#[tokio::test]
+async fn several_rows_run_in_place_once_it_is_known_what_runs_take() {
+    let (ran, threads) = sync_channel(1);
+    let options = ModelOptions { warm_up: false, max_batch: 4, ..ModelOptions::default() };
+    let model = started(vec![Quick(ran)], &options).unwrap();
+    let mut runs = 0;
+    let inference = loop {
+        model.infer(rows(&[1.0])).await.unwrap();
+        threads.recv_timeout(PATIENCE).unwrap();
+        runs += 1;
+        // More than a run holds are for the queue to split or refuse.
+        assert!(model.infer_in_place(rows(&[0.0; 5])).is_err());
+        if let Ok(inference) = model.infer_in_place(rows(&[1.0, 2.0])) {
+            break inference.unwrap();
+        }
+    };
+    assert!(runs >= 32, "after {runs}");
+    assert_eq!(threads.recv_timeout(PATIENCE).unwrap(), thread::current().id());
+    assert_eq!((inference.outputs, inference.batch_size), (vec![vec![2.0, 4.0]], 2));
 }
 
 #[tokio::test]
