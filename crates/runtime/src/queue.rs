@@ -31,6 +31,8 @@ struct Limits {
     caller_rows: usize,
     sessions: usize,
     max_delay: Duration,
+    /// Whether rows are to be run by the owner threads alone: they wait there for others, or step back.
+    owners_only: bool,
 }
 
 struct State {
@@ -48,6 +50,7 @@ impl Queue {
             caller_rows: options.caller_rows.unwrap_or(options.queue_rows),
             sessions: options.sessions.max(1),
             max_delay: options.max_delay,
+            owners_only: !options.max_delay.is_zero() || options.nice > 0,
         };
         Queue { state: Mutex::new(state), filled: Condvar::new(), limits, runs }
     }
@@ -57,9 +60,9 @@ impl Queue {
         self.lock().jobs.rows()
     }
 
-    /// Whether nothing waits, a thread sleeps, jobs are still taken, and none is to wait for others.
+    /// Whether nothing waits, a thread sleeps, jobs are still taken, and others than the owner threads may run them.
     pub(crate) fn is_idle(&self) -> bool {
-        if !self.limits.max_delay.is_zero() {
+        if self.limits.owners_only {
             return false;
         }
         let state = self.lock();

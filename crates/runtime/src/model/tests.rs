@@ -391,17 +391,20 @@ async fn several_rows_run_in_place_once_it_is_known_what_runs_take() {
 }
 
 #[tokio::test]
-async fn where_rows_wait_for_others_none_runs_in_place() {
-    let (ran, _threads) = sync_channel(64);
-    let max_delay = Duration::from_millis(1);
-    let options = ModelOptions { warm_up: false, max_delay, ..ModelOptions::default() };
-    let quick = vec![Quick(ran)];
-    let model = started(quick, &options).unwrap();
-    // So often that the owner thread was asleep at least once.
-    for _ in 0..32 {
-        model.infer(rows(&[1.0])).await.unwrap();
-        thread::sleep(max_delay);
-        assert!(model.infer_in_place(rows(&[1.0])).is_err());
+async fn where_rows_wait_for_others_or_owner_threads_step_back_none_runs_in_place() {
+    let pause = Duration::from_millis(1);
+    let usual = ModelOptions { warm_up: false, ..ModelOptions::default() };
+    let waiting = ModelOptions { max_delay: pause, ..usual.clone() };
+    let stepping_back = ModelOptions { nice: 1, ..usual };
+    for options in [waiting, stepping_back] {
+        let (ran, _threads) = sync_channel(64);
+        let model = started(vec![Quick(ran)], &options).unwrap();
+        // So often that the owner thread was asleep at least once.
+        for _ in 0..32 {
+            model.infer(rows(&[1.0])).await.unwrap();
+            thread::sleep(pause);
+            assert!(model.infer_in_place(rows(&[1.0])).is_err(), "{options:?}");
+        }
     }
 }
 
