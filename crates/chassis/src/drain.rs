@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::idle_poll::Pulse;
+
 /// How long a caller that takes no answers is waited for once the process drains.
 const UNREAD: Duration = Duration::from_secs(2);
 
@@ -27,12 +29,20 @@ struct Inner {
     started: CancellationToken,
     started_at: Arc<OnceLock<Instant>>,
     work: TaskTracker,
+    pulse: Pulse,
 }
 
 /// A piece of accepted work: as long as one is alive the drain is not over.
 #[derive(Debug)]
 pub struct DrainGuard {
     _token: TaskTrackerToken,
+    pulse: Pulse,
+}
+
+impl Drop for DrainGuard {
+    fn drop(&mut self) {
+        self.pulse.end();
+    }
 }
 
 impl Drain {
@@ -49,15 +59,16 @@ impl Drain {
             started: CancellationToken::new(),
             started_at: Arc::default(),
             work,
+            pulse: Pulse::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// A drain for another server of the same process: it starts with this one and spends the same
-    /// budget, and counts its own work.
+    /// budget, and counts its own work. The pulse is that of the process.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let Inner { grace, settle, started, started_at, .. } = &*self.inner;
+        let Inner { grace, settle, started, started_at, pulse, .. } = &*self.inner;
         let work = TaskTracker::new();
         work.close();
         let inner = Inner {
@@ -66,6 +77,7 @@ impl Drain {
             started: started.clone(),
             started_at: Arc::clone(started_at),
             work,
+            pulse: pulse.clone(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -98,7 +110,15 @@ impl Drain {
     /// take a guard for each request read from a stream and drop it when the answer is sent.
     #[must_use]
     pub fn guard(&self) -> DrainGuard {
-        DrainGuard { _token: self.inner.work.token() }
+        let Inner { work, pulse, .. } = &*self.inner;
+        pulse.begin();
+        DrainGuard { _token: work.token(), pulse: pulse.clone() }
+    }
+
+    /// The pulse of the process's work: a guard is a piece of it.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.inner.pulse
     }
 
     /// The pieces of accepted work that are not answered yet.

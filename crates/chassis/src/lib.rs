@@ -14,6 +14,7 @@ mod config;
 mod deadline;
 mod drain;
 mod fair;
+mod idle_poll;
 mod in_flight;
 mod metrics;
 mod process;
@@ -34,6 +35,7 @@ pub use config::{
 pub use deadline::Deadline;
 pub use drain::{Drain, DrainGuard};
 pub use fair::{FairReceiver, FairSender, Refused, fair_channel};
+pub use idle_poll::Pulse;
 pub use in_flight::{Flight, InFlight};
 pub use metrics::{Metrics, SECONDS_BUCKETS};
 pub use process::{BoxError, Process, ProcessConfig, ProcessSettings, run};

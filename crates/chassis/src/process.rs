@@ -12,6 +12,7 @@ use crate::config::{
     self, Binary, Documented, Invocation, RuntimeConfig, ShutdownConfig, TelemetryConfig,
 };
 use crate::drain::Drain;
+use crate::idle_poll::idle_poll;
 use crate::metrics::Metrics;
 use crate::report::report;
 use crate::signals;
@@ -122,6 +123,10 @@ where
     };
     let ShutdownConfig { grace, settle } = *config.process().shutdown;
     let drain = Drain::new(grace, settle);
+    let time = config.process().runtime.idle_poll;
+    if !time.is_zero() {
+        tokio::spawn(idle_poll(drain.pulse().clone(), time));
+    }
     if let Err(error) = signals::listen(drain.clone()) {
         complain(&binary, &format!("signals cannot be handled: {error}"));
         return ExitCode::FAILURE;
@@ -179,7 +184,7 @@ mod tests {
     fn workers_are_as_many_as_said_or_a_share_of_the_cores() {
         let (telemetry, shutdown) = Default::default();
         let workers_of = |worker_threads, cores_per_worker| {
-            let runtime = RuntimeConfig { worker_threads };
+            let runtime = RuntimeConfig { worker_threads, ..RuntimeConfig::default() };
             let (telemetry, shutdown) = (&telemetry, &shutdown);
             workers(&ProcessSettings { telemetry, shutdown, runtime: &runtime, cores_per_worker })
         };

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::TryFutureExt;
 use strata_chassis::{
-    Deadline, InFlight,
+    Deadline, InFlight, Pulse,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::{FaultKind, Placement};
@@ -40,6 +40,8 @@ pub(crate) struct Pipeline {
     pub(crate) deciding: Arc<InFlight>,
     /// Whether one thread runs all async tasks.
     pub(crate) one_worker: bool,
+    /// Of the process's work.
+    pub(crate) pulse: Pulse,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -252,6 +254,7 @@ impl Pipeline {
         };
         let result = layer.ask(request, place, leg.due).await;
         let result = result.map_err(blame::<H>);
+        self.pulse.beat();
         let elapsed = started.elapsed();
         self.metrics.hop(H::LAYER, elapsed);
         result

@@ -96,6 +96,7 @@ async fn serve_front(
         releases,
         deciding: Arc::default(),
         one_worker: Handle::current().metrics().num_workers() == 1,
+        pulse: drain.pulse().clone(),
         metrics: counted,
     };
     CoordinatorMetrics::watch(metrics, &pipeline);

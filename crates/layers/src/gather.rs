@@ -1,11 +1,12 @@
 //! Rows of the same process: run where they are while nobody else asks, gathered into batches while others do.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use strata_chassis::{FairReceiver, FairSender, InFlight, fair_channel};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     adapter::Adapter,
@@ -16,8 +17,6 @@ use crate::{
 
 /// Rows in a batch at most, as in the frames of a coordinator with streams.
 const ROWS: usize = 64;
-/// Batches in work at once, as such a coordinator's frames: a second keeps the model busy while the answers of the first are read.
-const BATCHES: usize = 2;
 
 /// A row, and who waits for its answer.
 struct Job<A: Adapter> {
@@ -67,15 +66,11 @@ impl<A: Adapter> Desk<A> {
     }
 }
 
-/// Answers rows until no more can come. Nothing waits for a batch to fill.
+/// Answers rows until no more can come. Nothing waits for a batch to fill; what comes while one is in work is the next. A second batch in work
+/// at the same time would only make both smaller: unlike a frame, it travels nowhere meanwhile.
 async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>) {
-    let places = Arc::new(Semaphore::new(BATCHES));
     let mut gathered = Vec::with_capacity(ROWS);
-    // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        if queue.recv_many(&mut gathered, ROWS).await == 0 {
-            return;
-        }
+    while queue.recv_many(&mut gathered, ROWS).await > 0 {
         // Who left wants no answer.
         let wanted = gathered.drain(..).filter(|job| !job.answer.is_closed());
         let (asked, answers): (Vec<_>, Vec<_>) =
@@ -83,14 +78,11 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>
         if asked.is_empty() {
             continue;
         }
-        let service = service.clone();
-        tokio::spawn(async move {
-            let results = service.answer(asked, Company::HERE).await;
-            drop(place);
-            for (answer, result) in answers.into_iter().zip(results) {
-                let _ = answer.send(result);
-            }
-        });
+        // A panic must not end the gathering: those of this batch are told that they are lost, when what they wait for is dropped.
+        let answering = AssertUnwindSafe(service.answer(asked, Company::HERE)).catch_unwind();
+        for (answer, result) in answers.into_iter().zip(answering.await.unwrap_or_default()) {
+            let _ = answer.send(result);
+        }
     }
 }
 

@@ -352,17 +352,35 @@ impl Documented for ShutdownConfig {
 pub struct RuntimeConfig {
     /// Threads that run async tasks; unset is one for each core, in a layer one for every two.
     pub worker_threads: Option<usize>,
+    /// Time for which a worker looks for work that is about to come before it sleeps; zero: not at all.
+    #[serde(with = "humantime_serde")]
+    pub idle_poll: Duration,
+}
+
+impl RuntimeConfig {
+    /// Beyond it a process that waits is nearly never asleep.
+    const MAX_IDLE_POLL: Duration = Duration::from_millis(10);
 }
 
 impl Documented for RuntimeConfig {
     fn help() -> Help {
-        Help::of(&[(
-            "worker_threads",
-            "Threads that run async tasks; unset is one for each core, in a layer one for every two",
-        )])
+        Help::of(&[
+            (
+                "worker_threads",
+                "Threads that run async tasks; unset is one for each core, in a layer one for every two",
+            ),
+            (
+                "idle_poll",
+                "Time for which a worker looks for work that is about to come before it sleeps: lone answers come sooner, processor time is spent",
+            ),
+        ])
     }
 
     fn check(&self) -> Result<(), Invalid> {
+        if self.idle_poll > Self::MAX_IDLE_POLL {
+            let reason = format!("must be at most {:?}", Self::MAX_IDLE_POLL);
+            return Err(Invalid::new("idle_poll", reason));
+        }
         match self.worker_threads {
             Some(threads) if !(1..=1024).contains(&threads) => {
                 Err(Invalid::new("worker_threads", "must be from 1 to 1024"))

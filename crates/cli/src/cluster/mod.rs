@@ -5,13 +5,12 @@ mod child;
 mod plan;
 mod ports;
 mod session;
+mod settings;
 mod sockets;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;
 
-use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use rustix::process::Signal;
 
 use crate::connection;
 use child::Child;
+use settings::{log_env, models_env, node_env, shared_env};
 
 pub(crate) use child::LogSink;
 pub(crate) use plan::{Plan, Ports, Service};
@@ -97,6 +97,7 @@ impl Cluster {
         let plan = Plan::new(Ports::Free, |_| None)?;
         let mut env = plan.env(layer);
         env.extend(log_env(layer, options.quiet));
+        env.extend(shared_env(layer, |name| std::env::var_os(name).is_some()));
         env.extend(models_env(layer, options.models.as_deref()));
         let mut cluster = Self { plan, children: Vec::new() };
         let started = Instant::now();
@@ -116,6 +117,7 @@ impl Cluster {
             for &service in group {
                 let mut env = self.plan.env(service);
                 env.extend(log_env(service, options.quiet));
+                env.extend(shared_env(service, |name| std::env::var_os(name).is_some()));
                 if service == Service::Node {
                     env.splice(0..0, node_env(std::env::vars_os()));
                 }
@@ -229,50 +231,6 @@ async fn drain(child: &mut Child) -> anyhow::Result<()> {
             bail!("{name} did not stop within {} s and was killed", DRAIN_LIMIT.as_secs())
         }
     }
-}
-
-/// What their logs look like, where the environment does not say: text for a person at a terminal,
-/// who sees the lines through a pipe.
-fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
-    let terminal = std::io::stderr().is_terminal();
-    let wishes = [
-        ("TELEMETRY_LOG_FORMAT", terminal.then_some("human")),
-        ("TELEMETRY_LOG_FILTER", quiet.then_some("warn")),
-    ];
-    let wishes = wishes.into_iter().filter_map(|(setting, value)| {
-        let name = service.variable(setting);
-        let value = value.filter(|_| std::env::var_os(&name).is_none())?;
-        Some((name, value.to_owned()))
-    });
-    wishes.collect()
-}
-
-/// The directory of its models, for a layer, where one was named.
-fn models_env(service: Service, models: Option<&Path>) -> Vec<(String, String)> {
-    const MODELS_DIR: &str = "MODELS_DIR";
-    let Some(dir) = models.map(|dir| dir.display().to_string()) else { return Vec::new() };
-    let name = |layer: Service| match service {
-        Service::Node => layer.variable_of_part(MODELS_DIR),
-        _ => layer.variable(MODELS_DIR),
-    };
-    let told = Service::LAYERS.into_iter().filter(|&l| [l, Service::Node].contains(&service));
-    told.map(|layer| (name(layer), dir.clone())).collect()
-}
-
-/// The sections of a service that it still has as a part of one process.
-const SECTIONS_OF_PARTS: [&str; 5] = ["GRPC_", "ADMIN_", "MODELS_", "INFERENCE_", "REQUESTS_"];
-
-/// What the environment says to the four services, said to the one process that is all of them. The settings of their processes have no
-/// meaning there.
-fn node_env(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
-    let said = environment.into_iter().filter_map(|(name, value)| {
-        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-        let of = |service: &Service| Some((*service, name.strip_prefix(&service.variable(""))?));
-        let (service, setting) = Service::ALL.iter().find_map(of)?;
-        let kept = SECTIONS_OF_PARTS.iter().any(|section| setting.starts_with(section));
-        kept.then(|| (service.variable_of_part(setting), value))
-    });
-    said.collect()
 }
 
 /// The programs to start, in groups one after the other: the layers first, all at once; the coordinator then finds them there.
