@@ -3,11 +3,17 @@
 
 mod fixture;
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use bytes::Bytes;
 use fixture::{Client, echo, grpc_config, raw, start};
 use strata_chassis::{AdminConfig, Drain, GrpcConfig, Metrics, Server, ServerError, Services};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -114,6 +120,77 @@ async fn a_caller_who_leaves_is_counted_as_cancelled() {
     assert!(call.await.is_err());
     eventually(|| server.metrics.encode().contains("grpc_code=\"Canceled\"} 1\n")).await;
     eventually(|| server.drain.in_flight() == 0).await;
+}
+
+type Pieces = mpsc::Sender<Result<Bytes, Infallible>>;
+
+/// A body that holds this, and then what is sent until the sender is gone.
+async fn begun(piece: Bytes) -> (Pieces, Body) {
+    let (more, stream) = mpsc::channel(4);
+    more.send(Ok(piece)).await.unwrap();
+    (more, Body::from_stream(ReceiverStream::new(stream)))
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_end_in_time_is_given_up() {
+    let config = GrpcConfig { message_timeout: Duration::from_millis(100), ..grpc_config() };
+    let server = start(config, GRACE).await;
+    let part = raw::frame("never whole").slice(..8);
+    let (_more, body) = begun(part.clone()).await;
+    let answer = raw::call(server.grpc, echo::SAY, &[], body).await;
+    assert_eq!(answer.code(), Code::DeadlineExceeded as i32, "{answer:?}");
+    let message = answer.status["grpc-message"].to_str().unwrap();
+    assert!(message.contains("grpc.message_timeout"), "{message}");
+    // A stream's service is told as well; this one makes it the end of its caller's side.
+    let (_more, body) = begun([raw::frame("one"), part].concat().into()).await;
+    let answer = raw::call(server.grpc, echo::CHAT, &[], body).await;
+    assert_eq!((answer.code(), answer.data), (0, raw::frame("one").to_vec()));
+    eventually(|| server.drain.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn a_message_may_come_in_pieces_and_a_stream_be_silent_between_messages() {
+    let time = Duration::from_secs(1);
+    let server = start(GrpcConfig { message_timeout: time, ..grpc_config() }, GRACE).await;
+    let whole = raw::frame("one");
+    let (more, body) = begun(whole.slice(..3)).await;
+    let rest = whole.slice(3..);
+    let sending = tokio::spawn(async move {
+        more.send(Ok(rest)).await.unwrap();
+        tokio::time::sleep(time + time / 5).await;
+    });
+    let answer = raw::call(server.grpc, echo::CHAT, &[], body).await;
+    assert_eq!((answer.code(), answer.data), (0, whole.to_vec()));
+    sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_may_not_begin_more_than_it_may_hold() {
+    let config =
+        GrpcConfig { max_message_bytes: 100_000, max_unfinished_bytes: 100_005, ..grpc_config() };
+    let server = start(config, GRACE).await;
+    let connection = raw::connect(server.grpc).await;
+    let whole = raw::frame(&"x".repeat(90_000));
+    let (first_more, first) = begun(whole.slice(..60_000)).await;
+    let (second_more, second) = begun(whole.slice(..60_000)).await;
+    let mut first = pin!(raw::call_on(&connection, echo::SAY, &[], first));
+    let mut second = pin!(raw::call_on(&connection, echo::SAY, &[], second));
+    let (refused, more, other) = tokio::select! {
+        refused = first.as_mut() => (refused, second_more, second),
+        refused = second.as_mut() => (refused, first_more, first),
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted as i32, "{refused:?}");
+    let message = refused.status["grpc-message"].to_str().unwrap();
+    assert!(message.contains("grpc.max_unfinished_bytes"), "{message}");
+    // Others are still served, and so is this connection with what it may have.
+    assert_eq!(server.client().say("hello").await.unwrap(), "hello");
+    let hello = raw::frame("hello");
+    let answer = raw::call_on(&connection, echo::SAY, &[], hello.clone().into()).await;
+    assert_eq!(answer.data, hello);
+    more.send(Ok(whole.slice(60_000..))).await.unwrap();
+    drop(more);
+    let answer = other.await;
+    assert_eq!((answer.code(), answer.data), (0, whole.to_vec()));
 }
 
 #[tokio::test]

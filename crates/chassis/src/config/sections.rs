@@ -27,6 +27,12 @@ pub struct GrpcConfig {
     pub max_concurrent_streams: u32,
     /// Largest message taken or sent, in bytes; services give it to tonic's generated servers.
     pub max_message_bytes: usize,
+    /// Bytes of messages that have begun and not ended which a connection may have sent. All connections together may have sent eight
+    /// times as much.
+    pub max_unfinished_bytes: usize,
+    /// Time a message may take from when its beginning has come until its end.
+    #[serde(with = "humantime_serde")]
+    pub message_timeout: Duration,
     /// Largest request header list, in bytes.
     pub max_header_bytes: u32,
     /// HTTP/2 flow-control window of one stream, in bytes.
@@ -58,6 +64,9 @@ impl GrpcConfig {
             max_concurrent_streams: 1024,
             // What gRPC implementations take by default.
             max_message_bytes: 4 << 20,
+            // Some of the largest at a time, of which the window of a connection is one.
+            max_unfinished_bytes: 16 << 20,
+            message_timeout: Duration::from_secs(10),
             max_header_bytes: 16 << 10,
             // Frames of rows are tens of kilobytes: many fit before a window update is needed, and
             // what a hostile peer can make a connection buffer stays small.
@@ -70,6 +79,9 @@ impl GrpcConfig {
         }
     }
 }
+
+/// What gRPC puts before a message, bytes.
+const FRAMING_BYTES: usize = 5;
 
 impl Documented for GrpcConfig {
     fn help() -> Help {
@@ -86,6 +98,11 @@ impl Documented for GrpcConfig {
             ),
             ("max_concurrent_streams", "Calls in progress on one connection"),
             ("max_message_bytes", "Largest message taken or sent, in bytes"),
+            (
+                "max_unfinished_bytes",
+                "Bytes of messages begun and not ended that a connection may have sent; all together: eight times as many",
+            ),
+            ("message_timeout", "Time a message may take from its beginning to its end"),
             ("max_header_bytes", "Largest request header list, in bytes"),
             ("stream_window_bytes", "HTTP/2 flow-control window of a stream, in bytes"),
             ("connection_window_bytes", "HTTP/2 flow-control window of a connection, in bytes"),
@@ -104,6 +121,7 @@ impl Documented for GrpcConfig {
             ("max_concurrent_calls", self.max_concurrent_calls, 1 << 24),
             ("max_concurrent_streams", self.max_concurrent_streams as usize, 1 << 24),
             ("max_message_bytes", self.max_message_bytes, 1 << 30),
+            ("max_unfinished_bytes", self.max_unfinished_bytes, 1 << 34),
             ("max_header_bytes", self.max_header_bytes as usize, 1 << 24),
             ("stream_window_bytes", self.stream_window_bytes as usize, MAX_WINDOW as usize),
             ("connection_window_bytes", self.connection_window_bytes as usize, MAX_WINDOW as usize),
@@ -112,6 +130,13 @@ impl Documented for GrpcConfig {
                 return Err(Invalid::new(name, format!("must be from 1 to {max}")));
             }
         }
+        let largest = self.max_message_bytes + FRAMING_BYTES;
+        if self.max_unfinished_bytes < largest {
+            let reason =
+                format!("must be at least max_message_bytes and {FRAMING_BYTES}, {largest}");
+            return Err(Invalid::new("max_unfinished_bytes", reason));
+        }
+        check_time("message_timeout", self.message_timeout)?;
         if let Some(interval) = self.keepalive_interval {
             check_time("keepalive_interval", interval)?;
         }

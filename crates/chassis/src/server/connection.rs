@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -23,6 +24,7 @@ use super::accept::{Accepted, Acceptor};
 use super::coalesce::Coalescing;
 use super::listener::{Opened, Stream};
 use super::peer::Peer;
+use super::unfinished::{Account, Ledger, Watched};
 use crate::config::GrpcConfig;
 use crate::process::BoxError;
 
@@ -52,6 +54,7 @@ pub(super) struct Connections {
     pub(super) http: http2::Builder<TokioExecutor>,
     pub(super) handshake_timeout: Duration,
     pub(super) open: Gauge,
+    pub(super) unfinished: Arc<Ledger>,
     pub(super) tasks: TaskTracker,
     /// No new connections and calls.
     pub(super) stop: CancellationToken,
@@ -97,10 +100,11 @@ impl Connections {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Self { http, handshake_timeout, open, stop, cut, .. } = self;
+        let Self { http, handshake_timeout, open, unfinished, stop, cut, .. } = self;
         let (http, timeout, stop, cut) =
             (http.clone(), *handshake_timeout, stop.clone(), cut.clone());
         let open = Open::new(open.clone());
+        let account = Arc::new(Account::open(unfinished));
         async move {
             let Accepted { opened: Opened { stream, local, remote }, place } = accepted;
             let _held = (open, place);
@@ -108,7 +112,8 @@ impl Connections {
             // A unix socket's peer has no address.
             let remote = remote.map(tracing::field::display);
             let service = service.map_request(move |request: Request<Incoming>| {
-                let mut request = request.map(Body::new);
+                let watched = |body| Body::new(Watched::new(body, Arc::clone(&account)));
+                let mut request = request.map(watched);
                 // Where tonic's `Request::remote_addr` looks.
                 request.extensions_mut().insert(connect.clone());
                 request

@@ -14,6 +14,7 @@ mod panics;
 mod peer;
 mod services;
 mod stack;
+mod unfinished;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::metrics::{Metrics, RpcMetrics};
 use accept::Acceptor;
 use connection::Connections;
 use listener::Listener;
+use unfinished::Ledger;
 
 pub use health::HealthHandle;
 pub(crate) use methods::MethodTable;
@@ -164,6 +166,7 @@ impl Server {
             http: connection::http2(&self.config),
             handshake_timeout: self.config.handshake_timeout,
             open: self.metrics.connections.clone(),
+            unfinished: Arc::new(Ledger::new(&self.config)),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
             cut: cut.clone(),
