@@ -145,7 +145,10 @@ fn version(parameters: &Parameters, ignored: &[&str]) -> Result<Option<u32>, Fau
     };
     match number.filter(|number| *number > 0) {
         Some(number) => Ok(Some(number)),
-        None => Err(invalid("parameter `version` must be a number from 1".to_owned())),
+        None => {
+            let message = format!("parameter `version` must be a number from 1 to {}", u32::MAX);
+            Err(invalid(message))
+        }
     }
 }
 

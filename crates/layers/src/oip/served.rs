@@ -42,7 +42,8 @@ impl Oip {
             _ => {
                 let version = quoted(version);
                 Err(invalid(format!(
-                    "version {version} of a model must be a number from 1, or empty"
+                    "version {version} of a model must be a number from 1 to {}, or empty",
+                    u32::MAX
                 )))
             }
         }

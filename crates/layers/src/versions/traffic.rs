@@ -61,7 +61,12 @@ impl Traffic {
         if sum != 100 {
             violations.add("shares", format_args!("must add up to 100, add up to {sum}"));
         }
-        let shadows: BTreeSet<u32> = request.shadows.iter().copied().collect();
+        let mut shadows = BTreeSet::new();
+        for (index, version) in request.shadows.iter().enumerate() {
+            if !shadows.insert(*version) {
+                violations.add(format_args!("shadows[{index}]"), "is named twice");
+            }
+        }
         if shadows.len() > MAX_SHADOWS {
             let rule = format_args!("must be at most {MAX_SHADOWS}, are {}", shadows.len());
             violations.add("shadows", rule);
@@ -229,6 +234,8 @@ mod tests {
         assert_eq!(field(&request(&[(0, 100)])), "shares[0].version");
         assert_eq!(field(&request(&[(1, 50), (1, 50)])), "shares[1].version");
         assert_eq!(field(&request(&[(1, u32::MAX), (2, u32::MAX)])), "shares[0].percent");
+        let twice = pb::SetTrafficRequest { shadows: vec![2, 2], ..request(&[(1, 100)]) };
+        assert_eq!(field(&twice), "shadows[1]");
         for shadows in [vec![1], vec![0], vec![2, 3, 4]] {
             let request = pb::SetTrafficRequest { shadows, ..request(&[(1, 100)]) };
             assert_eq!(field(&request), "shadows");
