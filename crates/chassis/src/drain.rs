@@ -10,8 +10,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::idle_poll::Pulse;
 
-/// How long a caller that takes no answers is waited for once the process drains.
-const UNREAD: Duration = Duration::from_secs(2);
+/// How long a caller that takes no answers, or does not end its request, is waited for once the process drains.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The handle on a process's drain: cheap to clone, handed to everything that has to know.
 ///
@@ -135,15 +135,17 @@ impl Drain {
     /// Hands an answer to the caller's side of a stream. `false` when the caller is gone, or takes
     /// nothing for two seconds though the process drains: it cannot hold the drain.
     pub async fn deliver<T>(&self, answers: &mpsc::Sender<T>, answer: T) -> bool {
-        let unread = async {
-            self.started().await;
-            tokio::time::sleep(UNREAD).await;
-        };
         tokio::select! {
             biased;
             sent = answers.send(answer) => sent.is_ok(),
-            () = unread => false,
+            () = self.patience() => false,
         }
+    }
+
+    /// Completes two seconds after the drain has started: no longer is anybody waited for who does nothing.
+    pub(crate) async fn patience(&self) {
+        self.started().await;
+        tokio::time::sleep(PATIENCE).await;
     }
 
     /// What is left of the grace budget; all of it before the drain has started.

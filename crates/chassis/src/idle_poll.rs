@@ -23,8 +23,8 @@ impl Pulse {
     /// Tells that work got on. It costs next to nothing.
     pub fn beat(&self) {
         let Inner { beats, awaited, came, .. } = &*self.0;
-        beats.fetch_add(1, Ordering::Relaxed);
-        if awaited.load(Ordering::Relaxed) && awaited.swap(false, Ordering::AcqRel) {
+        beats.fetch_add(1, Ordering::SeqCst);
+        if awaited.load(Ordering::SeqCst) && awaited.swap(false, Ordering::AcqRel) {
             came.notify_one();
         }
     }
@@ -42,17 +42,20 @@ impl Pulse {
     }
 
     fn beats(&self) -> u64 {
-        self.0.beats.load(Ordering::Relaxed)
+        self.0.beats.load(Ordering::SeqCst)
     }
 
     fn is_working(&self) -> bool {
         self.0.in_work.load(Ordering::Relaxed) > 0
     }
 
-    /// Completes at a beat that comes after this was first polled. Only one may wait.
-    async fn next(&self) {
-        self.0.awaited.store(true, Ordering::Release);
-        self.0.came.notified().await;
+    /// Completes when there were more beats than those that were `seen`. Only one may wait.
+    async fn after(&self, seen: u64) {
+        // Sequentially consistent, like a beat: either this sees the beat, or the beat sees that it is awaited.
+        self.0.awaited.store(true, Ordering::SeqCst);
+        if self.beats() == seen {
+            self.0.came.notified().await;
+        }
     }
 }
 
@@ -75,7 +78,7 @@ pub(crate) async fn idle_poll(pulse: Pulse, time: Duration) {
             tokio::task::yield_now().await;
             std::thread::yield_now();
         } else {
-            pulse.next().await;
+            pulse.after(seen).await;
         }
         let beats = pulse.beats();
         if beats != seen {

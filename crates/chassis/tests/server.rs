@@ -135,12 +135,16 @@ async fn begun(piece: Bytes) -> (Pieces, Body) {
 async fn a_message_that_does_not_end_in_time_is_given_up() {
     let config = GrpcConfig { message_timeout: Duration::from_millis(100), ..grpc_config() };
     let server = start(config, GRACE).await;
-    let part = raw::frame("never whole").slice(..8);
-    let (_more, body) = begun(part.clone()).await;
-    let answer = raw::call(server.grpc, echo::SAY, &[], body).await;
-    assert_eq!(answer.code(), Code::DeadlineExceeded as i32, "{answer:?}");
-    let message = answer.status["grpc-message"].to_str().unwrap();
-    assert!(message.contains("grpc.message_timeout"), "{message}");
+    let whole = raw::frame("never over");
+    let part = whole.slice(..8);
+    // A unary request is not over before its stream is.
+    for piece in [Bytes::new(), part.clone(), whole] {
+        let (_more, body) = begun(piece).await;
+        let answer = raw::call(server.grpc, echo::SAY, &[], body).await;
+        assert_eq!(answer.code(), Code::DeadlineExceeded as i32, "{answer:?}");
+        let message = answer.status["grpc-message"].to_str().unwrap();
+        assert!(message.contains("grpc.message_timeout"), "{message}");
+    }
     // A stream's service is told as well; this one makes it the end of its caller's side.
     let (_more, body) = begun([raw::frame("one"), part].concat().into()).await;
     let answer = raw::call(server.grpc, echo::CHAT, &[], body).await;
@@ -165,9 +169,28 @@ async fn a_message_may_come_in_pieces_and_a_stream_be_silent_between_messages() 
 }
 
 #[tokio::test]
+async fn a_request_that_does_not_end_does_not_hold_up_a_drain() {
+    let server = start(grpc_config(), GRACE).await;
+    let (_nothing, empty) = begun(Bytes::new()).await;
+    let (_rest, part) = begun(raw::frame("never whole").slice(..8)).await;
+    let (address, drain, began) = (server.grpc, server.drain.clone(), Instant::now());
+    let calls = [empty, part]
+        .map(|body| tokio::spawn(async move { raw::call(address, echo::SAY, &[], body).await }));
+    eventually(|| drain.in_flight() == 2).await;
+    server.stop().await.unwrap();
+    assert!(began.elapsed() < GRACE / 2, "{:?}", began.elapsed());
+    for call in calls {
+        assert_eq!(call.await.unwrap().code(), Code::Unavailable as i32);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_may_not_begin_more_than_it_may_hold() {
-    let config =
-        GrpcConfig { max_message_bytes: 100_000, max_unfinished_bytes: 100_005, ..grpc_config() };
+    let config = GrpcConfig {
+        max_message_bytes: 100_000,
+        max_unfinished_bytes: Some(100_005),
+        ..grpc_config()
+    };
     let server = start(config, GRACE).await;
     let connection = raw::connect(server.grpc).await;
     let whole = raw::frame(&"x".repeat(90_000));

@@ -1,12 +1,11 @@
 //! Rows of the same process: run where they are while nobody else asks, gathered into batches while others do.
 
-use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
-use futures_util::FutureExt;
 use strata_chassis::{FairReceiver, FairSender, InFlight, fair_channel};
 use strata_domain::FaultKind;
 use strata_wire::Fault;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     adapter::Adapter,
@@ -33,10 +32,10 @@ pub(crate) struct Desk<A: Adapter> {
 }
 
 impl<A: Adapter> Desk<A> {
-    /// A desk at which at most `queue_rows` rows wait, and the task that gathers them.
-    pub(crate) fn open(service: Service<A>, queue_rows: usize) -> Self {
+    /// A desk at which at most `queue_rows` rows wait, and the task that gathers them for that many sessions.
+    pub(crate) fn open(service: Service<A>, queue_rows: usize, sessions: usize) -> Self {
         let (rows, queue) = fair_channel(queue_rows);
-        tokio::spawn(gather(service.clone(), queue));
+        tokio::spawn(gather(service.clone(), queue, sessions));
         Self { service, rows, asking: InFlight::default() }
     }
 
@@ -66,11 +65,16 @@ impl<A: Adapter> Desk<A> {
     }
 }
 
-/// Answers rows until no more can come. Nothing waits for a batch to fill; what comes while one is in work is the next. A second batch in work
-/// at the same time would only make both smaller: unlike a frame, it travels nowhere meanwhile.
-async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>) {
+/// Answers rows until no more can come, as many batches at a time as the model has sessions. Nothing waits for a batch to fill; what comes while
+/// all are in work is the next. One more would only make all smaller: unlike a frame, it travels nowhere meanwhile.
+async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>, sessions: usize) {
+    let places = Arc::new(Semaphore::new(sessions));
     let mut gathered = Vec::with_capacity(ROWS);
-    while queue.recv_many(&mut gathered, ROWS).await > 0 {
+    // The semaphore is never closed.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        if queue.recv_many(&mut gathered, ROWS).await == 0 {
+            return;
+        }
         // Who left wants no answer.
         let wanted = gathered.drain(..).filter(|job| !job.answer.is_closed());
         let (asked, answers): (Vec<_>, Vec<_>) =
@@ -78,11 +82,14 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>
         if asked.is_empty() {
             continue;
         }
-        // A panic must not end the gathering: those of this batch are told that they are lost, when what they wait for is dropped.
-        let answering = AssertUnwindSafe(service.answer(asked, Company::HERE)).catch_unwind();
-        for (answer, result) in answers.into_iter().zip(answering.await.unwrap_or_default()) {
-            let _ = answer.send(result);
-        }
+        let service = service.clone();
+        tokio::spawn(async move {
+            let results = service.answer(asked, Company::HERE).await;
+            drop(place);
+            for (answer, result) in answers.into_iter().zip(results) {
+                let _ = answer.send(result);
+            }
+        });
     }
 }
 

@@ -85,7 +85,7 @@ async fn ask(desk: &Desk<Tactical>, memory_mb: f64) -> RowResult<Tactical> {
 
 #[tokio::test]
 async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
-    let desk = Desk::open(service(), 1024);
+    let desk = Desk::open(service(), 1024, 1);
     let memory = |number: usize| 100.0 + 3.0 * number as f64;
     let together = join_all((0..200).map(|number| ask(&desk, memory(number)))).await;
     let mut largest = 0;
@@ -104,7 +104,7 @@ async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
 
 #[tokio::test]
 async fn a_flood_of_one_caller_does_not_hold_up_another() {
-    let desk = Desk::open(service(), 1024);
+    let desk = Desk::open(service(), 1024, 1);
     let answered = AtomicUsize::new(0);
     let asking = (0..500).map(|number| {
         let caller = u64::from(number >= 490);
@@ -124,7 +124,7 @@ async fn a_flood_of_one_caller_does_not_hold_up_another() {
 
 #[tokio::test]
 async fn a_row_too_many_is_refused_with_advice_and_costs_the_others_nothing() {
-    let desk = Desk::open(service(), 8);
+    let desk = Desk::open(service(), 8, 1);
     let answers = join_all((0..200).map(|_| ask(&desk, 200.0))).await;
     let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert!(answered.len() >= 8 && !refused.is_empty(), "{}", answered.len());
@@ -136,7 +136,7 @@ async fn a_row_too_many_is_refused_with_advice_and_costs_the_others_nothing() {
 
 #[tokio::test]
 async fn a_bad_row_and_a_late_one_are_answered_by_their_faults() {
-    let desk = Desk::open(service(), 8);
+    let desk = Desk::open(service(), 8, 1);
     let fault = ask(&desk, f64::NAN).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::InvalidArgument);
     let late = Asked::here::<Tactical>(question(200.0), Instant::now(), ("", ""));
@@ -152,7 +152,7 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
     let half = |version| pb::TrafficShare { version, percent: 50, label: String::new() };
     let request = pb::SetTrafficRequest { shares: vec![half(1), half(2)], ..Default::default() };
     models.set_traffic(Request::new(request)).await.unwrap();
-    let desk = Desk::open(service.clone(), 1024);
+    let desk = Desk::open(service.clone(), 1024, 1);
     let asked = |key: u64| {
         let request = pb::PlaceRequest { function_key: Some(key), ..question(200.0) };
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -173,7 +173,7 @@ async fn a_function_sees_the_version_that_a_stream_would_show_it() {
 #[tokio::test]
 async fn a_row_that_names_a_version_is_answered_by_it_whatever_the_traffic() {
     let (service, catalog) = versioned();
-    let desk = Desk::open(service, 1024);
+    let desk = Desk::open(service, 1024, 1);
     let pinned = async |model_version| {
         let request = pb::PlaceRequest { model_version, ..question(200.0) };
         let deadline = Instant::now() + Duration::from_secs(60);

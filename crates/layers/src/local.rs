@@ -137,7 +137,7 @@ async fn local<A: Layer>(
     let settings = Settings { grpc, admin, models, inference };
     let Started { server, services, service, tended } =
         start::<A>(settings, metrics, drain).await?;
-    let desk = Arc::new(Desk::open(service, inference.queue_rows));
+    let desk = Arc::new(Desk::open(service, inference.queue_rows, inference.sessions));
     let ask = move |question| -> BoxFuture<'static, _> {
         let LocalQuestion { request, traceparent, tracestate, deadline, caller, alone } = question;
         let desk = Arc::clone(&desk);

@@ -70,7 +70,8 @@ impl ProcessConfig for NodeConfig {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
-            cores_per_worker: 1,
+            // The other half is the layers'.
+            cores_per_worker: 2,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod config;
 mod process;
+mod runtime;
 
 pub use config::NodeConfig;
 pub use process::run;

@@ -4,7 +4,7 @@ use strata_chassis::{Binary, BoxError, Metrics, Process};
 use strata_coordinator::{Local, LocalAsk, LocalLayers};
 use strata_layers::{Handle, LocalLayer, LocalQuestion};
 
-use crate::config::NodeConfig;
+use crate::{config::NodeConfig, runtime::LayersRuntime};
 
 const BINARY: Binary = Binary {
     name: "strata-node",
@@ -25,20 +25,25 @@ async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
     // Each service has its own page of metrics, under the names they have in a cluster.
     let page = |name| Metrics::new(&Binary { name, ..binary });
     let NodeConfig { strategic, tactical, operational, coordinator, .. } = &config;
-    let strategic =
-        strata_layers::start_strategic(strategic, &page("strategic"), &drain.beside()).await?;
-    let tactical =
-        strata_layers::start_tactical(tactical, &page("tactical"), &drain.beside()).await?;
-    let operational =
-        strata_layers::start_operational(operational, &page("operational"), &drain.beside())
-            .await?;
+    let runtime = LayersRuntime::start()?;
+    let starting = async {
+        let strategic =
+            strata_layers::start_strategic(strategic, &page("strategic"), &drain.beside()).await?;
+        let tactical =
+            strata_layers::start_tactical(tactical, &page("tactical"), &drain.beside()).await?;
+        let operational =
+            strata_layers::start_operational(operational, &page("operational"), &drain.beside())
+                .await?;
+        Ok::<_, BoxError>((strategic, tactical, operational))
+    };
+    let (strategic, tactical, operational) = runtime.has_tasks_of(starting).await?;
     let layers = LocalLayers {
         strategic: asked_by_call(&strategic),
         tactical: asked_by_call(&tactical),
         operational: asked_by_call(&operational),
     };
     let coordinator = strata_coordinator::serve_beside(coordinator, layers, &metrics, drain);
-    let serving = |layer| async { Ok(layer.await?) };
+    let serving = |layer| runtime.has_tasks_of(async { Ok(layer.await?) });
     tokio::try_join!(
         coordinator,
         serving(strategic.serving),

@@ -27,10 +27,10 @@ pub struct GrpcConfig {
     pub max_concurrent_streams: u32,
     /// Largest message taken or sent, in bytes; services give it to tonic's generated servers.
     pub max_message_bytes: usize,
-    /// Bytes of messages that have begun and not ended which a connection may have sent. All connections together may have sent eight
-    /// times as much.
-    pub max_unfinished_bytes: usize,
-    /// Time a message may take from when its beginning has come until its end.
+    /// Bytes of messages that have not ended which a connection may hold, at least one of the largest; unset is four of those. All
+    /// connections together may hold four times as much.
+    pub max_unfinished_bytes: Option<usize>,
+    /// Time a message may take from its beginning to its end, and a unary request to the end of its stream.
     #[serde(with = "humantime_serde")]
     pub message_timeout: Duration,
     /// Largest request header list, in bytes.
@@ -64,8 +64,7 @@ impl GrpcConfig {
             max_concurrent_streams: 1024,
             // What gRPC implementations take by default.
             max_message_bytes: 4 << 20,
-            // Some of the largest at a time, of which the window of a connection is one.
-            max_unfinished_bytes: 16 << 20,
+            max_unfinished_bytes: None,
             message_timeout: Duration::from_secs(10),
             max_header_bytes: 16 << 10,
             // Frames of rows are tens of kilobytes: many fit before a window update is needed, and
@@ -77,6 +76,13 @@ impl GrpcConfig {
             keepalive_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// What a connection may hold of messages that have not ended.
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        self.max_unfinished_bytes.unwrap_or_else(|| {
+            self.max_message_bytes.saturating_add(FRAMING_BYTES).saturating_mul(4)
+        })
     }
 }
 
@@ -100,9 +106,12 @@ impl Documented for GrpcConfig {
             ("max_message_bytes", "Largest message taken or sent, in bytes"),
             (
                 "max_unfinished_bytes",
-                "Bytes of messages begun and not ended that a connection may have sent; all together: eight times as many",
+                "Bytes of messages that have not ended which a connection may hold; unset is four times max_message_bytes",
             ),
-            ("message_timeout", "Time a message may take from its beginning to its end"),
+            (
+                "message_timeout",
+                "Time a message may take to its end, and a unary request to that of its stream",
+            ),
             ("max_header_bytes", "Largest request header list, in bytes"),
             ("stream_window_bytes", "HTTP/2 flow-control window of a stream, in bytes"),
             ("connection_window_bytes", "HTTP/2 flow-control window of a connection, in bytes"),
@@ -121,7 +130,7 @@ impl Documented for GrpcConfig {
             ("max_concurrent_calls", self.max_concurrent_calls, 1 << 24),
             ("max_concurrent_streams", self.max_concurrent_streams as usize, 1 << 24),
             ("max_message_bytes", self.max_message_bytes, 1 << 30),
-            ("max_unfinished_bytes", self.max_unfinished_bytes, 1 << 34),
+            ("max_unfinished_bytes", self.unfinished_bytes(), 1 << 34),
             ("max_header_bytes", self.max_header_bytes as usize, 1 << 24),
             ("stream_window_bytes", self.stream_window_bytes as usize, MAX_WINDOW as usize),
             ("connection_window_bytes", self.connection_window_bytes as usize, MAX_WINDOW as usize),
@@ -131,9 +140,10 @@ impl Documented for GrpcConfig {
             }
         }
         let largest = self.max_message_bytes + FRAMING_BYTES;
-        if self.max_unfinished_bytes < largest {
-            let reason =
-                format!("must be at least max_message_bytes and {FRAMING_BYTES}, {largest}");
+        if self.unfinished_bytes() < largest {
+            let reason = format!(
+                "must be at least {largest}, which is max_message_bytes and {FRAMING_BYTES} bytes of framing"
+            );
             return Err(Invalid::new("max_unfinished_bytes", reason));
         }
         check_time("message_timeout", self.message_timeout)?;

@@ -23,6 +23,7 @@ use tower::{Service, ServiceExt};
 use super::accept::{Accepted, Acceptor};
 use super::coalesce::Coalescing;
 use super::listener::{Opened, Stream};
+use super::methods::MethodTable;
 use super::peer::Peer;
 use super::unfinished::{Account, Ledger, Watched};
 use crate::config::GrpcConfig;
@@ -55,6 +56,7 @@ pub(super) struct Connections {
     pub(super) handshake_timeout: Duration,
     pub(super) open: Gauge,
     pub(super) unfinished: Arc<Ledger>,
+    pub(super) methods: Arc<MethodTable>,
     pub(super) tasks: TaskTracker,
     /// No new connections and calls.
     pub(super) stop: CancellationToken,
@@ -100,11 +102,11 @@ impl Connections {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Self { http, handshake_timeout, open, unfinished, stop, cut, .. } = self;
+        let Self { http, handshake_timeout, open, unfinished, methods, stop, cut, .. } = self;
         let (http, timeout, stop, cut) =
             (http.clone(), *handshake_timeout, stop.clone(), cut.clone());
         let open = Open::new(open.clone());
-        let account = Arc::new(Account::open(unfinished));
+        let (account, methods) = (Arc::new(Account::open(unfinished)), Arc::clone(methods));
         async move {
             let Accepted { opened: Opened { stream, local, remote }, place } = accepted;
             let _held = (open, place);
@@ -112,7 +114,9 @@ impl Connections {
             // A unix socket's peer has no address.
             let remote = remote.map(tracing::field::display);
             let service = service.map_request(move |request: Request<Incoming>| {
-                let watched = |body| Body::new(Watched::new(body, Arc::clone(&account)));
+                let is_unary =
+                    methods.get(request.uri().path()).is_some_and(|method| method.is_unary());
+                let watched = |body| Body::new(Watched::new(body, is_unary, Arc::clone(&account)));
                 let mut request = request.map(watched);
                 // Where tonic's `Request::remote_addr` looks.
                 request.extensions_mut().insert(connect.clone());

@@ -156,7 +156,7 @@ impl Server {
             routes,
             stack::Parts {
                 rpc: RpcMetrics::register(&self.metrics, &methods),
-                methods,
+                methods: Arc::clone(&methods),
                 max_concurrent_calls: self.config.max_concurrent_calls,
                 drain: self.drain.clone(),
                 stop: stop.clone(),
@@ -166,7 +166,8 @@ impl Server {
             http: connection::http2(&self.config),
             handshake_timeout: self.config.handshake_timeout,
             open: self.metrics.connections.clone(),
-            unfinished: Arc::new(Ledger::new(&self.config)),
+            methods,
+            unfinished: Arc::new(Ledger::new(&self.config, self.drain.clone())),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
             cut: cut.clone(),

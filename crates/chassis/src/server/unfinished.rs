@@ -1,5 +1,6 @@
-//! Messages that have begun and not ended. What has come of them has to be kept, so its size is bounded, and so is the time it may take.
+//! Requests of which more has to come. What has come of them is kept, so its size is bounded, and so is the time it may take.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,14 +9,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tonic::Status;
 
 use crate::config::GrpcConfig;
+use crate::drain::Drain;
 use crate::process::BoxError;
 
-/// So many connections may hold what one may hold at most.
-const CONNECTIONS: usize = 8;
+/// So many connections together may hold what each of them may hold alone.
+const CONNECTIONS: usize = 4;
+/// A connection that holds no more than this is refused nothing for what others hold: it is what one HTTP/2 frame brings.
+const SMALL: usize = 128 << 10;
 
 /// What all connections hold of unfinished messages, and may.
 #[derive(Debug)]
@@ -23,12 +27,13 @@ pub(super) struct Ledger {
     held: AtomicUsize,
     each: usize,
     time: Duration,
+    drain: Drain,
 }
 
 impl Ledger {
-    pub(super) fn new(config: &GrpcConfig) -> Self {
-        let (each, time) = (config.max_unfinished_bytes, config.message_timeout);
-        Self { held: AtomicUsize::new(0), each, time }
+    pub(super) fn new(config: &GrpcConfig, drain: Drain) -> Self {
+        let (each, time) = (config.unfinished_bytes(), config.message_timeout);
+        Self { held: AtomicUsize::new(0), each, time, drain }
     }
 }
 
@@ -50,12 +55,12 @@ impl Account {
         let each = self.all.each;
         if held > each {
             return Err(Status::resource_exhausted(format!(
-                "a connection may send {each} bytes of messages that it has not ended (grpc.max_unfinished_bytes); end some before others begin"
+                "a connection may hold {each} bytes of messages that have not ended (grpc.max_unfinished_bytes); end some before others begin"
             )));
         }
-        if all > each.saturating_mul(CONNECTIONS) {
+        if held > SMALL && all > each.saturating_mul(CONNECTIONS) {
             return Err(Status::resource_exhausted(
-                "too much of messages that have not ended is waiting, of all connections together; try again",
+                "connections hold too much of messages that have not ended; try again",
             ));
         }
         Ok(())
@@ -67,49 +72,61 @@ impl Account {
     }
 }
 
-/// The body of a request that ends with an error when an unfinished message is too much, or takes too long.
+/// Completes with the reason when what is missing should have come.
+type Timer = Pin<Box<dyn Future<Output = Status> + Send>>;
+
+/// The body of a request, which ends with an error when it holds too much that is not finished, or for too long.
 pub(super) struct Watched<B> {
     body: B,
     framing: Framing,
+    /// Whether the request is one message, and so finished only with its stream.
+    is_unary: bool,
     account: Arc<Account>,
-    /// What stands in the account for this body.
+    /// What stands in the account for this body until it is dropped: a stream keeps the room that its largest message needed.
     held: usize,
-    /// Runs while the rest of a message is waited for.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while more is waited for.
+    timer: Option<Timer>,
 }
 
 impl<B> Watched<B> {
-    pub(super) fn new(body: B, account: Arc<Account>) -> Self {
-        Self { body, framing: Framing::default(), account, held: 0, timer: None }
+    pub(super) fn new(body: B, is_unary: bool, account: Arc<Account>) -> Self {
+        Self { body, framing: Framing::default(), is_unary, account, held: 0, timer: None }
     }
 
-    /// Accounts for data that has come.
+    /// Accounts for data after which more must come.
     fn take(&mut self, data: &[u8]) -> Result<(), Status> {
-        if self.framing.follow(data) {
+        let ended = self.framing.follow(data);
+        if ended && !self.is_unary {
             self.timer = None;
         }
-        let held = self.framing.unfinished();
-        let before = std::mem::replace(&mut self.held, held);
-        if held > before {
-            return self.account.add(held - before);
-        }
-        if held < before {
-            self.account.remove(before - held);
-        }
-        Ok(())
+        let holds = match self.is_unary {
+            true => self.held + data.len(),
+            false => self.framing.unfinished(),
+        };
+        let more = holds.saturating_sub(self.held);
+        self.held += more;
+        if more > 0 { self.account.add(more) } else { Ok(()) }
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
-        if self.framing.unfinished() == 0 {
+        if !self.is_unary && self.framing.unfinished() == 0 {
             return Poll::Pending;
         }
-        let time = self.account.all.time;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(time)));
-        timer.as_mut().poll(cx).map(|()| {
-            Status::deadline_exceeded(format!(
-                "a message must end within {time:?} of its beginning (grpc.message_timeout)"
-            ))
-        })
+        let Ledger { time, drain, .. } = &*self.account.all;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(late(*time, drain.clone())));
+        timer.as_mut().poll(cx)
+    }
+}
+
+/// Completes when it has taken so long, or the process drains and the caller does not see to it that it is over.
+async fn late(time: Duration, drain: Drain) -> Status {
+    tokio::select! {
+        () = sleep(time) => Status::deadline_exceeded(format!(
+            "a message, and a unary request, must end within {time:?} (grpc.message_timeout)"
+        )),
+        () = drain.patience() => {
+            Status::unavailable("the server is shutting down, and the request has not ended")
+        }
     }
 }
 
@@ -134,7 +151,10 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                let taken = frame.data_ref().map_or(Ok(()), |data| self.take(data));
+                let taken = match frame.data_ref() {
+                    Some(data) if !self.body.is_end_stream() => self.take(data),
+                    _ => Ok(()),
+                };
                 Poll::Ready(Some(taken.map(|()| frame).map_err(Into::into)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
@@ -234,30 +254,52 @@ mod tests {
         }
     }
 
+    fn ledger(each: usize) -> Arc<Ledger> {
+        let config = GrpcConfig { max_unfinished_bytes: Some(each), ..GrpcConfig::on_port(0) };
+        Arc::new(Ledger::new(&config, Drain::new(Duration::ZERO, Duration::ZERO)))
+    }
+
+    fn stream(account: &Arc<Account>) -> Watched<()> {
+        Watched::new((), false, Arc::clone(account))
+    }
+
     #[test]
-    fn what_is_held_is_given_back() {
-        let config = GrpcConfig { max_unfinished_bytes: 100, ..GrpcConfig::on_port(0) };
-        let all = Arc::new(Ledger::new(&config));
+    fn a_body_holds_what_its_largest_message_needed_until_it_is_dropped() {
+        let all = ledger(100);
         let account = Arc::new(Account::open(&all));
         let held = || (account.held.load(Ordering::Relaxed), all.held.load(Ordering::Relaxed));
-        let mut body = Watched::new((), Arc::clone(&account));
+        let mut body = stream(&account);
         assert!(body.take(&message(80)[..60]).is_ok());
+        assert!(body.take(&message(80)[60..]).is_ok());
+        assert!(body.take(&message(80)[..10]).is_ok());
         assert_eq!(held(), (60, 60));
-        let mut other = Watched::new((), Arc::clone(&account));
-        assert_eq!(
-            other.take(&message(80)[..60]).map_err(|s| s.code()),
-            Err(tonic::Code::ResourceExhausted)
-        );
+        let mut other = stream(&account);
+        let refused = other.take(&message(80)[..60]).map_err(|status| status.code());
+        assert_eq!(refused, Err(tonic::Code::ResourceExhausted));
         drop(other);
         assert_eq!(held(), (60, 60));
-        assert!(body.take(&message(80)[60..]).is_ok());
+        drop(body);
+        // A unary request holds all of its message until it has ended, which a whole message does not say.
+        let mut unary = Watched::new((), true, Arc::clone(&account));
+        assert!(unary.take(&message(80)).is_ok());
+        assert_eq!(held(), (85, 85));
+        drop(unary);
         assert_eq!(held(), (0, 0));
-        // Nine connections may not hold what eight may.
-        let mut bodies: Vec<_> =
-            (0..9).map(|_| Watched::new((), Arc::new(Account::open(&all)))).collect();
-        let refused = bodies.iter_mut().filter_map(|body| body.take(&message(200)[..95]).err());
-        assert_eq!(refused.count(), 1);
+    }
+
+    #[test]
+    fn those_who_hold_much_are_refused_for_what_all_hold_and_those_who_hold_little_are_not() {
+        let all = ledger(2 * SMALL);
+        let begun = |bytes: usize| {
+            let mut body = stream(&Arc::new(Account::open(&all)));
+            let taken = body.take(&message(4 * SMALL)[..bytes]).map_err(|status| status.code());
+            (body, taken)
+        };
+        let bodies: Vec<_> = (0..CONNECTIONS).map(|_| begun(2 * SMALL)).collect();
+        assert!(bodies.iter().all(|(_, taken)| taken.is_ok()));
+        assert_eq!(begun(SMALL + 1).1, Err(tonic::Code::ResourceExhausted));
+        assert_eq!(begun(SMALL).1, Ok(()));
         drop(bodies);
-        assert_eq!(held(), (0, 0));
+        assert_eq!(begun(SMALL + 1).1, Ok(()));
     }
 }

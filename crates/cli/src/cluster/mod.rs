@@ -97,7 +97,6 @@ impl Cluster {
         let plan = Plan::new(Ports::Free, |_| None)?;
         let mut env = plan.env(layer);
         env.extend(log_env(layer, options.quiet));
-        env.extend(shared_env(layer, |name| std::env::var_os(name).is_some()));
         env.extend(models_env(layer, options.models.as_deref()));
         let mut cluster = Self { plan, children: Vec::new() };
         let started = Instant::now();

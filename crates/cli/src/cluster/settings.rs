@@ -23,15 +23,15 @@ pub(super) fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
     wishes.collect()
 }
 
-/// How long each of four processes on one machine looks for work that is about to come before it sleeps. In 700 us a lone caller's next
-/// decision has come, so that none of the four sleeps, and each of its decisions takes half the time.
+/// How long a process that has the machine looks for work that is about to come before it sleeps. In 700 us a lone caller's next decision has
+/// come, so that none of four processes sleeps, and each of its decisions takes half the time.
 const IDLE_POLL: &str = "1ms";
 
-/// What suits a service that shares the machine with the other three, where nobody says otherwise: the coordinator leaves half of the cores to the
-/// layers, and none is in a hurry to sleep. `is_set` tells whether the environment has a variable; one that names a file of settings leaves
+/// What suits services that have a machine to themselves, where nobody says otherwise: none is in a hurry to sleep, and of four the coordinator
+/// leaves half of the cores to the layers. `is_set` tells whether the environment has a variable; one that names a file of settings leaves
 /// everything to that.
 pub(super) fn shared_env(service: Service, is_set: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-    if service == Service::Node || is_set(&service.variable("CONFIG")) {
+    if is_set(&service.variable("CONFIG")) {
         return Vec::new();
     }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -91,6 +91,6 @@ mod tests {
         assert_eq!(names(Service::Tactical, &[]), ["STRATA_TACTICAL_RUNTIME_IDLE_POLL"]);
         assert_eq!(names(Service::Coordinator, &[idle]), [workers]);
         assert_eq!(names(Service::Coordinator, &["STRATA_COORDINATOR_CONFIG"]), [""; 0]);
-        assert_eq!(names(Service::Node, &[]), [""; 0]);
+        assert_eq!(names(Service::Node, &[]), ["STRATA_NODE_RUNTIME_IDLE_POLL"]);
     }
 }
