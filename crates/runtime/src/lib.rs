@@ -49,7 +49,7 @@ pub use manifest::{
 };
 pub use model::{Model, Prepared, StartError};
 pub use options::ModelOptions;
-pub use priority::step_back;
+pub use priority::stand_aside;
 pub use provider::{ExecutionProvider, UnknownProvider};
 pub use repository::{DEFAULT_GRAPH_LIMIT, Repository, RepositoryError, Stamp};
 pub use runs::Runs;

@@ -1,13 +1,17 @@
 //! Versions that are loaded, given traffic, and unloaded again while others are asked.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use strata_wire::pb;
 use strata_wire::pb::models_client::ModelsClient;
+use tokio::time::MissedTickBehavior;
 
 use crate::connection;
 use crate::failure::Refusal;
+
+/// Time from one load to the next. Without, the figures would be worse the faster versions load: on two cores about 45 a second under load.
+const PACE: Duration = Duration::from_millis(33);
 
 /// Loads the newest other version of one layer after the other, gives it half of the traffic, takes it back, and unloads the version, until the
 /// time is over. Returns how many were loaded: none where no layer has two versions.
@@ -16,9 +20,12 @@ use crate::failure::Refusal;
 /// A change that is refused.
 pub(crate) async fn versions_until(layers: &[String], until: Instant) -> anyhow::Result<u64> {
     let mut loaded = 0;
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let before = loaded;
         for layer in layers {
+            pace.tick().await;
             if Instant::now() >= until {
                 return Ok(loaded);
             }

@@ -2,16 +2,14 @@
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use strata_runtime::step_back;
+use strata_runtime::stand_aside;
 use tokio::sync::oneshot;
-
-/// How far it steps back, as nice(2) counts it: with two busy threads for each core it gets about a twentieth of one.
-const NICE: u8 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread beside those that serve. It is always the same one because memory allocators keep what is freed for the thread that asked for it:
-/// models that are opened on ever other threads leave a little behind with each of them. It lets all others go first.
+/// models that are opened on ever other threads leave a little behind with each of them. It stands aside for all others: under full load a
+/// load takes longer, and who is served meanwhile waits less.
 pub(super) struct LoaderThread(SyncSender<Job>);
 
 impl LoaderThread {
@@ -23,7 +21,7 @@ impl LoaderThread {
         // One job is under way at a time: whoever has one holds the plan.
         let (jobs, queue) = sync_channel::<Job>(1);
         let work = move || {
-            step_back(NICE);
+            stand_aside();
             queue.into_iter().for_each(|job| job());
         };
         std::thread::Builder::new().name("model-loader".to_owned()).spawn(work)?;
@@ -63,16 +61,17 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn it_lets_others_go_first() {
-        // Field 19 of proc(5)'s stat; the third is the first after the name in parentheses.
-        let nice = || {
+    async fn it_stands_aside_for_others() {
+        /// `SCHED_IDLE` of sched(7).
+        const IDLE: &str = "5";
+        // Field 41 of proc(5)'s stat is the policy; the third is the first after the name in parentheses.
+        let policy = || {
             let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
             let (_, values) = stat.rsplit_once(')').unwrap();
-            values.split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
+            values.split_whitespace().nth(38).unwrap().to_owned()
         };
         let loader = LoaderThread::start().unwrap();
-        let here = nice();
-        assert_eq!(loader.run(nice).await, Some((here + i32::from(NICE)).min(19)));
-        assert_eq!(nice(), here);
+        assert_eq!(loader.run(policy).await.as_deref(), Some(IDLE));
+        assert_ne!(policy(), IDLE);
     }
 }
