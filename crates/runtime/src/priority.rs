@@ -14,7 +14,7 @@ pub(crate) fn step_back(nice: u8) {
 /// Lets every other thread of the machine, or of its container, have the core at once when it has work, and the current one only what they leave.
 /// Threads that it starts do the same. On Linux only (`SCHED_IDLE`, sched(7)).
 ///
-/// A thread that only steps back gives up its core to one that wakes up after a few milliseconds.
+/// A thread that only steps back keeps its core for some milliseconds when another wakes up.
 pub fn stand_aside() {
     #[cfg(target_os = "linux")]
     if let Err(error) = thread_priority::set_thread_priority_and_policy(

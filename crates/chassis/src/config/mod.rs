@@ -19,6 +19,7 @@ pub(crate) use limits::check_time;
 pub(crate) use listen::socket_path;
 pub use listen::{Listen, ListenError, SocketMode};
 pub use load::{Invocation, load};
+pub(crate) use sections::FRAMING_BYTES;
 pub use sections::{
     AdminConfig, GrpcConfig, LogConfig, LogFormat, OtlpConfig, RuntimeConfig, Sampler,
     ShutdownConfig, TelemetryConfig,

@@ -87,7 +87,7 @@ impl GrpcConfig {
 }
 
 /// What gRPC puts before a message, bytes.
-const FRAMING_BYTES: usize = 5;
+pub(crate) const FRAMING_BYTES: usize = 5;
 
 impl Documented for GrpcConfig {
     fn help() -> Help {
@@ -385,7 +385,8 @@ impl Documented for ShutdownConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeConfig {
-    /// Threads that run async tasks; unset is one for each core, in a layer one for every two.
+    /// Threads that run async tasks; unset is one for each core, in a layer one for every two, in one process one for every two and as many
+    /// again for the layers.
     pub worker_threads: Option<usize>,
     /// Time for which a worker looks for work that is about to come before it sleeps; zero: not at all.
     #[serde(with = "humantime_serde")]
@@ -402,7 +403,7 @@ impl Documented for RuntimeConfig {
         Help::of(&[
             (
                 "worker_threads",
-                "Threads that run async tasks; unset is one for each core, in a layer one for every two",
+                "Threads that run async tasks; unset is one for each core, in a layer one for every two, in strata-node one for every two and as many again for the layers",
             ),
             (
                 "idle_poll",

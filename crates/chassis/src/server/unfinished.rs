@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::sleep;
 use tonic::Status;
 
-use crate::config::GrpcConfig;
+use crate::config::{FRAMING_BYTES, GrpcConfig};
 use crate::drain::Drain;
 use crate::process::BoxError;
 
@@ -78,9 +78,8 @@ type Timer = Pin<Box<dyn Future<Output = Status> + Send>>;
 /// The body of a request, which ends with an error when it holds too much that is not finished, or for too long.
 pub(super) struct Watched<B> {
     body: B,
-    framing: Framing,
-    /// Whether the request is one message, and so finished only with its stream.
-    is_unary: bool,
+    /// Where in its messages a stream is. A unary request is one message, and finished only with its stream.
+    framing: Option<Framing>,
     account: Arc<Account>,
     /// What stands in the account for this body until it is dropped: a stream keeps the room that its largest message needed.
     held: usize,
@@ -90,18 +89,20 @@ pub(super) struct Watched<B> {
 
 impl<B> Watched<B> {
     pub(super) fn new(body: B, is_unary: bool, account: Arc<Account>) -> Self {
-        Self { body, framing: Framing::default(), is_unary, account, held: 0, timer: None }
+        let framing = (!is_unary).then(Framing::default);
+        Self { body, framing, account, held: 0, timer: None }
     }
 
     /// Accounts for data after which more must come.
     fn take(&mut self, data: &[u8]) -> Result<(), Status> {
-        let ended = self.framing.follow(data);
-        if ended && !self.is_unary {
-            self.timer = None;
-        }
-        let holds = match self.is_unary {
-            true => self.held + data.len(),
-            false => self.framing.unfinished(),
+        let holds = match &mut self.framing {
+            None => self.held + data.len(),
+            Some(framing) => {
+                if framing.follow(data) {
+                    self.timer = None;
+                }
+                framing.unfinished()
+            }
         };
         let more = holds.saturating_sub(self.held);
         self.held += more;
@@ -109,7 +110,7 @@ impl<B> Watched<B> {
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
-        if !self.is_unary && self.framing.unfinished() == 0 {
+        if self.framing.as_ref().is_some_and(|framing| framing.unfinished() == 0) {
             return Poll::Pending;
         }
         let Ledger { time, drain, .. } = &*self.account.all;
@@ -183,13 +184,11 @@ struct Framing {
 }
 
 impl Framing {
-    const PREFIX: usize = 5;
-
     /// Goes over the data that follows; whether a message ended in it.
     fn follow(&mut self, mut data: &[u8]) -> bool {
         let mut ended = false;
         while let Some((&first, rest)) = data.split_first() {
-            if self.prefix < Self::PREFIX {
+            if self.prefix < FRAMING_BYTES {
                 if self.prefix > 0 {
                     self.length = self.length << 8 | usize::from(first);
                 }
@@ -200,7 +199,7 @@ impl Framing {
                 self.got += more;
                 data = &data[more..];
             }
-            if self.prefix == Self::PREFIX && self.got == self.length {
+            if self.prefix == FRAMING_BYTES && self.got == self.length {
                 *self = Self::default();
                 ended = true;
             }
@@ -223,7 +222,7 @@ mod tests {
     fn message(length: usize) -> Vec<u8> {
         let mut bytes = vec![0];
         bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-        bytes.resize(Framing::PREFIX + length, 7);
+        bytes.resize(FRAMING_BYTES + length, 7);
         bytes
     }
 

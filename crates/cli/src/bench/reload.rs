@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use crate::connection;
 use crate::failure::Refusal;
 
-/// Time from one load to the next. Without, the figures would be worse the faster versions load: on two cores about 45 a second under load.
+/// Time from one load to the next. Without, the figures would be worse the faster versions load: on two cores 60 to 90 a second under load.
 const PACE: Duration = Duration::from_millis(33);
 
 /// Loads the newest other version of one layer after the other, gives it half of the traffic, takes it back, and unloads the version, until the

@@ -15,10 +15,19 @@ pub(super) fn log_env(service: Service, quiet: bool) -> Vec<(String, String)> {
         ("TELEMETRY_LOG_FORMAT", terminal.then_some("human")),
         ("TELEMETRY_LOG_FILTER", quiet.then_some("warn")),
     ];
+    let wishes = wishes.map(|(setting, value)| (setting, value.map(str::to_owned)));
+    where_unset(service, wishes, |name| std::env::var_os(name).is_some())
+}
+
+/// The wishes for settings of a service of which `is_set` says that the environment has no variable.
+fn where_unset(
+    service: Service,
+    wishes: [(&str, Option<String>); 2],
+    is_set: impl Fn(&str) -> bool,
+) -> Vec<(String, String)> {
     let wishes = wishes.into_iter().filter_map(|(setting, value)| {
         let name = service.variable(setting);
-        let value = value.filter(|_| std::env::var_os(&name).is_none())?;
-        Some((name, value.to_owned()))
+        value.filter(|_| !is_set(&name)).map(|value| (name, value))
     });
     wishes.collect()
 }
@@ -38,11 +47,7 @@ pub(super) fn shared_env(service: Service, is_set: impl Fn(&str) -> bool) -> Vec
     let workers = (service == Service::Coordinator).then(|| cores.div_ceil(2).to_string());
     let wishes =
         [("RUNTIME_IDLE_POLL", Some(IDLE_POLL.to_owned())), ("RUNTIME_WORKER_THREADS", workers)];
-    let wishes = wishes.into_iter().filter_map(|(setting, value)| {
-        let name = service.variable(setting);
-        value.filter(|_| !is_set(&name)).map(|value| (name, value))
-    });
-    wishes.collect()
+    where_unset(service, wishes, is_set)
 }
 
 /// The directory of its models, for a layer, where one was named.
