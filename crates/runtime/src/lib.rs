@@ -38,7 +38,6 @@ mod runs;
 mod session;
 mod shape;
 mod variant;
-mod weights;
 
 pub use batch::{Batch, InferError, Inference, RowStatus};
 pub use files::{ModelFiles, sha256_hex};

@@ -14,7 +14,6 @@ use crate::manifest::Manifest;
 use crate::model::StartError;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
-use crate::weights::Weights;
 
 /// `auto` falls back to the CPU with one warning per process, however many models it holds.
 static FELL_BACK: Once = Once::new();
@@ -27,9 +26,7 @@ pub(crate) fn open(
     options: &ModelOptions,
 ) -> Result<(Vec<OrtSession>, ExecutionProvider), StartError> {
     let (manifest, graph) = (files.manifest(), files.graph());
-    let shared = (options.sessions > 1).then(|| Weights::of(graph));
-    let weights = shared.transpose().map_err(unusable)?;
-    let source = Source { runtime, graph, weights: weights.as_ref() };
+    let source = Source { runtime, graph };
     let (first, provider) = open_first(&source, options.execution_provider)?;
     let mismatches = graph::mismatches(manifest, &first);
     if !mismatches.is_empty() {
@@ -47,8 +44,6 @@ pub(crate) fn open(
 struct Source<'a> {
     runtime: &'a OnnxRuntime,
     graph: &'a [u8],
-    /// What they share, if they are several.
-    weights: Option<&'a Weights>,
 }
 
 fn open_first(
@@ -95,9 +90,6 @@ impl Source<'_> {
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
             .with_inter_op_spinning(false)?;
-        if let Some(weights) = self.weights {
-            builder = weights.share(builder)?;
-        }
         if provider == ExecutionProvider::Cuda {
             builder =
                 builder.with_execution_providers([CUDA::default().build().error_on_failure()])?;
