@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutionProvider {
-    /// CUDA if it can be had, else the CPU with one warning.
+    /// CUDA if it is available, else the CPU. The choice and its reason are logged once, at info.
     #[default]
     Auto,
     /// The CPU.

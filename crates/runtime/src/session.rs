@@ -15,8 +15,9 @@ use crate::model::StartError;
 use crate::options::ModelOptions;
 use crate::provider::ExecutionProvider;
 
-/// `auto` falls back to the CPU with one warning per process, however many models it holds.
-static FELL_BACK: Once = Once::new();
+/// `auto` logs each provider it chooses once per process, however many models the process holds.
+static CHOSE_CUDA: Once = Once::new();
+static CHOSE_CPU: Once = Once::new();
 
 /// Opens the sessions that the options ask for on one graph that agrees with its manifest. Tells
 /// which execution provider they really use: the CPU or CUDA.
@@ -46,31 +47,39 @@ struct Source<'a> {
     graph: &'a [u8],
 }
 
+/// Opens the first session, which decides the execution provider of all.
 fn open_first(
     source: &Source<'_>,
     wanted: ExecutionProvider,
 ) -> Result<(Session, ExecutionProvider), StartError> {
-    let without_cuda = match wanted {
-        ExecutionProvider::Cpu => None,
-        ExecutionProvider::Auto | ExecutionProvider::Cuda => {
-            match source.build(ExecutionProvider::Cuda) {
-                Ok(session) => return Ok((session, ExecutionProvider::Cuda)),
-                Err(error) => Some(error.to_string()),
-            }
-        }
-    };
-    let session = source.build(ExecutionProvider::Cpu).map_err(unusable)?;
-    // Only now is it certain that CUDA was what failed, and not the graph.
-    match without_cuda {
-        Some(reason) if wanted == ExecutionProvider::Cuda => {
-            return Err(StartError::Provider { provider: wanted, reason });
-        }
-        Some(reason) => FELL_BACK.call_once(|| {
-            tracing::warn!(reason, "cuda cannot be had, models run on the cpu");
-        }),
-        None => {}
+    let open_on_cpu = || source.build(ExecutionProvider::Cpu).map_err(unusable);
+    if wanted == ExecutionProvider::Cpu {
+        return Ok((open_on_cpu()?, ExecutionProvider::Cpu));
     }
+    let without_cuda = match source.build(ExecutionProvider::Cuda) {
+        Ok(session) => {
+            if wanted == ExecutionProvider::Auto {
+                CHOSE_CUDA.call_once(|| log_choice(ExecutionProvider::Cuda, "cuda is available"));
+            }
+            return Ok((session, ExecutionProvider::Cuda));
+        }
+        Err(error) => error.to_string(),
+    };
+    // Only a graph that opens on the CPU shows that CUDA was what failed, and not the graph.
+    let session = open_on_cpu()?;
+    if wanted == ExecutionProvider::Cuda {
+        return Err(StartError::Provider { provider: wanted, reason: without_cuda });
+    }
+    CHOSE_CPU.call_once(|| {
+        let reason = format!("cuda is not available: {without_cuda}");
+        log_choice(ExecutionProvider::Cpu, &reason);
+    });
     Ok((session, ExecutionProvider::Cpu))
+}
+
+/// A machine without a GPU is no fault, so this is no warning.
+fn log_choice(chosen: ExecutionProvider, reason: &str) {
+    tracing::info!(execution_provider = %chosen, reason, "auto chose the execution provider");
 }
 
 fn unusable(error: ort::Error) -> StartError {

@@ -23,13 +23,13 @@ impl Write for Log {
     }
 }
 
-// The only test of this file that starts with `auto`: the warning comes once in a process.
+// The only test of this file that starts with `auto`: the choice is logged once in a process.
 #[tokio::test]
 async fn auto_serves_on_the_cpu_and_says_so_once() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
+        .with_max_level(tracing::Level::INFO)
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .init();
@@ -42,7 +42,8 @@ async fn auto_serves_on_the_cpu_and_says_so_once() {
     }
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.contains("WARN") && text.contains("CUDA execution provider is not enabled"));
+    assert!(text.contains(" INFO ") && text.contains("execution_provider=cpu"), "{text}");
+    assert!(text.contains("CUDA execution provider is not enabled"), "{text}");
 }
 
 #[test]
