@@ -1,27 +1,30 @@
 //! A bounded channel in which callers take turns.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
+use strata_lanes::Lanes;
 use tokio::sync::Notify;
 
-/// Emptied lanes whose memory is kept for the next callers.
-const SPARE: usize = 64;
+/// Items that a caller may have taken in its turn.
+const QUANTUM: usize = 1;
 
-/// Why an item was not taken in. It is given back.
+/// Why an item was refused, with the item.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused<T> {
-    /// As many items wait as may.
+    /// The channel holds as many items as it may.
     Full(T),
     /// The receiver is gone.
     Closed(T),
 }
 
-/// Where items are handed in. Dropping it closes the channel; what waits is still received.
+/// The sending half. Dropping it closes the channel; items that wait are still received.
 #[derive(Debug)]
 pub struct FairSender<T>(Arc<Shared<T>>);
 
-/// Where items are taken out. Dropping it drops what waits.
+/// The receiving half. Dropping it drops the items that wait.
 #[derive(Debug)]
 pub struct FairReceiver<T>(Arc<Shared<T>>);
 
@@ -34,31 +37,21 @@ struct Shared<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// What each caller has waiting; only callers who have.
-    lanes: HashMap<u64, VecDeque<T>>,
-    /// These callers; the first is next.
-    turns: VecDeque<u64>,
-    spare: Vec<VecDeque<T>>,
-    waiting: usize,
+    /// One lane for each caller; every item costs 1.
+    items: Lanes<T>,
     sender: bool,
     receiver: bool,
     /// Whether the receiver has to be woken.
     asleep: bool,
 }
 
-/// A channel that holds at most `limit` items, of all callers together. Items of one caller stay in their order; callers take turns, an
-/// item each, so that one who sends many does not hold up one who sends few.
+/// A channel that holds at most `limit` items, of all callers together.
+///
+/// Items of one caller stay in their order. Callers take turns, an item each, so that a caller that
+/// sends many items does not hold up one that sends few.
 #[must_use]
 pub fn fair_channel<T>(limit: usize) -> (FairSender<T>, FairReceiver<T>) {
-    let state = State {
-        lanes: HashMap::new(),
-        turns: VecDeque::new(),
-        spare: Vec::new(),
-        waiting: 0,
-        sender: true,
-        receiver: true,
-        asleep: false,
-    };
+    let state = State { items: Lanes::new(QUANTUM), sender: true, receiver: true, asleep: false };
     let shared = Arc::new(Shared { state: Mutex::new(state), filled: Notify::new(), limit });
     (FairSender(Arc::clone(&shared)), FairReceiver(shared))
 }
@@ -70,54 +63,21 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T> State<T> {
-    fn push(&mut self, caller: u64, item: T) {
-        let (spare, turns) = (&mut self.spare, &mut self.turns);
-        let lane = self.lanes.entry(caller).or_insert_with(|| {
-            turns.push_back(caller);
-            spare.pop().unwrap_or_default()
-        });
-        lane.push_back(item);
-        self.waiting += 1;
-    }
-
-    fn take(&mut self, most: usize, taken: &mut Vec<T>) -> usize {
-        let mut left = most;
-        while left > 0 {
-            let Some(caller) = self.turns.pop_front() else { break };
-            let Some(lane) = self.lanes.get_mut(&caller) else { continue };
-            // Alone, a caller need not be looked up for every item.
-            let items = if self.turns.is_empty() { left.min(lane.len()) } else { 1 };
-            taken.extend(lane.drain(..items));
-            left -= items;
-            if !lane.is_empty() {
-                self.turns.push_back(caller);
-            } else if let Some(lane) = self.lanes.remove(&caller)
-                && self.spare.len() < SPARE
-            {
-                self.spare.push(lane);
-            }
-        }
-        self.waiting -= most - left;
-        most - left
-    }
-}
-
 impl<T> FairSender<T> {
-    /// Hands in an item of a caller, whichever number stands for it.
+    /// Sends an item of a caller. Any number may stand for a caller.
     ///
     /// # Errors
-    /// The item, if there is no room for it or nobody to take it.
+    /// The item, if the channel is full or the receiver is gone.
     pub fn try_send(&self, caller: u64, item: T) -> Result<(), Refused<T>> {
         let mut state = self.0.lock();
         if !state.receiver {
             return Err(Refused::Closed(item));
         }
-        if state.waiting >= self.0.limit {
+        if state.items.cost() >= self.0.limit {
             return Err(Refused::Full(item));
         }
-        state.push(caller, item);
-        let asleep = std::mem::take(&mut state.asleep);
+        state.items.push(caller, 1, item);
+        let asleep = mem::take(&mut state.asleep);
         drop(state);
         if asleep {
             self.0.filled.notify_one();
@@ -125,13 +85,13 @@ impl<T> FairSender<T> {
         Ok(())
     }
 
-    /// Items that wait.
+    /// Number of items that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.lock().waiting
+        self.0.lock().items.cost()
     }
 
-    /// Items that may wait.
+    /// Most items that may wait.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.0.limit
@@ -139,26 +99,30 @@ impl<T> FairSender<T> {
 }
 
 impl<T> FairReceiver<T> {
-    /// Waits for an item, then takes what waits, `most` items at most, and tells how many it were; 0 if the channel is closed and empty.
-    /// Nothing is lost when it is dropped before it completes.
+    /// Waits for an item, then moves the items that wait, at most `most`, to the end of `taken`.
+    /// Returns their number; 0 means that the channel is closed and empty.
+    ///
+    /// Cancel safe: a future that is dropped before it completes loses no item.
     pub async fn recv_many(&mut self, taken: &mut Vec<T>, most: usize) -> usize {
         loop {
             {
                 let mut state = self.0.lock();
-                let count = state.take(most, taken);
+                let count = state.items.take(most, taken);
                 if count > 0 || !state.sender {
                     return count;
                 }
                 state.asleep = true;
             }
-            // Who is told before this is waiting is told all the same.
+            // A notification that comes before this waits is stored, not lost.
             self.0.filled.notified().await;
-            // Whoever else is about to hand something in does so first.
+            // Tasks that are ready send their items before this takes what there is.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Waits for an item; `None` if the channel is closed and empty. Nothing is lost when it is dropped before it completes.
+    /// Waits for an item; `None` means that the channel is closed and empty.
+    ///
+    /// Cancel safe, as [`FairReceiver::recv_many`].
     pub async fn recv(&mut self) -> Option<T> {
         let mut taken = Vec::with_capacity(1);
         self.recv_many(&mut taken, 1).await;
@@ -178,11 +142,9 @@ impl<T> Drop for FairReceiver<T> {
         let dropped = {
             let mut state = self.0.lock();
             state.receiver = false;
-            state.waiting = 0;
-            state.turns.clear();
-            std::mem::take(&mut state.lanes)
+            mem::replace(&mut state.items, Lanes::new(QUANTUM))
         };
-        // Outside of the lock: items may do something when they are dropped.
+        // Outside of the lock: dropping an item may run any code.
         drop(dropped);
     }
 }

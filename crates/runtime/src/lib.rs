@@ -25,7 +25,6 @@ mod bounded_file;
 mod cost;
 mod files;
 mod graph;
-mod lanes;
 mod library;
 mod manifest;
 mod model;

@@ -1,12 +1,15 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use strata_lanes::Lanes;
 use tokio::sync::oneshot;
 
 use crate::batch::{Batch, InferError, Inference};
-use crate::lanes::Lanes;
 use crate::options::ModelOptions;
 use crate::runs::RunCounters;
+
+/// Rows that a caller may run in its turn. Small beside a batch, so that many callers are in each.
+const QUANTUM: usize = 8;
 
 /// A batch on its way to an owner thread.
 pub(crate) struct Job {
@@ -36,7 +39,8 @@ struct Limits {
 }
 
 struct State {
-    jobs: Lanes,
+    /// One lane for each caller; a job costs its rows.
+    jobs: Lanes<Job>,
     /// Threads asleep in [`Queue::take`]: without one, nobody needs to be woken.
     idle: usize,
     open: bool,
@@ -44,7 +48,7 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(options: &ModelOptions, runs: Arc<RunCounters>) -> Queue {
-        let state = State { jobs: Lanes::default(), idle: 0, open: true };
+        let state = State { jobs: Lanes::new(QUANTUM), idle: 0, open: true };
         let limits = Limits {
             rows: options.queue_rows,
             caller_rows: options.caller_rows.unwrap_or(options.queue_rows),
@@ -57,7 +61,7 @@ impl Queue {
 
     /// Rows waiting.
     pub(crate) fn rows(&self) -> usize {
-        self.lock().jobs.rows()
+        self.lock().jobs.cost()
     }
 
     /// Whether nothing waits, a thread sleeps, jobs are still taken, and others than the owner threads may run them.
@@ -81,10 +85,10 @@ impl Queue {
         if !state.open {
             return Err(InferError::Stopped);
         }
-        if state.jobs.rows() + rows > limit {
+        if state.jobs.cost() + rows > limit {
             return Err(InferError::QueueFull { limit });
         }
-        let own = state.jobs.rows_of(job.caller);
+        let own = state.jobs.cost_of(job.caller);
         let limit = self.limits.caller_rows;
         // One batch may always wait: its size has bounds of its own.
         if own > 0 && own + rows > limit {
@@ -93,7 +97,7 @@ impl Queue {
         if let Some(patience) = patience {
             self.in_time(&state.jobs, &job, patience)?;
         }
-        state.jobs.push(job);
+        state.jobs.push(job.caller, rows, job);
         let sleeping = state.idle > 0;
         drop(state);
         if sleeping {
@@ -103,13 +107,13 @@ impl Queue {
     }
 
     /// Refuses a job that would be run too late, as far as is known. Never where nothing waits.
-    fn in_time(&self, jobs: &Lanes, job: &Job, patience: Duration) -> Result<(), InferError> {
+    fn in_time(&self, jobs: &Lanes<Job>, job: &Job, patience: Duration) -> Result<(), InferError> {
         if jobs.is_empty() {
             return Ok(());
         }
         let rows = job.batch.rows;
         // First as if the job came last, which costs nothing to know.
-        if self.predicted(jobs.rows() + rows).is_none_or(|wait| wait <= patience) {
+        if self.predicted(jobs.cost() + rows).is_none_or(|wait| wait <= patience) {
             return Ok(());
         }
         match self.predicted(jobs.ahead(job.caller, rows) + rows) {
@@ -148,8 +152,8 @@ impl Queue {
 
     /// Waits until a run is full or the job that waits longest has waited as long as it may.
     fn delay<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        while state.open && state.jobs.rows() < self.runs.max_batch() {
-            let waited = state.jobs.oldest().map(|oldest| oldest.elapsed());
+        while state.open && state.jobs.cost() < self.runs.max_batch() {
+            let waited = state.jobs.heads().map(|job| job.enqueued.elapsed()).max();
             let left = waited.and_then(|waited| self.limits.max_delay.checked_sub(waited));
             // Another thread may have taken all there was.
             let Some(left) = left.filter(|left| !left.is_zero()) else { return state };
@@ -170,7 +174,7 @@ impl Queue {
     /// Refuses new jobs and drops those that wait, which answers their callers.
     pub(crate) fn abandon(&self) {
         self.close();
-        let jobs = std::mem::take(&mut self.lock().jobs);
+        let jobs = std::mem::replace(&mut self.lock().jobs, Lanes::new(QUANTUM));
         drop(jobs);
     }
 

@@ -51,6 +51,18 @@ fn callers_take_turns_whatever_one_of_them_has_waiting() {
 }
 
 #[test]
+fn callers_take_turns_in_runs_smaller_than_a_turn() {
+    let queue = queue(ModelOptions { max_batch: 4, ..small() });
+    for caller in [1, 2] {
+        for _ in 0..16 {
+            queue.push(job(caller, 1, None)).unwrap();
+        }
+    }
+    let runs: Vec<_> = (0..4).flat_map(|_| next(&queue)).collect();
+    assert_eq!(runs, [[(1, 1); QUANTUM], [(2, 1); QUANTUM]].concat());
+}
+
+#[test]
 fn large_batches_of_one_caller_leave_the_small_ones_of_another_their_share() {
     let queue = queue(small());
     for _ in 0..20 {
