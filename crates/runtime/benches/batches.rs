@@ -1,14 +1,13 @@
-//! What gathering costs: rows that come one by one to a session's thread, next to the same rows in one batch, on the models that are served.
+//! The cost of gathering: rows that are queued one by one, next to the same rows in one batch, on
+//! the models that are served.
+//!
 //! `cargo bench -p strata-runtime --bench batches`; needs `make ort`.
 
-use std::error::Error;
-use std::hint::black_box;
-use std::path::Path;
+use std::{error::Error, hint::black_box, path::Path};
 
 use criterion::{Criterion, Throughput};
 use strata_runtime::{Batch, Model, ModelOptions, OnnxRuntime, Repository};
-use tokio::runtime::Builder;
-use tokio::task::JoinSet;
+use tokio::{runtime::Builder, task::JoinSet};
 
 const ROWS: usize = 64;
 

@@ -1,20 +1,25 @@
-//! What this machine can do at most: the three models one after the other in one process, without a network, a queue or a copy.
+//! The most that this machine can do: the three models one after the other in one process, without
+//! a network, a queue or a copy.
 //!
-//! `chain MODELS SECONDS` takes the newest version of each, and prints figures as JSON: microseconds of one row through each model and through
-//! all three, and rows a second through all three in batches, on one thread and on two, of the size that is best on one.
+//! `chain MODELS SECONDS` takes the newest version of each model and prints figures as JSON: the
+//! microseconds of one row through each model and through all three, and the rows a second through
+//! all three in batches, on one thread and on two. The batch size is the best one on one thread.
 
 #![allow(clippy::print_stdout)]
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::hint::black_box;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    hint::black_box,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
-use ort::value::TensorRef;
+use ort::{
+    environment::Environment,
+    session::{Session, builder::GraphOptimizationLevel},
+    value::TensorRef,
+};
 use strata_runtime::{ModelFiles, Repository};
 
 const MODELS: [&str; 3] = ["strategic", "tactical", "operational"];

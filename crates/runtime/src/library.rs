@@ -1,14 +1,14 @@
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::error::Error as _;
-use std::ffi::OsString;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    env::consts::{DLL_PREFIX, DLL_SUFFIX},
+    error::Error as _,
+    ffi::OsString,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use ort::LoadDynamicError;
-use ort::environment::Environment;
-use ort::logging::LogLevel;
+use ort::{LoadDynamicError, environment::Environment, logging::LogLevel};
 
 /// Environment variable that names the shared library.
 const VARIABLE: &str = "STRATA_ORT_LIB";
@@ -22,8 +22,8 @@ const FETCHED: &str = ".ort";
 /// How far above the executable a checkout is looked for: `target/debug/deps/test` is three below.
 const LEVELS: usize = 3;
 
-/// The one ONNX Runtime of this process. The library allows a single environment, so it is kept
-/// until the process ends.
+/// The one ONNX Runtime of this process. The library allows one environment in a process, so it is
+/// kept until the process ends.
 static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
 
 /// ONNX Runtime's shared library, loaded, with its environment. Cheap to clone; all clones are the
@@ -42,7 +42,7 @@ struct Inner {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// There is no such file in any of the places.
+    /// None of the places has the file.
     #[error(
         "ONNX Runtime's shared library was not found; looked at {}; \
          run `make ort` or set {VARIABLE}",
@@ -52,23 +52,29 @@ pub enum LoadError {
         /// The places looked at, in order.
         looked_at: Vec<PathBuf>,
     },
-    /// The file is no shared library that this machine can load.
-    #[error("{} cannot be loaded as a shared library: {reason}; run `make ort` or set {VARIABLE}", library.display())]
+    /// The file is not a shared library that this machine can load.
+    #[error(
+        "{} cannot be loaded as a shared library: {reason}; run `make ort` or set {VARIABLE}",
+        library.display()
+    )]
     NotALibrary {
         /// The file.
         library: PathBuf,
-        /// What the system's loader said.
+        /// The message of the system's loader.
         reason: String,
     },
-    /// A shared library, but not ONNX Runtime's.
-    #[error("{} is not ONNX Runtime: {reason}; run `make ort` or set {VARIABLE}", library.display())]
+    /// The file is a shared library, but not ONNX Runtime.
+    #[error(
+        "{} is not ONNX Runtime: {reason}; run `make ort` or set {VARIABLE}",
+        library.display()
+    )]
     NotOnnxRuntime {
         /// The file.
         library: PathBuf,
         /// What is missing in it.
         reason: String,
     },
-    /// ONNX Runtime, but older than this program was written for.
+    /// The library is ONNX Runtime, but an older version than this program needs.
     #[error(
         "{} is ONNX Runtime {found}, at least 1.{}.0 is needed; run `make ort` or set {VARIABLE}",
         library.display(), ort::MINOR_VERSION
@@ -84,10 +90,10 @@ pub enum LoadError {
     Environment {
         /// The file.
         library: PathBuf,
-        /// What the library said.
+        /// The library's message.
         reason: String,
     },
-    /// The process already holds an ONNX Runtime from another file.
+    /// The process has loaded ONNX Runtime from another file.
     #[error(
         "ONNX Runtime was already loaded from {}, it cannot be loaded again from {}",
         loaded.display(), wanted.display()
@@ -122,7 +128,7 @@ impl OnnxRuntime {
             }
             return Ok(runtime.clone());
         }
-        // ort asserts where a broken library breaks a promise of the C API.
+        // ort panics on a library that breaks a promise of the C API.
         let environment =
             catch_unwind(AssertUnwindSafe(|| set_up(&library))).unwrap_or_else(|_| {
                 let reason = "it does not keep to the C API".to_owned();
@@ -170,7 +176,7 @@ fn refusal(library: &Path, error: &LoadDynamicError) -> LoadError {
     let library = library.to_owned();
     match error {
         LoadDynamicError::Dlopen { error, .. } => {
-            // The loader's own words are in the cause.
+            // The message of the system's loader is in the source.
             let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
             LoadError::NotALibrary { library, reason }
         }
@@ -188,8 +194,8 @@ fn refusal(library: &Path, error: &LoadDynamicError) -> LoadError {
     }
 }
 
-/// ONNX Runtime's own log lines, quieter than it meant them: it warns about what it looked for and
-/// did without, and an error comes back to the caller anyway (one bad row would fill the log).
+/// Forwards ONNX Runtime's log lines at lower levels than its own: it warns about features that it
+/// does without, and it returns each error to the caller anyway (one bad row would fill the log).
 fn forward(level: LogLevel, category: &str, message: &str) {
     match level {
         LogLevel::Verbose | LogLevel::Info => {

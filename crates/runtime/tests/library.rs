@@ -1,8 +1,10 @@
 //! Finding and loading the shared library, and what is said when that fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use strata_runtime::{LoadError, OnnxRuntime};
 
@@ -107,7 +109,8 @@ fn compile(dir: &Path, name: &str, base: &str) -> PathBuf {
     let text = format!(
         "static const void *api(unsigned v) {{ return 0; }}
          static const char *version(void) {{ return \"1.10.0\"; }}
-         static struct {{ const void *(*a)(unsigned); const char *(*v)(void); }} base = {{ api, version }};
+         static struct {{ const void *(*a)(unsigned); const char *(*v)(void); }} base =
+             {{ api, version }};
          const void *OrtGetApiBase(void) {{ return {base}; }}"
     );
     std::fs::write(&source, text).unwrap();

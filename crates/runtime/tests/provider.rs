@@ -3,8 +3,10 @@
 
 mod models;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
 
 use models::{on_cpu, start};
 use strata_runtime::{Batch, ExecutionProvider, ModelOptions, StartError};

@@ -3,8 +3,10 @@
 
 mod models;
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use models::{on_cpu, start};
 use strata_runtime::{
@@ -96,7 +98,8 @@ fn another_shape_than_the_graphs_shows_both_sides() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "model `double`: input `x`: the manifest says f32 [batch, 4], the graph says f32 [batch, 3]; \
+        "model `double`: input `x`: the manifest says f32 [batch, 4], \
+         the graph says f32 [batch, 3]; \
          output `y`: the manifest says f32 [batch, 3, 3], the graph says f32 [batch, 3]"
     );
 }

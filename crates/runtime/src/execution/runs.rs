@@ -1,7 +1,9 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use crate::cost::Cost;
+use super::run_time::RunTime;
 
 /// How often the graph ran on batches of one size, and how long that took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +16,13 @@ pub struct Runs {
     pub time: Duration,
 }
 
-/// What the owner threads of one model have run since it was started, without the warm-up: a pair of
-/// counters for every size a batch can have, so that counting takes no lock.
+/// Counts the runs of one model since it was started, without the warm-up. Every size that a batch
+/// can have has counters of its own, so that counting takes no lock.
 #[derive(Debug)]
-pub(crate) struct RunCounters {
+pub(super) struct RunCounters {
     /// At index `rows - 1`.
     sizes: Vec<Counter>,
-    cost: Cost,
+    run_time: RunTime,
 }
 
 #[derive(Debug, Default)]
@@ -31,35 +33,35 @@ struct Counter {
 
 impl RunCounters {
     /// Counters of runs of at most `max_batch` rows.
-    pub(crate) fn new(max_batch: usize) -> RunCounters {
+    pub(super) fn new(max_batch: usize) -> RunCounters {
         let sizes = (0..max_batch).map(|_| Counter::default()).collect();
-        RunCounters { sizes, cost: Cost::default() }
+        RunCounters { sizes, run_time: RunTime::default() }
     }
 
     /// Most rows in a run.
-    pub(crate) fn max_batch(&self) -> usize {
+    pub(super) fn max_batch(&self) -> usize {
         self.sizes.len()
     }
 
-    /// What runs take, as the latest say.
-    pub(crate) fn cost(&self) -> &Cost {
-        &self.cost
+    /// How long the latest runs took.
+    pub(super) fn run_time(&self) -> &RunTime {
+        &self.run_time
     }
 
     /// Counts a run.
-    pub(crate) fn add(&self, rows: usize, time: Duration) {
+    pub(super) fn add(&self, rows: usize, time: Duration) {
         let Some(counter) = rows.checked_sub(1).and_then(|index| self.sizes.get(index)) else {
             return;
         };
-        self.cost.add(rows, time);
+        self.run_time.add(rows, time);
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        // Figures for people: a reader may see one of the two a moment before the other.
+        // For metrics only: a reader may see one of the two before the other.
         counter.nanos.fetch_add(nanos, Ordering::Relaxed);
         counter.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The mean time of a run of one row; nothing before the first.
-    pub(crate) fn mean_of_one(&self) -> Option<Duration> {
+    /// The mean time of a run of one row. `None` before the first.
+    pub(super) fn mean_of_one(&self) -> Option<Duration> {
         let one = self.sizes.first()?;
         let count = one.count.load(Ordering::Relaxed);
         let nanos = one.nanos.load(Ordering::Relaxed);
@@ -67,7 +69,7 @@ impl RunCounters {
     }
 
     /// The sizes that were run, ascending.
-    pub(crate) fn read(&self) -> Vec<Runs> {
+    pub(super) fn read(&self) -> Vec<Runs> {
         let runs = self.sizes.iter().enumerate().map(|(index, counter)| Runs {
             rows: index + 1,
             count: counter.count.load(Ordering::Relaxed),

@@ -1,9 +1,8 @@
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// In which numbers a model computes, as configured: `fp32` or `int8`.
+/// The precision in which a model computes, as configured: `fp32` or `int8`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -45,19 +44,19 @@ pub struct Variant {
     pub source_sha256: String,
     /// What was done to which weights, in words.
     pub scheme: String,
-    /// By how much of itself the error of any output was allowed to grow.
+    /// By which fraction the error of any output was allowed to grow.
     pub tolerance: f64,
-    /// What spoke against publishing it, when it was published all the same.
+    /// Why it should not have been published, if it was published by force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forced_against: Option<String>,
-    /// Both graphs on held-out data, for people: nothing here reads them. Every value is finite.
+    /// Both graphs on held-out data, for people: no program reads them. Every value is finite.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accuracy: BTreeMap<String, f64>,
 }
 
 impl Variant {
-    /// What is wrong with it beside the graph file `graph`, if anything.
-    pub(crate) fn fault(&self, graph: &str) -> Option<String> {
+    /// What is wrong with the variant of the graph file `graph`, if anything.
+    pub(super) fn fault(&self, graph: &str) -> Option<String> {
         if self.file == graph {
             return Some(format!("variant file `{graph}` is the graph file"));
         }

@@ -1,31 +1,36 @@
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use strata_lanes::Lanes;
 use tokio::sync::oneshot;
 
-use crate::batch::{Batch, InferError, Inference};
-use crate::options::ModelOptions;
-use crate::runs::RunCounters;
+use super::{
+    batch::{Batch, InferError, Inference},
+    options::ModelOptions,
+    runs::RunCounters,
+};
 
-/// Rows that a caller may run in its turn. Small beside a batch, so that many callers are in each.
+/// Rows that a caller may run in its turn. Few, so that the rows of many callers share a batch.
 const QUANTUM: usize = 8;
 
 /// A batch on its way to an owner thread.
-pub(crate) struct Job {
-    pub(crate) batch: Batch,
-    /// Whose it is: jobs of one caller stay in their order, those of different callers take turns.
-    pub(crate) caller: u64,
-    pub(crate) enqueued: Instant,
-    pub(crate) answer: oneshot::Sender<Result<Inference, InferError>>,
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    /// Jobs of one caller stay in their order; callers take turns.
+    pub(super) caller: u64,
+    pub(super) enqueued: Instant,
+    pub(super) answer: oneshot::Sender<Result<Inference, InferError>>,
 }
 
-/// Jobs waiting for the owner threads of one model, bounded in rows. All threads share it.
-pub(crate) struct Queue {
+/// Jobs that wait for the owner threads of one model, bounded in rows.
+pub(super) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
     limits: Limits,
-    /// What the model has run, to predict what it will take.
+    /// The model's runs so far, to predict how long the next ones take.
     runs: Arc<RunCounters>,
 }
 
@@ -34,20 +39,20 @@ struct Limits {
     caller_rows: usize,
     sessions: usize,
     max_delay: Duration,
-    /// Whether rows are to be run by the owner threads alone: they wait there for others, or step back.
+    /// Whether only owner threads may run jobs.
     owners_only: bool,
 }
 
 struct State {
     /// One lane for each caller; a job costs its rows.
     jobs: Lanes<Job>,
-    /// Threads asleep in [`Queue::take`]: without one, nobody needs to be woken.
+    /// Threads that sleep in [`Queue::take`]: if there are none, none needs to be woken.
     idle: usize,
     open: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(options: &ModelOptions, runs: Arc<RunCounters>) -> Queue {
+    pub(super) fn new(options: &ModelOptions, runs: Arc<RunCounters>) -> Queue {
         let state = State { jobs: Lanes::new(QUANTUM), idle: 0, open: true };
         let limits = Limits {
             rows: options.queue_rows,
@@ -60,12 +65,12 @@ impl Queue {
     }
 
     /// Rows waiting.
-    pub(crate) fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.lock().jobs.cost()
     }
 
-    /// Whether nothing waits, a thread sleeps, jobs are still taken, and others than the owner threads may run them.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Whether a caller may run a batch on its own thread: see `Model::infer_in_place`.
+    pub(super) fn is_idle(&self) -> bool {
         if self.limits.owners_only {
             return false;
         }
@@ -73,8 +78,8 @@ impl Queue {
         state.open && state.idle > 0 && state.jobs.is_empty()
     }
 
-    /// Takes a job in, or refuses it at once; never waits for room.
-    pub(crate) fn push(&self, job: Job) -> Result<(), InferError> {
+    /// Adds a job, or refuses it at once; never waits for room.
+    pub(super) fn push(&self, job: Job) -> Result<(), InferError> {
         let rows = job.batch.rows;
         let limit = self.limits.rows;
         if rows > limit {
@@ -90,7 +95,7 @@ impl Queue {
         }
         let own = state.jobs.cost_of(job.caller);
         let limit = self.limits.caller_rows;
-        // One batch may always wait: its size has bounds of its own.
+        // A caller's only batch may always wait: its size has bounds of its own.
         if own > 0 && own + rows > limit {
             return Err(InferError::CallerFull { limit });
         }
@@ -106,13 +111,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Refuses a job that would be run too late, as far as is known. Never where nothing waits.
+    /// Refuses a job that is predicted to run too late. If no job waits, none is refused.
     fn in_time(&self, jobs: &Lanes<Job>, job: &Job, patience: Duration) -> Result<(), InferError> {
         if jobs.is_empty() {
             return Ok(());
         }
         let rows = job.batch.rows;
-        // First as if the job came last, which costs nothing to know.
+        // First as if all waiting rows went first, which is cheap to predict.
         if self.predicted(jobs.cost() + rows).is_none_or(|wait| wait <= patience) {
             return Ok(());
         }
@@ -124,16 +129,17 @@ impl Queue {
         }
     }
 
-    /// How long all sessions need for `rows` rows.
+    /// How long all sessions together need for `rows` rows.
     fn predicted(&self, rows: usize) -> Option<Duration> {
         let sessions = self.limits.sessions;
         let runs = rows.div_ceil(self.runs.max_batch());
-        self.runs.cost().of(runs.div_ceil(sessions), rows.div_ceil(sessions))
+        self.runs.run_time().predict(runs.div_ceil(sessions), rows.div_ceil(sessions))
     }
 
-    /// Waits for a job, then takes it and whatever else waits as long as all fits in one run, callers in turns;
-    /// a first job larger than that comes alone. Waits for more only if a delay is set. False: closed and empty.
-    pub(crate) fn take(&self, jobs: &mut Vec<Job>) -> bool {
+    /// Waits for a job, then moves the jobs that fit in one run to `jobs`, callers in turns. A job
+    /// that is larger than a run comes alone. Waits for more jobs only if a delay is set. Returns
+    /// false when the queue is closed and empty.
+    pub(super) fn take(&self, jobs: &mut Vec<Job>) -> bool {
         let mut state = self.lock();
         while state.jobs.is_empty() {
             if !state.open {
@@ -150,12 +156,12 @@ impl Queue {
         true
     }
 
-    /// Waits until a run is full or the job that waits longest has waited as long as it may.
+    /// Waits until a run is full or the oldest job has waited for `max_delay`.
     fn delay<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         while state.open && state.jobs.cost() < self.runs.max_batch() {
             let waited = state.jobs.heads().map(|job| job.enqueued.elapsed()).max();
             let left = waited.and_then(|waited| self.limits.max_delay.checked_sub(waited));
-            // Another thread may have taken all there was.
+            // There is no oldest job if another thread has taken them all.
             let Some(left) = left.filter(|left| !left.is_zero()) else { return state };
             state.idle += 1;
             let woken = self.filled.wait_timeout(state, left);
@@ -166,15 +172,15 @@ impl Queue {
     }
 
     /// Refuses new jobs; those accepted are still handed out.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().open = false;
         self.filled.notify_all();
     }
 
-    /// Refuses new jobs and drops those that wait, which answers their callers.
-    pub(crate) fn abandon(&self) {
+    /// Refuses new jobs and drops those that wait: their callers get [`InferError::Stopped`].
+    pub(super) fn abandon(&self) {
         self.close();
-        let jobs = std::mem::replace(&mut self.lock().jobs, Lanes::new(QUANTUM));
+        let jobs = mem::replace(&mut self.lock().jobs, Lanes::new(QUANTUM));
         drop(jobs);
     }
 
@@ -184,8 +190,9 @@ impl Queue {
     }
 }
 
-/// How long the most patient row of a job can wait. Nothing: as long as it takes, or not at all, which is told without a run anyway. A row
-/// that is in more of a hurry than others of its batch costs them nothing: it expires.
+/// The time until the latest deadline of a job's rows: a row with an earlier one may expire, but
+/// its batch is not refused for it. `None` if a row has no deadline. Also `None` if all deadlines
+/// have passed, because the job is then answered without a run.
 fn latest(job: &Job) -> Option<Duration> {
     let (first, others) = job.batch.deadlines.split_first()?;
     let latest =

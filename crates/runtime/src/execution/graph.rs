@@ -1,10 +1,11 @@
 use std::fmt;
 
-use ort::session::Session;
-use ort::value::{Outlet, TensorElementType, ValueType};
+use ort::{
+    session::Session,
+    value::{Outlet, TensorElementType, ValueType},
+};
 
-use crate::manifest::Manifest;
-use crate::shape::Shape;
+use crate::repository::{Manifest, Shape};
 
 /// The default operator set's domain.
 const ONNX_DOMAIN: &str = "";
@@ -28,7 +29,7 @@ impl fmt::Display for Mismatch {
 }
 
 /// Everything in which the manifest and a loaded graph differ: operator set, names, types, shapes.
-pub(crate) fn mismatches(manifest: &Manifest, session: &Session) -> Vec<Mismatch> {
+pub(super) fn mismatches(manifest: &Manifest, session: &Session) -> Vec<Mismatch> {
     let inputs = manifest.inputs.iter().map(|input| (input.name.as_str(), &input.shape));
     let outputs = manifest.outputs.iter().map(|output| (output.name.as_str(), &output.shape));
     let mut found = Vec::new();
@@ -47,7 +48,7 @@ pub(crate) fn mismatches(manifest: &Manifest, session: &Session) -> Vec<Mismatch
 
 /// Position in the graph's list of each of the manifest's names. Call it on a graph without
 /// mismatches: every name is there then.
-pub(crate) fn positions<'a>(
+pub(super) fn positions<'a>(
     names: impl Iterator<Item = &'a str>,
     outlets: &[Outlet],
 ) -> Vec<usize> {

@@ -1,13 +1,17 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::batch::{InferError, Inference, RowStatus};
-use crate::queue::{Job, Queue};
-use crate::runs::RunCounters;
+use super::{
+    batch::{InferError, Inference, RowStatus},
+    queue::Job,
+    runs::RunCounters,
+};
 
 /// Something that runs a graph on `rows` rows: a session, or a stand-in for one in a test.
-pub(crate) trait RunBatch: Send + 'static {
+pub(super) trait RunBatch: Send + 'static {
     /// Runs the graph. `inputs` are row-major in the manifest's order; `outputs` come empty and
     /// leave holding one row-major buffer each.
     fn run(
@@ -18,22 +22,22 @@ pub(crate) trait RunBatch: Send + 'static {
     ) -> Result<(), String>;
 }
 
-/// Something that answers jobs: a batcher, whatever it runs.
-pub(crate) trait Answer: Send {
-    /// Runs these jobs, and answers each. `jobs` is empty then.
+/// Something that answers jobs: a [`Batcher`], whatever it runs.
+pub(super) trait Answer: Send {
+    /// Runs these jobs, answers each, and leaves `jobs` empty.
     fn answer(&mut self, jobs: &mut Vec<Job>);
 }
 
 /// Values per row of every input and output, in the manifest's order.
 #[derive(Clone, Debug)]
-pub(crate) struct RowLayout {
-    pub(crate) inputs: Vec<usize>,
-    pub(crate) outputs: Vec<usize>,
+pub(super) struct RowLayout {
+    pub(super) inputs: Vec<usize>,
+    pub(super) outputs: Vec<usize>,
 }
 
-/// What an owner thread does: gathers the rows of waiting jobs, runs them together, and hands every
-/// job its own rows back. Its buffers are used again for every run.
-pub(crate) struct Batcher<R> {
+/// Gathers the rows of several jobs, runs them together, and answers every job with its own rows.
+/// Its buffers are used again for every run.
+pub(super) struct Batcher<R> {
     runner: R,
     layout: RowLayout,
     runs: Arc<RunCounters>,
@@ -44,15 +48,15 @@ pub(crate) struct Batcher<R> {
 }
 
 impl<R: RunBatch> Batcher<R> {
-    /// A batcher that counts its runs, and runs as many rows at once as can be counted.
-    pub(crate) fn new(runner: R, layout: RowLayout, runs: Arc<RunCounters>) -> Batcher<R> {
+    /// A batcher that counts its runs in `runs` and runs at most `runs.max_batch()` rows at once.
+    pub(super) fn new(runner: R, layout: RowLayout, runs: Arc<RunCounters>) -> Batcher<R> {
         let inputs = vec![Vec::new(); layout.inputs.len()];
         let outputs = vec![Vec::new(); layout.outputs.len()];
         Batcher { runner, layout, runs, inputs, outputs, slots: Vec::new() }
     }
 
-    /// Runs the graph on rows of ones, for warm-up: every output must be finite.
-    pub(crate) fn try_ones(&mut self, rows: usize) -> Result<(), String> {
+    /// Runs the graph on rows of ones, for the warm-up: every output must be finite.
+    pub(super) fn try_ones(&mut self, rows: usize) -> Result<(), String> {
         for (buffer, width) in self.inputs.iter_mut().zip(&self.layout.inputs) {
             buffer.clear();
             buffer.resize(rows * width, 1.0);
@@ -70,7 +74,7 @@ impl<R: RunBatch> Batcher<R> {
             if work.len() == 1 {
                 work.iter_mut().for_each(|only| only.failure = Some(failure.clone()));
             } else {
-                // One job's rows may have failed all of them: each is run alone, once.
+                // The rows of one job may have failed the run for all: each job runs alone, once.
                 for alone in &mut work {
                     alone.failure = self.run_all(std::slice::from_mut(alone)).err();
                 }
@@ -95,8 +99,8 @@ impl<R: RunBatch> Batcher<R> {
         }
     }
 
-    /// Copies the next rows still worth running into the input buffers, from `next` (job, row) on;
-    /// returns where to go on.
+    /// Copies the next rows that are still worth running into the input buffers, from `next` (job,
+    /// row) on. Returns where to continue.
     fn gather(&mut self, work: &[Work], next: (usize, usize), now: Instant) -> (usize, usize) {
         self.slots.clear();
         self.inputs.iter_mut().for_each(Vec::clear);
@@ -128,7 +132,7 @@ impl<R: RunBatch> Batcher<R> {
     fn run(&mut self, rows: usize) -> Result<(), String> {
         self.outputs.iter_mut().for_each(Vec::clear);
         let (runner, inputs, outputs) = (&mut self.runner, &self.inputs, &mut self.outputs);
-        // Every buffer is cleared before it is used again, so nothing half-done is seen later.
+        // A panic leaves nothing half-done: every buffer is cleared before it is used again.
         catch_unwind(AssertUnwindSafe(|| runner.run(rows, inputs, outputs)))
             .unwrap_or_else(|_| Err("it panicked".to_owned()))?;
         for (index, (output, width)) in self.outputs.iter().zip(&self.layout.outputs).enumerate() {
@@ -173,18 +177,6 @@ impl<R: RunBatch> Answer for Batcher<R> {
     }
 }
 
-/// A batcher that its owner thread shares with callers who run a row themselves while it sleeps.
-pub(crate) type SharedBatcher = Mutex<dyn Answer>;
-
-/// Answers jobs until the queue is closed and empty: what an owner thread does.
-pub(crate) fn serve(batcher: &SharedBatcher, queue: &Queue) {
-    let mut jobs = Vec::new();
-    while queue.take(&mut jobs) {
-        // Every buffer is cleared before it is used again: a panic leaves nothing half-done.
-        batcher.lock().unwrap_or_else(PoisonError::into_inner).answer(&mut jobs);
-    }
-}
-
 /// A job being answered.
 struct Work {
     job: Job,
@@ -196,7 +188,7 @@ impl Work {
     fn new(job: Job, layout: &RowLayout) -> Work {
         let rows = job.batch.rows;
         let result = Inference {
-            // Until a run says otherwise: NaN, so that a row that was not run cannot pass for a result.
+            // NaN until a run writes values: a row that was not run cannot pass for a result.
             outputs: layout.outputs.iter().map(|width| vec![f32::NAN; rows * width]).collect(),
             rows: vec![RowStatus::Expired; rows],
             queue: Duration::ZERO,
@@ -219,7 +211,7 @@ impl Work {
             Some(failure) => Err(InferError::Run(failure)),
             None => Ok(self.result),
         };
-        // The caller may have left; then nobody wants the answer.
+        // The caller may be gone.
         let _ = self.job.answer.send(answer);
     }
 }

@@ -1,10 +1,12 @@
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 /// Reads a regular file of at most `limit` bytes. Symbolic links, directories and devices are
 /// refused, and a file that grows while it is read is not read past the limit.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let found = std::fs::symlink_metadata(path)?;
     if !found.is_file() {
         return Err(io::Error::new(

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::provider::ExecutionProvider;
+use super::provider::ExecutionProvider;
 
 /// How a model is run. Every setting has a default, unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,13 +14,15 @@ pub struct ModelOptions {
     pub sessions: usize,
     /// Most rows in one run of the graph: 1 to 4096. Beyond 64 rows an LSTM gains nothing.
     pub max_batch: usize,
-    /// Most rows waiting to be run: 1 to 2^20. A batch beyond it is refused at once.
+    /// Most rows waiting to be run: 1 to 2^20. A batch that exceeds it is refused at once.
     pub queue_rows: usize,
-    /// Most rows of one caller waiting to be run, but for a single batch; unset: as many as of all.
+    /// Most rows of one caller waiting to be run, unless they are a single batch: 1 to 2^20. Unset,
+    /// it is `queue_rows`.
     pub caller_rows: Option<usize>,
-    /// How long a row may wait for others to fill a run while a session is idle; zero: not at all.
+    /// How long a row may wait for others to fill a run while a session is idle. Zero: not at all.
     pub max_delay: Duration,
-    /// How far the threads that own the sessions step back behind others of the machine, as nice(2) counts it: 0 to 19. Linux only.
+    /// What is added to the nice value (nice(2)) of the threads that own the sessions: 0 to 19.
+    /// Linux only.
     pub nice: u8,
     /// Whether to run the graph at batch sizes 1, 2 and `max_batch` before the model is handed out.
     pub warm_up: bool,
@@ -43,7 +45,7 @@ impl Default for ModelOptions {
 
 impl ModelOptions {
     /// The setting that is out of range, with its range.
-    pub(crate) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<String> {
         let ranges = [
             ("sessions", self.sessions, 64),
             ("max_batch", self.max_batch, 4096),

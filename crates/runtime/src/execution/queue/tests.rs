@@ -29,7 +29,7 @@ fn next(queue: &Queue) -> Vec<(u64, usize)> {
 /// A model that takes a millisecond for a run and nothing for its rows.
 fn a_millisecond_each(queue: &Queue) {
     for _ in 0..32 {
-        queue.runs.cost().add(16, Duration::from_millis(1));
+        queue.runs.run_time().add(16, Duration::from_millis(1));
     }
 }
 

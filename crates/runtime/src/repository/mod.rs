@@ -1,10 +1,29 @@
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+//! A directory of models, with the manifest and the graph of each.
 
-use crate::files::ModelFiles;
-use crate::manifest::{MANIFEST_FILE, MODEL_NAME_RULE, Manifest, ManifestError, is_model_name};
-use crate::variant::Precision;
+mod bounded_file;
+mod error;
+mod files;
+mod manifest;
+mod shape;
+mod variant;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use self::manifest::is_model_name;
+pub use self::{
+    error::RepositoryError,
+    files::{ModelFiles, sha256_hex},
+    manifest::{
+        DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output,
+        Scalar,
+    },
+    shape::Shape,
+    variant::{Precision, Variant},
+};
 
 /// Largest graph file that is read unless a repository is told otherwise. The bundled models need
 /// less than 1 MiB.
@@ -21,99 +40,10 @@ pub struct Repository {
     graph_limit: u64,
 }
 
-/// What the files of a version look like from outside: another stamp means that one of them was
-/// written since.
+/// The names, sizes and modification times of a version's files. A stamp that differs from an
+/// earlier one means that a file was written since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp(Vec<(String, u64, Option<SystemTime>)>);
-
-/// Why a model could not be found or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RepositoryError {
-    /// A directory or file could not be read.
-    #[error("cannot read {}", path.display())]
-    Io {
-        /// What was read.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Not a name that a model can have.
-    #[error("`{0}` is not a model name: {MODEL_NAME_RULE}")]
-    Name(String),
-    /// The repository has no version of the model.
-    #[error("no version of model `{model}` in {}: expected {model}/<version>/{MANIFEST_FILE}", root.display())]
-    NoModel {
-        /// The model asked for.
-        model: String,
-        /// The repository's directory.
-        root: PathBuf,
-    },
-    /// The repository has the model, but not this version.
-    #[error("model `{model}` has no version {version}; it has {}", list(available))]
-    NoVersion {
-        /// The model asked for.
-        model: String,
-        /// The version asked for.
-        version: u32,
-        /// The versions there are, ascending.
-        available: Vec<u32>,
-    },
-    /// A manifest could not be read.
-    #[error("cannot use the model in {}", dir.display())]
-    Manifest {
-        /// The version's directory.
-        dir: PathBuf,
-        /// What is wrong with the manifest.
-        #[source]
-        source: ManifestError,
-    },
-    /// The directory says one model or version and the manifest in it another.
-    #[error(
-        "{} should hold `{model}` version {version}, its manifest says `{}` version {}",
-        dir.display(), found.0, found.1
-    )]
-    Misplaced {
-        /// The version's directory.
-        dir: PathBuf,
-        /// The model's name by its directory.
-        model: String,
-        /// The version by its directory.
-        version: u32,
-        /// Name and version by the manifest.
-        found: (String, u32),
-    },
-    /// The graph file is not the one the manifest was written for.
-    #[error(
-        "graph file `{file}` has sha256 {found}, the manifest says {expected}; \
-         publish the model again or restore the file"
-    )]
-    Hash {
-        /// The graph's file name.
-        file: String,
-        /// By the manifest.
-        expected: String,
-        /// Of the file.
-        found: String,
-    },
-    /// A variant that was made from another graph than the one beside it.
-    #[error(
-        "variant file `{file}` was made from a graph with sha256 {source_sha256}, the graph beside it has {graph}; \
-         make it again with `strata models quantize`"
-    )]
-    Stale {
-        /// The variant's file name.
-        file: String,
-        /// Of the graph it was made from.
-        source_sha256: String,
-        /// Of the graph there is.
-        graph: String,
-    },
-    /// The version has no variant of that precision.
-    #[error("the manifest names no int8 variant; make one with `strata models quantize`")]
-    NoVariant,
-}
 
 impl Repository {
     /// Opens the repository in `root`, a directory.
@@ -200,11 +130,11 @@ impl Repository {
         self.load_as(model, version, Precision::Fp32)
     }
 
-    /// As [`Repository::load`], with the graph of the precision that is wanted if the version has a variant of it, else with its
-    /// own: [`ModelFiles::precision`] tells which.
+    /// [`Repository::load`] with the variant of the given precision. If the version has no such
+    /// variant, it is loaded as it was trained; [`ModelFiles::precision`] tells which it is.
     ///
     /// # Errors
-    /// As [`Repository::load`]; of a variant also [`RepositoryError::Stale`].
+    /// As [`Repository::load`]; for a variant also [`RepositoryError::Stale`].
     pub fn load_as(
         &self,
         model: &str,
@@ -237,11 +167,11 @@ impl Repository {
         }
     }
 
-    /// The manifest of a version alone, for telling what there is: neither the graph nor its hash is
-    /// looked at.
+    /// The manifest of a version, for a listing: neither the graph nor its hash is read.
     ///
     /// # Errors
-    /// [`RepositoryError::Name`], and [`RepositoryError::Manifest`] when it cannot be read or is wrong.
+    /// [`RepositoryError::Name`], and [`RepositoryError::Manifest`] when the manifest cannot be
+    /// read or is invalid.
     pub fn manifest(&self, model: &str, version: u32) -> Result<Manifest, RepositoryError> {
         let dir = self.dir(model, version)?;
         Manifest::read(&dir.join(MANIFEST_FILE))
@@ -289,13 +219,13 @@ impl Repository {
     }
 }
 
-/// Names of the plain directories in `dir`.
+/// Names of the directories in `dir`, without symbolic links.
 fn directories(dir: &Path) -> Result<Vec<String>, RepositoryError> {
     let io = |source| RepositoryError::Io { path: dir.to_owned(), source };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(io)? {
         let entry = entry.map_err(io)?;
-        // Of the entry itself: a symbolic link is not followed.
+        // The type of the entry itself: a symbolic link is not followed.
         let is_dir = entry.file_type().map_err(io)?.is_dir();
         match entry.file_name().into_string() {
             Ok(name) if is_dir => names.push(name),
@@ -306,11 +236,7 @@ fn directories(dir: &Path) -> Result<Vec<String>, RepositoryError> {
     Ok(names)
 }
 
-/// A version as its directory spells it: digits without leading zeros, from 1.
+/// A version from its directory's name: digits without leading zeros, from 1.
 fn version_number(name: &str) -> Option<u32> {
     name.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == name)
-}
-
-fn list(versions: &[u32]) -> String {
-    versions.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,70 +1,62 @@
-mod prepared;
-
-use std::fmt;
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{oneshot, watch};
 
-pub use self::prepared::{Prepared, StartError};
-use crate::batch::{Batch, InferError, Inference};
-use crate::batcher::{RowLayout, SharedBatcher};
-use crate::files::ModelFiles;
-use crate::library::OnnxRuntime;
-use crate::manifest::Manifest;
-use crate::options::ModelOptions;
-use crate::provider::ExecutionProvider;
-use crate::queue::{Job, Queue};
-use crate::runs::{RunCounters, Runs};
+use super::{
+    batch::{Batch, InferError, Inference},
+    batcher::RowLayout,
+    owner::SharedBatcher,
+    provider::ExecutionProvider,
+    queue::{Job, Queue},
+    runs::{RunCounters, Runs},
+};
+use crate::repository::Manifest;
 
 /// A running model: a cheap handle to the threads that own its sessions.
 ///
-/// Rows of all callers that wait while a run is under way are gathered into the next one, callers in
-/// turns; nothing waits to fill a batch unless a delay is set. When the last handle is gone, what was accepted is still answered,
-/// then the threads end.
+/// Rows that wait while a run is under way are gathered into the next run, callers in turns; no row
+/// waits for a batch to fill unless a delay is set. When the last handle is dropped, the rows that
+/// were accepted are still answered, then the threads end.
 #[derive(Clone)]
 pub struct Model {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    manifest: Manifest,
-    provider: ExecutionProvider,
-    layout: RowLayout,
-    queue: Arc<Queue>,
-    runs: Arc<RunCounters>,
-    /// Held by their owner threads, and so gone with them.
-    batchers: Vec<Weak<SharedBatcher>>,
+/// What all handles of a model share.
+pub(super) struct Shared {
+    pub(super) manifest: Manifest,
+    pub(super) provider: ExecutionProvider,
+    pub(super) layout: RowLayout,
+    pub(super) queue: Arc<Queue>,
+    pub(super) runs: Arc<RunCounters>,
+    /// Owned by their threads, so that they are gone with them.
+    pub(super) batchers: Vec<Weak<SharedBatcher>>,
     /// Owner threads that have not ended.
-    threads: watch::Receiver<usize>,
+    pub(super) threads: watch::Receiver<usize>,
 }
 
-/// The longest time that a run is expected to take for which an async task is held up instead of handing
-/// the rows over: some times what two hand-overs take.
+/// The longest expected run for which [`Model::infer_in_place`] holds up an async task: a few times
+/// what two hand-overs between threads take.
 const IN_PLACE: Duration = Duration::from_micros(250);
 
+type Answered = oneshot::Receiver<Result<Inference, InferError>>;
+
 impl Model {
-    /// Opens the sessions, compares the graph with the manifest, warms up and starts the threads.
-    /// It blocks for as long as that takes (milliseconds for a small model).
-    ///
-    /// # Errors
-    /// [`StartError`]; nothing is left running then.
-    pub fn start(
-        runtime: &OnnxRuntime,
-        files: ModelFiles,
-        options: &ModelOptions,
-    ) -> Result<Model, StartError> {
-        Prepared::open(runtime, files, options)?.start()
+    pub(super) fn new(shared: Shared) -> Model {
+        Model { shared: Arc::new(shared) }
     }
 
-    /// What the model is.
+    /// The manifest that the model was started with.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.shared.manifest
     }
 
-    /// The execution provider really used: [`ExecutionProvider::Cpu`] or
-    /// [`ExecutionProvider::Cuda`].
+    /// The execution provider in use: [`ExecutionProvider::Cpu`] or [`ExecutionProvider::Cuda`].
     #[must_use]
     pub fn execution_provider(&self) -> ExecutionProvider {
         self.shared.provider
@@ -89,10 +81,10 @@ impl Model {
     }
 
     /// Runs a batch. It is queued by this call, not when the future is first polled; dropping the
-    /// future takes back what has not been run yet.
+    /// future takes back the rows that have not been run yet.
     ///
     /// # Errors
-    /// [`InferError`]; a full queue is refused at once.
+    /// [`InferError`]; a full queue refuses at once.
     pub fn infer(
         &self,
         batch: Batch,
@@ -100,11 +92,12 @@ impl Model {
         self.infer_for(0, batch)
     }
 
-    /// [`Model::infer`] on behalf of a caller, whichever number stands for it: callers whose rows wait take turns, and none may have more
-    /// than `caller_rows` of them.
+    /// [`Model::infer`] on behalf of a caller, for which any number may stand. Callers whose rows
+    /// wait take turns, and none may have more than `caller_rows` rows waiting.
     ///
     /// # Errors
-    /// [`InferError`]; a full queue is refused at once, and so are rows of which none would be run before its deadline.
+    /// [`InferError`]; a full queue refuses at once, and so it does a batch of which no row would
+    /// be run before its deadline.
     pub fn infer_for(
         &self,
         caller: u64,
@@ -114,16 +107,26 @@ impl Model {
         async move { submitted?.await.unwrap_or(Err(InferError::Stopped)) }
     }
 
-    /// Runs a batch on the calling thread, if a session is idle and runs of so many rows are short enough
-    /// that an async task may do so. It saves two hand-overs between threads.
+    /// Runs a batch on the calling thread, which may be that of an async task.
+    ///
+    /// A queued batch is handed to an owner thread and its answer is handed back. While a model has
+    /// little to do, these two hand-overs take longer than the run itself. A batch is run in place
+    /// if that delays no other one:
+    ///
+    /// - The run is expected to take at most 250 us, because it blocks the async thread.
+    /// - No rows wait, so that the batch overtakes none, and an owner thread sleeps, so that a
+    ///   session is free. If another caller takes the session first, the batch is given back:
+    ///   nobody waits for a session here.
+    /// - Neither `max_delay` nor `nice` is set: rows are to wait for others then, or to run at the
+    ///   priority of the owner threads.
     ///
     /// # Errors
-    /// The batch, if it should be given to [`Model::infer`] instead.
+    /// The batch, if one of these does not hold: give it to [`Model::infer`].
     pub fn infer_in_place(&self, batch: Batch) -> Result<Result<Inference, InferError>, Batch> {
         let runs = &self.shared.runs;
         let expected = match batch.rows {
             1 => runs.mean_of_one(),
-            rows if rows <= runs.max_batch() => runs.cost().of(1, rows),
+            rows if rows <= runs.max_batch() => runs.run_time().predict(1, rows),
             _ => None,
         };
         let short = expected.is_some_and(|time| time <= IN_PLACE);
@@ -135,10 +138,10 @@ impl Model {
         }
         for batcher in self.shared.batchers.iter().filter_map(Weak::upgrade) {
             if let Ok(mut batcher) = batcher.try_lock() {
-                let (answer, mut receiver) = oneshot::channel();
+                let (answer, mut answered) = oneshot::channel();
                 let job = Job { batch, caller: 0, enqueued: Instant::now(), answer };
                 batcher.answer(&mut vec![job]);
-                return Ok(receiver.try_recv().unwrap_or(Err(InferError::Stopped)));
+                return Ok(answered.try_recv().unwrap_or(Err(InferError::Stopped)));
             }
         }
         Err(batch)
@@ -160,15 +163,15 @@ impl Model {
         self.shared.queue.close();
     }
 
-    /// [`Model::stop`], then waits until everything accepted is answered and the threads have
-    /// ended.
+    /// [`Model::stop`], then waits until every batch that was accepted is answered and the threads
+    /// have ended.
     pub async fn drain(&self) {
         self.stop();
         self.ended().await;
     }
 
-    /// Completes when the threads have ended and the sessions are gone. It holds no handle: drop all of
-    /// those, and this tells when everything accepted is answered.
+    /// Completes when the threads have ended and the sessions are gone. The future holds no handle:
+    /// once all handles are dropped, it completes when every batch that was accepted is answered.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut threads = self.shared.threads.clone();
         async move {
@@ -177,15 +180,11 @@ impl Model {
         }
     }
 
-    fn submit(
-        &self,
-        caller: u64,
-        batch: Batch,
-    ) -> Result<oneshot::Receiver<Result<Inference, InferError>>, InferError> {
+    fn submit(&self, caller: u64, batch: Batch) -> Result<Answered, InferError> {
         self.check(&batch).map_or(Ok(()), |fault| Err(InferError::Shape(fault)))?;
-        let (answer, receiver) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         self.shared.queue.push(Job { batch, caller, enqueued: Instant::now(), answer })?;
-        Ok(receiver)
+        Ok(answered)
     }
 
     /// What is wrong with the batch's sizes, if anything.
@@ -227,31 +226,6 @@ impl fmt::Debug for Model {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.queue.close();
-    }
-}
-
-/// An owner thread's presence. Dropped after the thread's session, also when it panics.
-struct Presence {
-    queue: Arc<Queue>,
-    alive: Arc<watch::Sender<usize>>,
-}
-
-impl Presence {
-    fn enter(queue: &Arc<Queue>, alive: &Arc<watch::Sender<usize>>) -> Presence {
-        alive.send_modify(|alive| *alive += 1);
-        Presence { queue: Arc::clone(queue), alive: Arc::clone(alive) }
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.alive.send_modify(|alive| {
-            *alive -= 1;
-            if *alive == 0 {
-                // Nobody is left to answer what may still wait.
-                self.queue.abandon();
-            }
-        });
     }
 }
 

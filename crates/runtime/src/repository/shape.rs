@@ -1,8 +1,6 @@
 use std::fmt;
 
-use serde::de::Error as _;
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeSeq};
 
 /// The word that stands for the first, symbolic dimension.
 const BATCH: &str = "batch";
@@ -49,7 +47,7 @@ impl Shape {
     }
 
     /// What is wrong with the dimensions, if anything.
-    pub(crate) fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<String> {
         if self.row.len() >= MAX_RANK {
             return Some(format!("shape {self} has more than {MAX_RANK} dimensions"));
         }

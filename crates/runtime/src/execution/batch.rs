@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 /// Rows to run: for every input of the manifest, in its order, one row-major buffer.
 ///
-/// Values are taken as they are; whether NaN or infinity makes sense is the caller's to decide.
+/// NaN and infinity go to the graph like any value: the caller decides whether they make sense.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Number of rows, at least 1.
@@ -13,15 +13,15 @@ pub struct Batch {
     pub deadlines: Vec<Option<Instant>>,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inference {
     /// One row-major buffer per output, in the manifest's order, each of as many rows as the batch
     /// had. The values of an expired row are NaN.
     pub outputs: Vec<Vec<f32>>,
-    /// What became of each row.
+    /// The outcome of each row.
     pub rows: Vec<RowStatus>,
-    /// From the call to the start of the first run that held a row of this batch.
+    /// Time from the call to the start of the first run that held a row of this batch.
     pub queue: Duration,
     /// Time in the graph, over all runs that held rows of this batch.
     pub run: Duration,
@@ -30,7 +30,7 @@ pub struct Inference {
     pub batch_size: usize,
 }
 
-/// What became of one row.
+/// The outcome of one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowStatus {
     /// It was run and every value of its outputs is finite.
@@ -58,13 +58,13 @@ pub enum InferError {
         /// The queue's limit, in rows.
         limit: usize,
     },
-    /// No room for the batch now; try again later.
+    /// The queue has no room for the batch now; try again later.
     #[error("the queue of {limit} rows is full; try again later")]
     QueueFull {
         /// The queue's limit, in rows.
         limit: usize,
     },
-    /// This caller has as many rows waiting as one may; others still get in.
+    /// This caller has as many rows waiting as one may; batches of other callers are accepted.
     #[error("one caller may have {limit} rows waiting; wait for answers before sending more")]
     CallerFull {
         /// The caller's limit, in rows.
@@ -72,13 +72,14 @@ pub enum InferError {
     },
     /// None of the rows would be run before its deadline.
     #[error(
-        "the rows would be run in about {} us, after their deadline; allow more time or try again later",
+        "the rows would be run in about {} us, after their deadline; \
+         allow more time or try again later",
         wait.as_micros()
     )]
     WouldBeLate {
-        /// How long they would wait and run, as predicted.
+        /// The predicted time from now to the end of their run.
         wait: Duration,
-        /// When the queue will be short enough, should nobody else add to it.
+        /// When the queue will be short enough, if no other rows are queued meanwhile.
         retry_after: Duration,
     },
     /// The model was stopped.

@@ -1,11 +1,16 @@
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 
-use crate::bounded_file;
-use crate::manifest::{MANIFEST_FILE, Manifest};
-use crate::repository::RepositoryError;
-use crate::variant::{Precision, Variant};
+use super::{
+    bounded_file,
+    error::RepositoryError,
+    manifest::{MANIFEST_FILE, Manifest},
+    variant::{Precision, Variant},
+};
 
 /// A model read from its files: the manifest, and the graph whose hash was found to match.
 #[derive(Clone, Debug)]
@@ -30,7 +35,7 @@ impl ModelFiles {
         ModelFiles::new(manifest, graph)
     }
 
-    /// A model whose graph is in memory already, for instance before it is published.
+    /// A model whose graph is in memory, for instance before it is published.
     ///
     /// # Errors
     /// [`RepositoryError::Manifest`] when the manifest contradicts itself, and
@@ -46,8 +51,9 @@ impl ModelFiles {
     /// The int8 variant of a model, `graph` being the variant's.
     ///
     /// # Errors
-    /// [`RepositoryError::Manifest`] when the manifest contradicts itself, [`RepositoryError::NoVariant`] when it names none,
-    /// [`RepositoryError::Stale`] and [`RepositoryError::Hash`] when the variant is not the manifest's.
+    /// [`RepositoryError::Manifest`] when the manifest contradicts itself;
+    /// [`RepositoryError::NoVariant`] when it names no variant; [`RepositoryError::Stale`] and
+    /// [`RepositoryError::Hash`] when the variant is not the manifest's.
     pub fn int8(manifest: Manifest, graph: Vec<u8>) -> Result<ModelFiles, RepositoryError> {
         manifest
             .check()
@@ -66,7 +72,7 @@ impl ModelFiles {
         Ok(ModelFiles { manifest, graph, precision: Precision::Int8 })
     }
 
-    /// In which numbers the graph computes.
+    /// The precision in which the graph computes.
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.precision
@@ -115,7 +121,6 @@ fn matches(file: &str, expected: &str, graph: &[u8]) -> Result<(), RepositoryErr
 /// SHA-256 as a manifest writes it: 64 lower-case hexadecimal digits.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

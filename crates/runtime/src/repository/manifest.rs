@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded_file;
-use crate::shape::Shape;
-use crate::variant::Variant;
+use super::{bounded_file, shape::Shape, variant::Variant};
 
 /// Name of the manifest inside a version's directory.
 pub const MANIFEST_FILE: &str = "manifest.yaml";
@@ -31,13 +31,13 @@ pub struct Manifest {
     pub inputs: Vec<Input>,
     /// Outputs of the graph, in the order in which callers get them.
     pub outputs: Vec<Output>,
-    /// What the model was made from; absent when that is unknown.
+    /// What the model was trained on; absent when that is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
-    /// Settings of the training run, for people: nothing here reads them.
+    /// Settings of the training run, for people: no program reads them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub training: BTreeMap<String, Scalar>,
-    /// Measured on held-out data, for people: nothing here reads them. Every value is finite.
+    /// Measured on held-out data, for people: no program reads them. Every value is finite.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
     /// The quantised variant; absent when there is none.
@@ -162,14 +162,14 @@ pub enum ManifestError {
     Io {
         /// The manifest's file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// Not YAML, or not of the manifest's form.
+    /// The text is not YAML, or not of the manifest's form.
     #[error("the manifest is not of the expected form")]
     Yaml(#[from] serde_yaml::Error),
-    /// Well-formed, but it contradicts itself.
+    /// The manifest is well-formed, but contradicts itself.
     #[error("the manifest is invalid: {0}")]
     Invalid(String),
 }
