@@ -1,39 +1,31 @@
 use std::fmt;
 
-/// Why a request could not be answered. Deliberately few: each stands for one thing a caller can do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FaultKind {
-    /// The request breaks the contract; sending it again will not help.
-    InvalidArgument,
-    /// Something the request names is unknown.
-    NotFound,
-    /// A queue is full; try again after a pause.
-    ResourceExhausted,
-    /// The caller's constraints leave no placement at this moment.
-    FailedPrecondition,
-    /// A part is not reachable or is shutting down; try again.
-    Unavailable,
-    /// The caller's time was spent.
-    DeadlineExceeded,
-    /// The contract has it, this version does not.
-    Unimplemented,
-    /// A fault of Strata's own.
-    Internal,
+use crate::indexed_enum::indexed_enum;
+
+indexed_enum! {
+    /// Why a request could not be answered. Deliberately few: each stands for one thing that a
+    /// caller can do about it.
+    pub enum FaultKind {
+        /// The request breaks the contract; sending it again will not help.
+        InvalidArgument,
+        /// Something the request names is unknown.
+        NotFound,
+        /// A queue is full; try again after a pause.
+        ResourceExhausted,
+        /// The caller's constraints leave no placement at this moment.
+        FailedPrecondition,
+        /// A part is not reachable or is shutting down; try again.
+        Unavailable,
+        /// The caller's time was spent.
+        DeadlineExceeded,
+        /// The contract has it, this version does not.
+        Unimplemented,
+        /// A fault of Strata's own.
+        Internal,
+    }
 }
 
 impl FaultKind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::InvalidArgument,
-        Self::NotFound,
-        Self::ResourceExhausted,
-        Self::FailedPrecondition,
-        Self::Unavailable,
-        Self::DeadlineExceeded,
-        Self::Unimplemented,
-        Self::Internal,
-    ];
-
     /// The name of the gRPC status code that stands for this kind.
     pub const fn name(self) -> &'static str {
         match self {

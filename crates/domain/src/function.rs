@@ -17,7 +17,7 @@ pub enum FunctionIdError {
     #[error("must not be empty")]
     Empty,
     /// The name is longer than 256 bytes.
-    #[error("has {0} bytes; at most 256 are allowed")]
+    #[error("has {0} bytes; at most {most} are allowed", most = MAX_NAME_BYTES)]
     TooLong(usize),
     /// The name holds a control character, which would garble logs.
     #[error("holds a control character")]

@@ -1,39 +1,36 @@
-//! The vocabulary of Strata: where functions can run, what that costs, and how it can go wrong.
+//! The vocabulary of Strata: where functions can run, what an invocation costs there, and how a
+//! request can fail.
 //!
-//! This room is pure: no async, no clock, no I/O, no randomness. The same input gives the same bits.
+//! This crate is pure: no async, no clock, no I/O, no randomness. The same input gives the same
+//! bits.
 
-pub mod carbon;
-pub mod cold_start;
+mod calls;
+mod choices;
 mod estimate;
 mod fault;
+mod formulas;
 mod function;
-mod gaps;
-pub mod latency;
-mod memory;
+mod indexed_enum;
 mod objective;
 mod outlook;
 mod placement;
-pub mod price;
-mod provider;
-mod region;
-mod run_times;
-pub mod scaling;
 mod time;
 mod units;
 
-pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, TYPICAL_P95_OVER_MEAN, estimate};
+pub use calls::{CallPattern, RecentGaps};
+pub use choices::choices;
+pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, estimate};
 pub use fault::FaultKind;
+pub use formulas::{
+    carbon, cold_start, latency, price,
+    run_times::{TYPICAL_P95_OVER_MEAN, Z95},
+    scaling::{self, TYPICAL_CPU_SHARE},
+};
 pub use function::{FunctionId, FunctionIdError};
-pub use gaps::{CallPattern, RecentGaps};
-pub use memory::{DEFAULT_MEMORY_MB, MemoryTier};
 pub use objective::{
     Attainable, DEFAULT_SLA_MS, MAX_SLA_PENALTY, Objective, RewardParts, Weights, WeightsError,
 };
 pub use outlook::Outlook;
-pub use placement::Placement;
-pub use provider::Provider;
-pub use region::Region;
-pub use run_times::Z95;
-pub use scaling::TYPICAL_CPU_SHARE;
+pub use placement::{DEFAULT_MEMORY_MB, MemoryTier, Placement, Provider, Region};
 pub use time::UtcTime;
 pub use units::{GramsCo2e, Megabytes, Millis, Usd};

@@ -1,6 +1,6 @@
 //! What a good placement is: cost, performance and carbon as one number.
 
-use crate::Estimate;
+use crate::estimate::Estimate;
 
 /// How much each goal counts; not negative, together 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,19 +10,20 @@ pub struct Weights {
     carbon: f64,
 }
 
-/// Weights that mean nothing.
+/// Weights that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeightsError {
     /// One of them is negative, infinite or not a number.
     #[error("must be finite and at least 0")]
     OutOfRange,
-    /// They are all 0, so nothing is wanted, or their sum is too large for a number.
+    /// They are all 0, or their sum is too large for a number.
     #[error("must have a sum above 0 and finite: give at least one goal a weight")]
     NothingWanted,
 }
 
 impl Weights {
-    /// Checks the three and scales them to a sum of 1, so that 2, 2, 1 means the same as 0.4, 0.4, 0.2.
+    /// Checks the three and scales them to a sum of 1, so that 2, 2, 1 means the same as 0.4, 0.4,
+    /// 0.2.
     ///
     /// # Errors
     /// One is negative or not finite, or the sum is 0 or not finite.
@@ -60,7 +61,8 @@ impl Default for Weights {
     }
 }
 
-/// How close a placement comes to the best attainable one on each goal, 0 to 1: 1 is the best, 0.5 is twice as dear, slow or dirty.
+/// How close a placement comes to the best attainable value of each goal, 0 to 1: 1 is the best,
+/// 0.5 costs, takes or emits twice as much.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RewardParts {
     /// Lowest cost over cost.
@@ -71,14 +73,16 @@ pub struct RewardParts {
     pub carbon: f64,
 }
 
-/// What is best on each goal alone among the candidate placements of one function at one time: the yardstick of the objective.
+/// The best value of each goal over the candidate placements of one function at one time: what
+/// outcomes are compared with.
 ///
-/// A reward part is the lowest value any feasible candidate reaches over the outcome's: USD over USD, ms over ms, gCO2e over gCO2e. So every
-/// function counts alike, whether it costs a micro-dollar or a cent, and a score says what an operator would: 0.8 of the cost
-/// part is a quarter dearer than the cheapest that could be had. The candidates that are worst have no say.
+/// A reward part is the lowest value of any feasible candidate over the outcome's: USD over USD, ms
+/// over ms, gCO2e over gCO2e. So every function counts alike, whether an invocation costs a
+/// micro-dollar or a cent, and a part is easy to read: a cost part of 0.8 is 25 % more than the
+/// lowest possible cost. The worst candidates have no influence.
 ///
-/// Invocations that are late wherever the function runs (it computes for longer than is promised) are no placement's fault: the penalty is for
-/// those beyond the lowest share of late ones among the candidates.
+/// Some invocations are late on every placement, because they compute for longer than is promised.
+/// The penalty counts only the late ones beyond the lowest share among the candidates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Attainable {
     cost: f64,
@@ -88,7 +92,7 @@ pub struct Attainable {
 }
 
 impl Attainable {
-    /// The best of the feasible ones of `candidates`; `None` when there is none.
+    /// The best values among the feasible `candidates`; `None` when none is feasible.
     pub fn over<'a>(candidates: impl IntoIterator<Item = &'a Estimate>) -> Option<Self> {
         let feasible = candidates.into_iter().filter(|candidate| candidate.feasible);
         feasible.fold(None, |best: Option<Self>, candidate| {
@@ -107,7 +111,7 @@ impl Attainable {
         })
     }
 
-    /// Reward parts of an outcome in USD, ms and gCO2e per invocation. Better than the best is still 1.
+    /// Reward parts of an outcome in USD, ms and gCO2e per invocation, each at most 1.
     pub fn score(&self, cost_usd: f64, latency_ms: f64, carbon_g: f64) -> RewardParts {
         RewardParts {
             cost: ratio(self.cost, cost_usd),
@@ -116,13 +120,14 @@ impl Attainable {
         }
     }
 
-    /// Share of invocations that are late and need not be, of `late_share` in all.
+    /// The part of `late_share`, a share of invocations, that another candidate would have avoided.
     pub fn avoidable(&self, late_share: f64) -> f64 {
         (late_share - self.late_share).max(0.0)
     }
 }
 
-/// Values are kept above 0 so that they can be divided by; what is beyond all numbers is worth nothing.
+/// `lowest` over `value`, 0 to 1, with both raised to the least positive number. 0 when `value` is
+/// infinite or the ratio undefined.
 fn ratio(lowest: f64, value: f64) -> f64 {
     let ratio = lowest.max(f64::MIN_POSITIVE) / value.max(f64::MIN_POSITIVE);
     if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, 1.0) }
@@ -134,14 +139,15 @@ pub const DEFAULT_SLA_MS: f64 = 1000.0;
 /// The greatest penalty for late invocations that a caller may ask for; 2 to 5 is usual.
 pub const MAX_SLA_PENALTY: f64 = 100.0;
 
-/// Weights, and what a broken promise costs.
+/// The weights of the goals, and the penalty for late invocations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
     /// How much each goal counts.
     pub weights: Weights,
     /// Latency an invocation is promised, in ms.
     pub sla_ms: f64,
-    /// Taken off the reward when every invocation breaks a promise that could be kept; in proportion when some do. 0 to [`MAX_SLA_PENALTY`].
+    /// Subtracted from the reward in proportion to the share of invocations that are late and need
+    /// not be. 0 to [`MAX_SLA_PENALTY`].
     pub sla_penalty: f64,
 }
 
@@ -156,8 +162,8 @@ impl Objective {
         Self { sla_penalty: 2.0, ..Self::strategic() }
     }
 
-    /// Weighted parts minus the penalty for the share of invocations that break the promise and need not
-    /// ([`Attainable::avoidable`]): at most 1, at least `-sla_penalty`.
+    /// Weighted parts minus the penalty for the share of invocations that break the promise and
+    /// need not ([`Attainable::avoidable`]): at most 1, at least `-sla_penalty`.
     pub fn reward(&self, parts: RewardParts, avoidable_rate: f64) -> f64 {
         self.weights.cost * parts.cost
             + self.weights.performance * parts.performance
@@ -165,7 +171,7 @@ impl Objective {
             - self.sla_penalty * avoidable_rate.clamp(0.0, 1.0)
     }
 
-    /// What an impossible placement earns: nothing, and every promise broken.
+    /// The reward of an infeasible placement: as if every invocation were late.
     pub fn infeasible_reward(&self) -> f64 {
         -self.sla_penalty
     }
@@ -175,7 +181,7 @@ impl Objective {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{GramsCo2e, Usd};
+    use crate::units::{GramsCo2e, Usd};
 
     fn candidate(cost: f64, latency_ms: f64, carbon: f64, feasible: bool) -> Estimate {
         Estimate {

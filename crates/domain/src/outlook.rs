@@ -1,11 +1,14 @@
-//! Every placement a function could have, judged.
+//! All placements of a function, estimated and scored.
 
 use crate::{
-    Attainable, Estimate, InvocationProfile, MemoryTier, Objective, Placement, Provider, Region,
-    UtcTime, estimate::Judged,
+    estimate::{Estimate, Estimator, InvocationProfile},
+    objective::{Attainable, Objective},
+    placement::{MemoryTier, Placement, Provider, Region},
+    time::UtcTime,
 };
 
-/// The estimates of all placements of one function at one time, and what an objective makes of them.
+/// The estimates of all placements of one function at one time, and the score of each by an
+/// objective.
 #[derive(Debug, Clone)]
 pub struct Outlook {
     estimates: [Estimate; Placement::COUNT],
@@ -14,14 +17,14 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Estimates every placement: a few us. The promise is that of the profile.
+    /// Estimates every placement, in a few us. The promised latency is the profile's `sla_ms`.
     pub fn new(profile: &InvocationProfile, at: UtcTime, objective: Objective) -> Self {
-        let function = Judged::new(profile, at);
+        let function = Estimator::new(profile, at);
         let sites = Provider::ALL.map(|p| Region::ALL.map(|region| function.site(p, region)));
         let sizes = Provider::ALL.map(|p| MemoryTier::ALL.map(|memory| function.size(p, memory)));
         let estimates = std::array::from_fn(|index| {
-            let (rest, memory) = (index / MemoryTier::ALL.len(), index % MemoryTier::ALL.len());
-            let (provider, region) = (rest / Region::ALL.len(), rest % Region::ALL.len());
+            let (rest, memory) = (index / MemoryTier::COUNT, index % MemoryTier::COUNT);
+            let (provider, region) = (rest / Region::COUNT, rest % Region::COUNT);
             function.estimate(&sites[provider][region], &sizes[provider][memory])
         });
         Self { attainable: Attainable::over(&estimates), estimates, objective }
@@ -32,7 +35,8 @@ impl Outlook {
         &self.estimates[placement.index()]
     }
 
-    /// The expected objective of one placement; that of an impossible one where the function cannot run.
+    /// The expected objective of one placement; [`Objective::infeasible_reward`] where the function
+    /// cannot run.
     pub fn objective(&self, placement: Placement) -> f64 {
         let estimate = self.estimate(placement);
         match &self.attainable {
@@ -44,7 +48,8 @@ impl Outlook {
         }
     }
 
-    /// The feasible placement with the greatest value, the first of equals; `None` when the function can run nowhere.
+    /// The feasible placement with the greatest value, the first of equals; `None` when the
+    /// function can run nowhere.
     pub fn best_by(&self, value: impl Fn(Placement, &Estimate) -> f64) -> Option<Placement> {
         let feasible = Placement::all().filter(|placement| self.estimate(*placement).feasible);
         let valued =

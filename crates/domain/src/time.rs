@@ -41,7 +41,8 @@ impl UtcTime {
         9 <= hour && hour <= 17
     }
 
-    /// Sine of the hour angle of the day, counted in seconds: 0 at midnight, 1 at six, -1 at eighteen o'clock.
+    /// Sine of the hour angle of the day, counted in seconds: 0 at midnight, 1 at six, -1 at
+    /// eighteen o'clock.
     pub fn hour_sin(self) -> f64 {
         (std::f64::consts::TAU * f64::from(self.second_of_day()) / DAY_SECONDS as f64).sin()
     }

@@ -1,97 +1,16 @@
-//! Greenhouse gas of one invocation: operational (processor, memory, network at the grid's intensity) and embodied.
+//! Greenhouse gas of one invocation: operational (processor, memory, network at the grid's
+//! intensity) and embodied.
 //!
-//! Power, PUE, memory and network constants: Cloud Carbon Footprint (`cloud-carbon-footprint/cloud-carbon-footprint`,
-//! footprint estimation constants, as of 2022-06 to 2023-05). What a warm, idle instance burns between invocations is not counted.
+//! Power, PUE, memory and network constants: Cloud Carbon Footprint
+//! (`cloud-carbon-footprint/cloud-carbon-footprint`, footprint estimation constants, as of 2022-06
+//! to 2023-05). What a warm, idle instance burns between invocations is not counted.
 
-use crate::{GramsCo2e, Placement, Provider, Region, UtcTime, price, scaling};
-
-/// The grid of a place: mean intensity and its shape over the day.
-struct Grid {
-    /// Mean of 2021 to 2024 in gCO2e/kWh.
-    mean: f64,
-    /// Mean of each UTC hour over the mean of all hours.
-    by_hour: [f64; 24],
-}
-
-// Derived from the hourly series of Electricity Maps ("Hourly Carbon Intensity Data", version of 2025-01-27; as stored in
-// `atlarge-research/opendc-traces`), 35,064 hours from 2021-01-01 to 2024-12-31 per zone: the mean of all hours, and for each UTC hour
-// of the day the mean of its 1,461 values over that mean, rounded to three decimals. The series itself is not part of this project.
-
-/// Zone US-MIDA-PJM: Virginia.
-#[rustfmt::skip]
-const VIRGINIA: Grid = Grid {
-    mean: 411.0,
-    by_hour: [
-        1.036, 1.039, 1.035, 1.021, 0.999, 0.981, 0.971, 0.964, 0.964, 0.971, 0.983, 0.992,
-        0.996, 0.997, 0.998, 1.000, 1.000, 0.999, 0.998, 0.997, 0.999, 1.008, 1.020, 1.031,
-    ],
+use super::{grids::Grid, instances::azure_billed_megabytes, scaling};
+use crate::{
+    placement::{Placement, Provider, Region},
+    time::UtcTime,
+    units::GramsCo2e,
 };
-/// Zone US-NW-PACW: AWS in Oregon (Umatilla, Morrow).
-#[rustfmt::skip]
-const OREGON_PACIFICORP: Grid = Grid {
-    mean: 248.2,
-    by_hour: [
-        0.874, 0.875, 0.890, 0.921, 0.964, 1.040, 1.097, 1.144, 1.169, 1.180, 1.177, 1.163,
-        1.113, 1.031, 0.999, 0.980, 0.954, 0.936, 0.930, 0.922, 0.918, 0.912, 0.909, 0.900,
-    ],
-};
-/// Zone US-NW-GCPD: Azure in Quincy, Washington, among hydroelectric dams.
-#[rustfmt::skip]
-const WASHINGTON_GRANT_COUNTY: Grid = Grid {
-    mean: 48.5,
-    by_hour: [
-        0.814, 0.766, 0.778, 0.805, 0.856, 0.937, 1.022, 1.079, 1.143, 1.172, 1.173, 1.134,
-        1.046, 0.955, 0.951, 1.006, 1.045, 1.063, 1.074, 1.078, 1.082, 1.075, 1.031, 0.916,
-    ],
-};
-/// Zone US-NW-BPAT: GCP in The Dalles, Oregon.
-#[rustfmt::skip]
-const OREGON_BONNEVILLE: Grid = Grid {
-    mean: 114.2,
-    by_hour: [
-        0.861, 0.824, 0.832, 0.863, 0.911, 0.991, 1.061, 1.111, 1.145, 1.165, 1.169, 1.152,
-        1.094, 1.001, 0.969, 0.976, 0.981, 0.987, 0.994, 0.996, 0.997, 0.991, 0.976, 0.953,
-    ],
-};
-/// Zone IE: AWS and Azure in Dublin.
-#[rustfmt::skip]
-const IRELAND: Grid = Grid {
-    mean: 398.1,
-    by_hour: [
-        0.954, 0.945, 0.937, 0.938, 0.947, 0.967, 0.994, 1.024, 1.043, 1.044, 1.034, 1.018,
-        1.004, 0.994, 0.988, 0.996, 1.019, 1.044, 1.056, 1.051, 1.038, 1.014, 0.985, 0.965,
-    ],
-};
-/// Zone BE: GCP in Saint-Ghislain.
-#[rustfmt::skip]
-const BELGIUM: Grid = Grid {
-    mean: 168.7,
-    by_hour: [
-        0.977, 0.955, 0.938, 0.947, 0.976, 1.013, 1.029, 1.012, 0.983, 0.937, 0.905, 0.880,
-        0.870, 0.880, 0.907, 0.961, 1.040, 1.119, 1.157, 1.157, 1.151, 1.145, 1.060, 1.000,
-    ],
-};
-/// Zone SG.
-#[rustfmt::skip]
-const SINGAPORE: Grid = Grid {
-    mean: 489.2,
-    by_hour: [
-        1.000, 0.989, 0.980, 0.974, 0.971, 0.971, 0.977, 0.984, 0.992, 1.001, 1.007, 1.009,
-        1.011, 1.012, 1.012, 1.012, 1.013, 1.013, 1.013, 1.013, 1.013, 1.013, 1.011, 1.009,
-    ],
-};
-
-const fn grid(provider: Provider, region: Region) -> &'static Grid {
-    match (region, provider) {
-        (Region::UsEast, _) => &VIRGINIA,
-        (Region::UsWest, Provider::Aws) => &OREGON_PACIFICORP,
-        (Region::UsWest, Provider::Azure) => &WASHINGTON_GRANT_COUNTY,
-        (Region::UsWest, Provider::Gcp) => &OREGON_BONNEVILLE,
-        (Region::EuWest, Provider::Gcp) => &BELGIUM,
-        (Region::EuWest, _) => &IRELAND,
-        (Region::ApSoutheast, _) => &SINGAPORE,
-    }
-}
 
 /// What a provider's machines draw and what they took to make.
 struct Machines {
@@ -103,32 +22,32 @@ struct Machines {
     embodied_per_vcpu_hour: f64,
 }
 
-// Embodied: total of a typical general-purpose server in `cloud-carbon-footprint/cloud-carbon-coefficients`, `output/coefficients-{aws,azure,
-// gcp}-embodied*.csv` (m5 1610.79 kg, D96a v4 1560.79 kg, n2-standard-128 1888.46 kg), spread over its vCPUs and life as in the Software
-// Carbon Intensity specification: M = TE * (time reserved / expected life) * (resources reserved / total resources).
-const MACHINES: [Machines; 3] = [
-    Machines {
-        idle_watts: 0.74,
-        full_watts: 3.5,
-        embodied_per_vcpu_hour: 1_610_790.0 / 96.0 / SERVER_LIFE_HOURS,
-    },
-    Machines {
-        idle_watts: 0.74,
-        full_watts: 3.54,
-        embodied_per_vcpu_hour: 1_560_790.0 / 96.0 / SERVER_LIFE_HOURS,
-    },
-    Machines {
-        idle_watts: 0.68,
-        full_watts: 4.11,
-        embodied_per_vcpu_hour: 1_888_460.0 / 128.0 / SERVER_LIFE_HOURS,
-    },
-];
+// Embodied: total of a typical general-purpose server in
+// `cloud-carbon-footprint/cloud-carbon-coefficients`,
+// `output/coefficients-{aws,azure,gcp}-embodied*.csv` (m5 1610.79 kg, D96a v4 1560.79 kg,
+// n2-standard-128 1888.46 kg), spread over its vCPUs and life as in the Software Carbon Intensity
+// specification: M = TE * (time reserved / expected life) * (resources reserved / total resources).
+const AWS_MACHINES: Machines = Machines {
+    idle_watts: 0.74,
+    full_watts: 3.5,
+    embodied_per_vcpu_hour: 1_610_790.0 / 96.0 / SERVER_LIFE_HOURS,
+};
+const AZURE_MACHINES: Machines = Machines {
+    idle_watts: 0.74,
+    full_watts: 3.54,
+    embodied_per_vcpu_hour: 1_560_790.0 / 96.0 / SERVER_LIFE_HOURS,
+};
+const GCP_MACHINES: Machines = Machines {
+    idle_watts: 0.68,
+    full_watts: 4.11,
+    embodied_per_vcpu_hour: 1_888_460.0 / 128.0 / SERVER_LIFE_HOURS,
+};
 const SERVER_LIFE_HOURS: f64 = 35_040.0;
 
 const AWS_PUE: f64 = 1.135;
 const AZURE_PUE: f64 = 1.185;
 /// By region; Oregon has no figure of its own and takes Google's average.
-const GCP_PUE: [f64; 4] = [1.08, 1.10, 1.09, 1.13];
+const GCP_PUE: [f64; Region::COUNT] = [1.08, 1.10, 1.09, 1.13];
 
 const MEMORY_KWH_PER_GB_HOUR: f64 = 0.000_392;
 const NETWORK_KWH_PER_GB: f64 = 0.001;
@@ -142,7 +61,8 @@ const BYTES_PER_GB: f64 = 1e9;
 pub struct Run {
     /// Time the run takes on the placement, in ms.
     pub duration_ms: f64,
-    /// Share of a run at full speed that waits for the processor, 0 to 1 (see [`crate::TYPICAL_CPU_SHARE`]).
+    /// Share of a run at full speed that waits for the processor, 0 to 1 (see
+    /// [`crate::TYPICAL_CPU_SHARE`]).
     pub cpu_share: f64,
     /// Memory the run uses, in MB.
     pub memory_used_mb: f64,
@@ -150,16 +70,16 @@ pub struct Run {
 
 /// Intensity of the grid behind a provider's region at that hour, in gCO2e/kWh.
 pub fn grid_intensity(provider: Provider, region: Region, at: UtcTime) -> f64 {
-    let grid = grid(provider, region);
-    grid.mean * grid.by_hour[at.hour() as usize % 24]
+    Grid::at(provider, region).at_hour(at.hour())
 }
 
 /// Mean intensity of the grid behind a provider's region over 2021 to 2024, in gCO2e/kWh.
 pub fn mean_grid_intensity(provider: Provider, region: Region) -> f64 {
-    grid(provider, region).mean
+    Grid::at(provider, region).mean()
 }
 
-/// What a run takes of the machine it is on, whatever the region: before the data centre's overhead and the network.
+/// What a run takes of the machine it is on, whatever the region: before the data centre's overhead
+/// and the network.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Spent {
     machine_kwh: f64,
@@ -167,10 +87,10 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Of one run with the provider and the memory size of `placement`: idle power of the processors that are reserved, the rest of their
-    /// power while they are busy, and memory.
+    /// Of one run with the provider and the memory size of `placement`: idle power of the
+    /// processors that are reserved, the rest of their power while they are busy, and memory.
     pub fn new(placement: Placement, run: Run) -> Self {
-        let machines = &MACHINES[placement.provider.index()];
+        let machines = machines(placement.provider);
         let hours = run.duration_ms.max(0.0) / MS_PER_HOUR;
         let allotted = scaling::allotted_vcpus(placement, run.memory_used_mb);
         let busy = scaling::usable_vcpus(placement, run.memory_used_mb)
@@ -189,13 +109,15 @@ impl Spent {
         self.embodied
     }
 
-    /// Energy including the data centre's overhead (PUE) and the bytes that leave or enter the region for the run, in kWh.
+    /// Energy including the data centre's overhead (PUE) and the bytes that leave or enter the
+    /// region for the run, in kWh.
     pub fn energy_kwh(&self, (provider, region): (Provider, Region), network_bytes: f64) -> f64 {
         let network_kwh = network_bytes.max(0.0) / BYTES_PER_GB * NETWORK_KWH_PER_GB;
         self.machine_kwh * pue(provider, region) + network_kwh
     }
 
-    /// Operational and embodied gas of the run where it starts at `at`, on the provider it was worked out for.
+    /// Operational and embodied gas of the run at `site` when it starts at `at`. `site` is of the
+    /// provider that this was worked out for.
     pub fn footprint(
         &self,
         site: (Provider, Region),
@@ -204,6 +126,14 @@ impl Spent {
     ) -> GramsCo2e {
         let intensity = grid_intensity(site.0, site.1, at);
         GramsCo2e::new(self.energy_kwh(site, network_bytes) * intensity) + self.embodied
+    }
+}
+
+const fn machines(provider: Provider) -> &'static Machines {
+    match provider {
+        Provider::Aws => &AWS_MACHINES,
+        Provider::Azure => &AZURE_MACHINES,
+        Provider::Gcp => &GCP_MACHINES,
     }
 }
 
@@ -218,7 +148,7 @@ const fn pue(provider: Provider, region: Region) -> f64 {
 /// Memory kept for one invocation, in MB: what is configured, on Azure what is billed.
 fn reserved_megabytes(placement: Placement, memory_used_mb: f64) -> f64 {
     match placement.provider {
-        Provider::Azure => price::azure_billed_megabytes(memory_used_mb),
+        Provider::Azure => azure_billed_megabytes(memory_used_mb),
         Provider::Aws | Provider::Gcp => f64::from(placement.memory.megabytes()),
     }
 }
@@ -226,7 +156,7 @@ fn reserved_megabytes(placement: Placement, memory_used_mb: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemoryTier;
+    use crate::placement::MemoryTier;
 
     fn midnight_plus(hours: i64) -> UtcTime {
         UtcTime::from_unix_seconds(hours * 3600)
@@ -255,7 +185,8 @@ mod tests {
 
     #[test]
     fn one_busy_second_on_a_lambda_by_hand() {
-        // 1769 MB would be one vCPU; 2048 MB is 1.1577. Idle 0.8567 W, busy 2.76 W, memory 2 GB: 0.784 W.
+        // 1769 MB would be one vCPU; 2048 MB is 1.1577. Idle 0.8567 W, busy 2.76 W, memory 2 GB:
+        // 0.784 W.
         let placement = Placement {
             provider: Provider::Aws,
             region: Region::UsEast,

@@ -1,6 +1,16 @@
+//! Where a function can run: provider, region and memory size.
+
+mod memory;
+mod provider;
+mod region;
+
 use std::fmt;
 
-use crate::{MemoryTier, Provider, Region};
+pub use self::{
+    memory::{DEFAULT_MEMORY_MB, MemoryTier},
+    provider::Provider,
+    region::Region,
+};
 
 /// Where a function runs and how much memory it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,8 +24,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// How many placements there are: 3 providers, 4 regions, 6 memory tiers.
-    pub const COUNT: usize = Provider::ALL.len() * Region::ALL.len() * MemoryTier::ALL.len();
+    /// How many placements there are: 3 providers, 4 regions and 6 memory tiers make 72.
+    pub const COUNT: usize = Provider::COUNT * Region::COUNT * MemoryTier::COUNT;
 
     /// Every placement, ordered by provider, region, memory.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -24,16 +34,16 @@ impl Placement {
 
     /// Position in [`Placement::all`].
     pub const fn index(self) -> usize {
-        (self.provider.index() * Region::ALL.len() + self.region.index()) * MemoryTier::ALL.len()
+        (self.provider.index() * Region::COUNT + self.region.index()) * MemoryTier::COUNT
             + self.memory.index()
     }
 
     /// The placement at `index`, or `None` beyond the last.
     pub fn from_index(index: usize) -> Option<Self> {
-        let (rest, memory) = (index / MemoryTier::ALL.len(), index % MemoryTier::ALL.len());
+        let (rest, memory) = (index / MemoryTier::COUNT, index % MemoryTier::COUNT);
         Some(Self {
-            provider: Provider::from_index(rest / Region::ALL.len())?,
-            region: Region::from_index(rest % Region::ALL.len())?,
+            provider: Provider::from_index(rest / Region::COUNT)?,
+            region: Region::from_index(rest % Region::COUNT)?,
             memory: MemoryTier::from_index(memory)?,
         })
     }

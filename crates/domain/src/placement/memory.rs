@@ -1,41 +1,45 @@
 use std::fmt;
 
-use crate::Megabytes;
+use crate::{indexed_enum::indexed_enum, units::Megabytes};
 
-/// Memory in MB assumed of a function of which nothing is known, the smallest size on offer.
-pub const DEFAULT_MEMORY_MB: f64 = 128.0;
+/// Memory in MB assumed of a function of which nothing is known: the smallest size on offer.
+pub const DEFAULT_MEMORY_MB: f64 = MemoryTier::SMALLEST.megabytes() as f64;
 
-/// A memory size on offer, in the index order of the tactical model's actions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MemoryTier {
-    /// 128 MB.
-    Mb128,
-    /// 256 MB.
-    Mb256,
-    /// 512 MB.
-    Mb512,
-    /// 1024 MB.
-    Mb1024,
-    /// 2048 MB.
-    Mb2048,
-    /// 3008 MB.
-    Mb3008,
+indexed_enum! {
+    /// A memory size on offer, smallest first, in the index order of the tactical model's actions.
+    pub enum MemoryTier {
+        /// 128 MB.
+        Mb128,
+        /// 256 MB.
+        Mb256,
+        /// 512 MB.
+        Mb512,
+        /// 1024 MB.
+        Mb1024,
+        /// 2048 MB.
+        Mb2048,
+        /// 3008 MB.
+        Mb3008,
+    }
 }
 
+const _: () = {
+    let mut next = 1;
+    while next < MemoryTier::COUNT {
+        assert!(
+            MemoryTier::ALL[next - 1].megabytes() < MemoryTier::ALL[next].megabytes(),
+            "memory tiers must be listed smallest first"
+        );
+        next += 1;
+    }
+};
+
 impl MemoryTier {
-    /// Every tier, smallest first.
-    pub const ALL: [Self; 6] =
-        [Self::Mb128, Self::Mb256, Self::Mb512, Self::Mb1024, Self::Mb2048, Self::Mb3008];
+    /// The smallest tier.
+    pub const SMALLEST: Self = Self::ALL[0];
 
-    /// Position in [`MemoryTier::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The tier at `index`, or `None` beyond the last.
-    pub fn from_index(index: usize) -> Option<Self> {
-        Self::ALL.get(index).copied()
-    }
+    /// The largest tier.
+    pub const LARGEST: Self = Self::ALL[Self::COUNT - 1];
 
     /// Size in MB (2^20 bytes, as the providers count).
     pub const fn megabytes(self) -> u32 {

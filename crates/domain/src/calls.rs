@@ -1,4 +1,4 @@
-//! When a function was called of late.
+//! When a function was called lately.
 
 /// The latest times between a function's invocations in seconds, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -8,13 +8,14 @@ pub struct RecentGaps {
 }
 
 impl RecentGaps {
-    /// As many are kept.
+    /// How many gaps are kept.
     pub const MOST: usize = 16;
 
-    /// Longer gaps, in seconds, are not told apart: 30 years.
+    /// Longer gaps, in seconds, count as this long: 30 years.
     const LONGEST: f64 = 1e9;
 
-    /// Takes in the next gap; the oldest gives way. What cannot be (negative, not a number) counts as 0.
+    /// Appends the next gap and drops the oldest when all [`RecentGaps::MOST`] are taken.
+    /// Impossible values (negative, not a number) count as 0.
     pub fn push(&mut self, seconds: f64) {
         // NaN is not above 0 either.
         let seconds = if seconds > 0.0 { seconds.min(Self::LONGEST) as f32 } else { 0.0 };
@@ -32,14 +33,14 @@ impl RecentGaps {
         &self.seconds[..self.len]
     }
 
-    /// The same, one by one.
+    /// The gaps in seconds, oldest first, as `f64`.
     pub fn seconds(&self) -> impl Iterator<Item = f64> + '_ {
         self.as_slice().iter().copied().map(f64::from)
     }
 }
 
 impl FromIterator<f64> for RecentGaps {
-    /// Of more than [`RecentGaps::MOST`] the last ones.
+    /// Keeps the last [`RecentGaps::MOST`].
     fn from_iter<I: IntoIterator<Item = f64>>(seconds: I) -> Self {
         let mut gaps = Self::default();
         seconds.into_iter().for_each(|gap| gaps.push(gap));
@@ -59,7 +60,7 @@ pub struct CallPattern {
 }
 
 impl CallPattern {
-    /// Calls at random (Poisson), of which nothing but the rate is known.
+    /// Calls at random (Poisson) of which only the rate is known.
     pub fn at_rate(rate_per_min: f64) -> Self {
         Self { rate_per_min, ..Self::default() }
     }

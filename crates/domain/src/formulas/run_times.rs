@@ -3,19 +3,25 @@
 /// 95th percentile of the standard normal distribution.
 pub const Z95: f64 = 1.644_853_6;
 
-/// Standard deviation of the logarithm where 95th percentile over mean is [`crate::TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
+/// 95th percentile over mean of a function's run time when only its mean is known: the median over
+/// the warm runs of SeBS (see [`crate::TYPICAL_CPU_SHARE`] for the source).
+pub const TYPICAL_P95_OVER_MEAN: f64 = 1.24;
+
+/// Standard deviation of the logarithm where 95th percentile over mean is
+/// [`TYPICAL_P95_OVER_MEAN`]: exp(1.645 s - s^2 / 2) = 1.24.
 pub(crate) const TYPICAL_SIGMA: f64 = 0.1364;
-/// Runs of one length; kept above 0 to divide by.
+/// Least standard deviation, for runs of one length: it is divided by.
 const LEAST_SIGMA: f64 = 1e-3;
 /// Standard deviations beyond which a tail, 1e-9, is below the error of its own formula.
-const NOWHERE: f64 = 6.0;
+const NEGLIGIBLE: f64 = 6.0;
 
-/// Run times of this mean, spread log-normally.
+/// Log-normally distributed run times of one mean.
 pub(crate) struct RunTimes {
     pub(crate) mean_ms: f64,
     sigma: f64,
     median_ln: f64,
-    /// All but none are longer than this, and none but a few longer than that: spares most questions their logarithm.
+    /// Practically all runs are longer than the first and shorter than the second, so that most
+    /// calls of `share_longer` need no logarithm.
     between_ms: (f64, f64),
 }
 
@@ -24,11 +30,13 @@ impl RunTimes {
     pub(crate) fn new(mean_ms: f64, sigma: f64) -> Self {
         let sigma = sigma.max(LEAST_SIGMA);
         let median_ln = mean_ms.ln() - sigma * sigma / 2.0;
-        let between_ms = ((median_ln - NOWHERE * sigma).exp(), (median_ln + NOWHERE * sigma).exp());
+        let between_ms =
+            ((median_ln - NEGLIGIBLE * sigma).exp(), (median_ln + NEGLIGIBLE * sigma).exp());
         Self { mean_ms, sigma, median_ln, between_ms }
     }
 
-    /// Share of runs that are longer than `left_ms`; none when they take no time and any is left.
+    /// Share of runs that are longer than `left_ms`, 0 to 1; 0 when runs take no time and
+    /// `left_ms` is above 0.
     pub(crate) fn share_longer(&self, left_ms: f64) -> f64 {
         let (shortest, longest) = self.between_ms;
         if left_ms <= shortest.max(0.0) {
@@ -41,13 +49,15 @@ impl RunTimes {
     }
 }
 
-/// Standard deviation of the logarithm of a log-normal variable with this standard deviation and mean.
+/// Standard deviation of the logarithm of a log-normal variable with this standard deviation and
+/// mean.
 pub(crate) fn log_deviation(std: f64, mean: f64) -> f64 {
     let relative = std.max(0.0) / mean.max(f64::MIN_POSITIVE);
     (relative * relative).min(f64::MAX).ln_1p().sqrt()
 }
 
-/// Probability that a standard normal variable exceeds `z`, error below 1e-7 (Abramowitz and Stegun, formula 26.2.17).
+/// Probability that a standard normal variable exceeds `z`, error below 1e-7 (Abramowitz and
+/// Stegun, formula 26.2.17).
 fn normal_tail(z: f64) -> f64 {
     let x = z.abs().min(40.0);
     let t = 1.0 / (1.0 + 0.231_641_9 * x);
@@ -59,7 +69,8 @@ fn normal_tail(z: f64) -> f64 {
     if z < 0.0 { 1.0 - upper } else { upper }
 }
 
-/// Quantile of the standard normal distribution, error below 4.5e-4 (Abramowitz and Stegun, formula 26.2.23).
+/// Quantile of the standard normal distribution, error below 4.5e-4 (Abramowitz and Stegun, formula
+/// 26.2.23).
 pub(crate) fn normal_quantile(level: f64) -> f64 {
     let level = level.clamp(1e-6, 1.0 - 1e-6);
     let tail = level.min(1.0 - level);
@@ -73,7 +84,6 @@ pub(crate) fn normal_quantile(level: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TYPICAL_P95_OVER_MEAN;
 
     #[test]
     fn the_normal_quantile_knows_its_table() {

@@ -1,52 +1,45 @@
 //! How long a function runs on another placement than the one it was observed on.
 //!
-//! A run is split into a part that waits for the processor and a part that waits for everything else (storage, other
-//! services). Each part is stretched by a factor of the provider and memory size. Both factors are 1 on an AWS Lambda
-//! function of 2048 MB, which has more than one whole vCPU, and are fitted to the warm runs of SeBS (Copik et al.,
-//! "SeBS: A Serverless Benchmark Suite for Function-as-a-Service Computing", Middleware 2021; its artifact, doi
-//! 10.5281/zenodo.5209001, experiment `perf-cost`, medians of the time inside the function, 200 to 650 runs each).
+//! A run is split into a part that waits for the processor and a part that waits for everything
+//! else (storage, other services). Each part is stretched by a factor of the provider and memory
+//! size. Both factors are 1 on an AWS Lambda function of 2048 MB, which has more than one whole
+//! vCPU, and are fitted to the warm runs of SeBS (Copik et al., "SeBS: A Serverless Benchmark Suite
+//! for Function-as-a-Service Computing", Middleware 2021; its artifact, doi 10.5281/zenodo.5209001,
+//! experiment `perf-cost`, medians of the time inside the function, 200 to 650 runs each).
 
-use crate::{MemoryTier, Placement, Provider};
+use super::instances::{AZURE_INSTANCE_MB, GCP_GHZ, azure_billed_megabytes};
+use crate::placement::{MemoryTier, Placement, Provider};
 
-/// Share of a run at full speed that waits for the processor, for a function of which nothing is known.
+/// Share of a run at full speed that waits for the processor, for a function of which nothing is
+/// known.
 ///
 /// The mean over the six benchmarks of SeBS in [`BENCHMARK_CPU_SHARES`].
 pub const TYPICAL_CPU_SHARE: f64 = 0.58;
 
-/// Share of a run at full speed that waits for the processor, for six real functions: uploader, compression,
-/// thumbnailer (Python), thumbnailer (Node.js), graph BFS, image recognition.
+/// Share of a run at full speed that waits for the processor, for six real functions: uploader,
+/// compression, thumbnailer (Python), thumbnailer (Node.js), graph BFS, image recognition.
 ///
-/// Least squares of SeBS's AWS medians over memory sizes on `cpu * slowdown(memory) + wait`; the last two have no wait.
+/// Least squares of SeBS's AWS medians over memory sizes on `cpu * slowdown(memory) + wait`; the
+/// last two have no wait.
 pub const BENCHMARK_CPU_SHARES: [f64; 6] = [0.28, 0.32, 0.39, 0.50, 1.0, 1.0];
 
-/// Stretch of the processor's part, by provider and memory tier: SeBS's graph BFS, which does nothing but compute, over
-/// its median on AWS at 2048 MB (60.5 ms).
+/// Stretch of the processor's part on one provider, by memory tier: SeBS's graph BFS, which does
+/// nothing but compute, over its median on AWS at 2048 MB (60.5 ms).
 ///
-/// AWS and GCP give processor time in proportion to memory up to a plateau. Azure's consumption plan has one machine
-/// size, so its tiers differ in nothing but the limit. GCP has no 3008 MB: the next size up, 4096 MB, is taken to be
-/// as fast as 2048 MB, because one thread cannot use the second core.
-const CPU_SLOWDOWN: [[f64; 6]; 3] = [
-    [14.32, 7.03, 3.36, 1.63, 1.00, 0.99],
-    [1.48, 1.48, 1.48, 1.48, 1.48, 1.48],
-    [15.01, 6.67, 2.74, 1.29, 1.19, 1.19],
-];
+/// AWS and GCP give processor time in proportion to memory up to a plateau. Azure's consumption
+/// plan has one machine size, so its tiers differ in nothing but the limit. GCP has no 3008 MB: the
+/// next size up, 4096 MB, is taken to be as fast as 2048 MB, because one thread cannot use the
+/// second core.
+type CpuSlowdown = [f64; MemoryTier::COUNT];
 
-/// Stretch of the waiting part, by provider: median over SeBS's compression, thumbnailer and uploader of the fitted
-/// wait over that on AWS. GCP's 3.5 holds its sandbox and its storage client of 2020.
-const WAIT_SLOWDOWN: [f64; 3] = [1.0, 1.48, 3.5];
-
-/// Memory of a consumption-plan instance: the limit of a function on Azure (Microsoft, "Azure Functions scale and
-/// hosting", consumption plan: 1.5 GB and one core per instance).
-pub(crate) const AZURE_INSTANCE_MB: f64 = 1536.0;
+const AWS_CPU_SLOWDOWN: CpuSlowdown = [14.32, 7.03, 3.36, 1.63, 1.00, 0.99];
+const AZURE_CPU_SLOWDOWN: CpuSlowdown = [1.48; MemoryTier::COUNT];
+const GCP_CPU_SLOWDOWN: CpuSlowdown = [15.01, 6.67, 2.74, 1.29, 1.19, 1.19];
 
 /// Memory at which Lambda gives one whole vCPU (AWS, "Configure Lambda function memory").
 const AWS_MB_PER_VCPU: f64 = 1769.0;
 
-/// Memory of one vCPU is 2.4 GHz on GCP; GHz by memory tier is the price table of Cloud Functions, 1st generation
-/// (npm package `firebase-tools` 15.34.2, price table of the functions deployer). 3008 MB is billed as 4096 MB.
-pub(crate) const GCP_GHZ: [f64; 6] = [0.2, 0.4, 0.8, 1.4, 2.4, 4.8];
-
-/// The clock rate GCP counts as one vCPU, in GHz (same source as [`GCP_GHZ`]).
+/// The clock rate GCP counts as one vCPU, in GHz (same source as `GCP_GHZ`).
 const GCP_GHZ_PER_VCPU: f64 = 2.4;
 
 /// What `placement` does to a run: the factors of its two parts.
@@ -58,9 +51,13 @@ struct Speed {
 
 impl Speed {
     const fn of(placement: Placement) -> Self {
-        Self {
-            cpu: CPU_SLOWDOWN[placement.provider.index()][placement.memory.index()],
-            wait: WAIT_SLOWDOWN[placement.provider.index()],
+        let tier = placement.memory.index();
+        // Waiting: median over SeBS's compression, thumbnailer and uploader of the fitted wait over
+        // that on AWS. GCP's 3.5 holds its sandbox and its storage client of 2020.
+        match placement.provider {
+            Provider::Aws => Self { cpu: AWS_CPU_SLOWDOWN[tier], wait: 1.0 },
+            Provider::Azure => Self { cpu: AZURE_CPU_SLOWDOWN[tier], wait: 1.48 },
+            Provider::Gcp => Self { cpu: GCP_CPU_SLOWDOWN[tier], wait: 3.5 },
         }
     }
 
@@ -72,7 +69,8 @@ impl Speed {
 
 /// How many times longer a run takes on `placement` than on `reference`; 1 for the same placement.
 ///
-/// `cpu_share` is the share of the run at full speed that waits for the processor, clamped to 0 to 1.
+/// `cpu_share` is the share of the run at full speed that waits for the processor, clamped to 0 to
+/// 1.
 pub fn run_time_factor(reference: Placement, placement: Placement, cpu_share: f64) -> f64 {
     let cpu_share = clamp_share(cpu_share);
     Speed::of(placement).stretch(cpu_share) / Speed::of(reference).stretch(cpu_share)
@@ -92,18 +90,18 @@ pub fn busy_share(placement: Placement, cpu_share: f64) -> f64 {
 
 /// Processors given to one running invocation, in vCPUs.
 ///
-/// On Azure, where an instance of one core serves several invocations at once, the share that goes with the memory
-/// that is billed.
+/// On Azure, where an instance of one core serves several invocations at once, the share that goes
+/// with the memory that is billed.
 pub fn allotted_vcpus(placement: Placement, memory_used_mb: f64) -> f64 {
     match placement.provider {
         Provider::Aws => f64::from(placement.memory.megabytes()) / AWS_MB_PER_VCPU,
-        Provider::Azure => crate::price::azure_billed_megabytes(memory_used_mb) / AZURE_INSTANCE_MB,
+        Provider::Azure => azure_billed_megabytes(memory_used_mb) / AZURE_INSTANCE_MB,
         Provider::Gcp => GCP_GHZ[placement.memory.index()] / GCP_GHZ_PER_VCPU,
     }
 }
 
-/// Processors a busy invocation can really draw on, in vCPUs: one thread never uses more than one, and on Azure it may
-/// use the whole core of its instance.
+/// Processors that a busy invocation can use, in vCPUs: one thread never uses more than one, and on
+/// Azure it may use the whole core of its instance.
 pub fn usable_vcpus(placement: Placement, memory_used_mb: f64) -> f64 {
     match placement.provider {
         Provider::Azure => 1.0,
@@ -111,16 +109,20 @@ pub fn usable_vcpus(placement: Placement, memory_used_mb: f64) -> f64 {
     }
 }
 
-/// Whether a function that uses `memory_used_mb` can run on `placement` at all: the tier holds it, and the provider
-/// sells the tier (Azure's consumption plan ends at 1536 MB).
+/// Whether a function that uses `memory_used_mb` can run on `placement` at all: the tier holds it,
+/// and the provider sells the tier (Azure's consumption plan ends at 1536 MB).
 pub fn fits(placement: Placement, memory_used_mb: f64) -> bool {
     is_offered(placement.provider, placement.memory)
         && memory_used_mb <= f64::from(placement.memory.megabytes())
 }
 
-/// Whether `provider` sells `memory`: Azure's consumption plan ends at 1536 MB, so 2048 and 3008 MB are not to be had.
+/// Whether `provider` sells `memory`: Azure's consumption plan ends at 1536 MB, so it has neither
+/// 2048 nor 3008 MB.
 pub fn is_offered(provider: Provider, memory: MemoryTier) -> bool {
-    provider != Provider::Azure || f64::from(memory.megabytes()) <= AZURE_INSTANCE_MB
+    match provider {
+        Provider::Azure => f64::from(memory.megabytes()) <= AZURE_INSTANCE_MB,
+        Provider::Aws | Provider::Gcp => true,
+    }
 }
 
 fn clamp_share(share: f64) -> f64 {
@@ -130,7 +132,7 @@ fn clamp_share(share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Region;
+    use crate::placement::Region;
 
     fn at(provider: Provider, memory: MemoryTier) -> Placement {
         Placement { provider, region: Region::UsEast, memory }
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn seb_medians_are_met_within_a_fifth() {
-        // thumbnailer-python on AWS: 1017 ms at 128 MB, 153 ms at 2048 MB; uploader-python on GCP: 4597 and 1143 ms.
+        // thumbnailer-python on AWS: 1017 ms at 128 MB, 153 ms at 2048 MB; uploader-python on GCP:
+        // 4597 and 1143 ms.
         let aws = run_time_factor(
             at(Provider::Aws, MemoryTier::Mb2048),
             at(Provider::Aws, MemoryTier::Mb128),

@@ -1,12 +1,16 @@
 //! How often an invocation meets no warm instance, and what that costs in time.
 //!
-//! Both figures are from Mikhail Shilkov's measurements of 2021 ("Cold Starts in AWS Lambda", "... in Azure Functions", "... in Google Cloud
-//! Functions"; data in `mikhailshilkov/mikhailio-hugo`, `data/coldstart_*`). Instances started because several invocations
-//! overlap are not counted.
+//! Both figures are from Mikhail Shilkov's measurements of 2021 ("Cold Starts in AWS Lambda", "...
+//! in Azure Functions", "... in Google Cloud Functions"; data in `mikhailshilkov/mikhailio-hugo`,
+//! `data/coldstart_*`). Instances started because several invocations overlap are not counted.
 
-use crate::{CallPattern, Placement, Provider, scaling};
+use super::scaling;
+use crate::{
+    calls::CallPattern,
+    placement::{Placement, Provider},
+};
 
-/// A share of instances that is gone once a function was idle for that many minutes.
+/// The share of instances that the provider removes after that many idle minutes.
 struct Eviction {
     idle_minutes: f64,
     share: f64,
@@ -16,9 +20,10 @@ const fn evict(idle_minutes: f64, share: f64) -> Eviction {
     Eviction { idle_minutes, share }
 }
 
-// `coldstart_{aws,azure,gcp}_interval.json`: probability of a cold start after whole minutes of idling, made non-decreasing by pooling
-// (isotonic regression; only Azure needed it). Each step up between two minutes is put at the later one. What Azure still kept warm
-// after the last measured hour (2.5 %) is taken to be gone by then.
+// `coldstart_{aws,azure,gcp}_interval.json`: probability of a cold start after whole minutes of
+// idling, made non-decreasing by pooling (isotonic regression; only Azure needed it). Each step up
+// between two minutes is put at the later one. What Azure still kept warm after the last measured
+// hour (2.5 %) is taken to be gone by then.
 const AWS_EVICTIONS: [Eviction; 3] = [evict(4.0, 0.003), evict(6.0, 0.403), evict(7.0, 0.594)];
 const GCP_EVICTIONS: [Eviction; 1] = [evict(16.0, 1.0)];
 const AZURE_EVICTIONS: [Eviction; 12] = [
@@ -36,8 +41,6 @@ const AZURE_EVICTIONS: [Eviction; 12] = [
     evict(30.0, 0.09),
 ];
 
-const KEEP_ALIVE_MINUTES: [f64; 3] = [7.0, 22.0, 16.0];
-
 /// Time to get an instance, before any of the function's own code runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StartDelay {
@@ -47,36 +50,36 @@ pub struct StartDelay {
     pub median_ms: f64,
     /// 95th percentile in ms.
     pub p95_ms: f64,
-    /// Its 1/6, 1/2 and 5/6 quantiles in ms, log-normal through the median and the 95th percentile: three equal parts of the starts, each by
-    /// its middle.
+    /// Its 1/6, 1/2 and 5/6 quantiles in ms, log-normal through the median and the 95th percentile:
+    /// the middles of three equal parts of the starts.
     pub sixths_ms: [f64; 3],
 }
 
-// Single cold starts of `data/raw/*.json`: means of the JavaScript and the Python row, small packages. AWS 686 and 678 samples, Azure
-// 117 and 174, GCP 145 and 124. They barely depend on memory (`coldstart_*_bymemory.json`; also `maxday/lambda-perf`, 2023 to 2026).
-const START_DELAYS: [StartDelay; 3] = [
-    StartDelay {
-        mean_ms: 265.0,
-        median_ms: 240.0,
-        p95_ms: 445.0,
-        sixths_ms: [166.9, 240.0, 345.1],
-    },
-    StartDelay {
-        mean_ms: 2810.0,
-        median_ms: 1436.0,
-        p95_ms: 7720.0,
-        sixths_ms: [534.0, 1436.0, 3861.7],
-    },
-    StartDelay {
-        mean_ms: 955.0,
-        median_ms: 886.0,
-        p95_ms: 1361.0,
-        sixths_ms: [688.3, 886.0, 1140.5],
-    },
-];
+// Single cold starts of `data/raw/*.json`: means of the JavaScript and the Python row, small
+// packages. AWS 686 and 678 samples, Azure 117 and 174, GCP 145 and 124. They barely depend on
+// memory (`coldstart_*_bymemory.json`; also `maxday/lambda-perf`, 2023 to 2026).
+const AWS_START_DELAY: StartDelay = StartDelay {
+    mean_ms: 265.0,
+    median_ms: 240.0,
+    p95_ms: 445.0,
+    sixths_ms: [166.9, 240.0, 345.1],
+};
+const AZURE_START_DELAY: StartDelay = StartDelay {
+    mean_ms: 2810.0,
+    median_ms: 1436.0,
+    p95_ms: 7720.0,
+    sixths_ms: [534.0, 1436.0, 3861.7],
+};
+const GCP_START_DELAY: StartDelay = StartDelay {
+    mean_ms: 955.0,
+    median_ms: 886.0,
+    p95_ms: 1361.0,
+    sixths_ms: [688.3, 886.0, 1140.5],
+};
 
-/// Processor time at full speed to load the function's own code, in ms: cold minus warm time inside SeBS's graph BFS (Python) on AWS at
-/// 2048 MB. At 128 MB it is 1461 ms, 14 times as much, as the processor share says.
+/// Processor time at full speed to load the function's own code, in ms: cold minus warm time inside
+/// SeBS's graph BFS (Python) on AWS at 2048 MB. At 128 MB it is 1461 ms, 14 times as much, as the
+/// processor share says.
 const LOAD_MS: f64 = 103.0;
 
 /// Probability that the next invocation is cold after `idle_minutes` without any.
@@ -85,8 +88,9 @@ pub fn probability_after_idle(provider: Provider, idle_minutes: f64) -> f64 {
     evictions(provider).iter().filter(gone).map(|e| e.share).sum::<f64>().min(1.0)
 }
 
-/// Probability that an invocation is cold when `rate_per_min` arrive at random (Poisson): for each eviction time, the
-/// probability `exp(-rate * time)` of a longer gap. 1 when the function is never invoked.
+/// Probability that an invocation is cold when `rate_per_min` arrive at random (Poisson): for each
+/// eviction time, the probability `exp(-rate * time)` of a longer gap. 1 when the function is never
+/// invoked.
 pub fn probability_at_rate(provider: Provider, rate_per_min: f64) -> f64 {
     probability_from_idle(provider, rate_per_min, 0.0)
 }
@@ -98,31 +102,37 @@ fn probability_from_idle(provider: Provider, rate_per_min: f64, idle_minutes: f6
     evictions(provider).iter().map(|e| e.share * (-rate * left(e)).exp()).sum::<f64>().min(1.0)
 }
 
-/// Minutes of idling after which more than half of the instances of `provider` are gone: how long a platform that watches one instance
-/// takes it to be warm.
+/// Minutes of idling after which more than half of the instances of `provider` are gone: how long a
+/// platform that watches one instance takes it to be warm.
 pub fn keep_alive_minutes(provider: Provider) -> f64 {
-    KEEP_ALIVE_MINUTES[provider.index()]
+    match provider {
+        Provider::Aws => 7.0,
+        Provider::Azure => 22.0,
+        Provider::Gcp => 16.0,
+    }
 }
 
 /// How likely the coming invocations of a function that stays where it is are to be cold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Chance {
-    /// Of the very next one, after the idle time so far.
+    /// Probability that the next one is cold, given the idle time so far.
     pub first: f64,
-    /// Of one of them, on average.
+    /// Mean probability over all of them.
     pub share: f64,
 }
 
-/// So many gaps as the rate alone suggests are added to those that were seen. Of 0.25, 0.5, 1, 2 and 4 the best on validation functions.
+/// Weight of the rate alone, as a number of gaps that are added to those that were seen. Of 0.25,
+/// 0.5, 1, 2 and 4 the best on validation functions.
 const SUPPOSED_GAPS: f64 = 2.0;
 const SECONDS_PER_MINUTE: f64 = 60.0;
 
 impl Chance {
     /// The chance on `provider` over the next `calls` invocations (at least the next one counts).
     ///
-    /// Gaps to come are taken to be like the latest ones, and the one that is under way like those of them that are longer than it
-    /// is already. So a timer whose period is shorter than the provider's keep-alive is expected to be warm and another cold, which its
-    /// rate alone would not tell. The fewer gaps are known, the more the rate counts, at which calls are then taken to be random.
+    /// Future gaps are assumed to be like the latest ones, and the current gap like those of them
+    /// that are at least as long. So a timer whose period is shorter than the provider's keep-alive
+    /// is expected to be warm and one with a longer period cold, which the rate alone would not
+    /// tell. The fewer gaps are known, the more the rate counts, with calls at random (Poisson).
     pub fn expected(provider: Provider, pattern: &CallPattern, calls: f64) -> Self {
         let rate = pattern.rate_per_min;
         let after = |seconds: f64| probability_after_idle(provider, seconds / SECONDS_PER_MINUTE);
@@ -146,18 +156,23 @@ impl Chance {
         Self { first, share: any + (first - any) / calls.max(1.0) }
     }
 
-    /// The same on each provider.
-    pub fn by_provider(pattern: &CallPattern, calls: f64) -> [Self; 3] {
+    /// The same on each provider, by [`Provider::index`].
+    pub fn by_provider(pattern: &CallPattern, calls: f64) -> [Self; Provider::COUNT] {
         Provider::ALL.map(|provider| Self::expected(provider, pattern, calls))
     }
 }
 
 /// Time to get an instance from `provider`.
 pub fn start_delay(provider: Provider) -> StartDelay {
-    START_DELAYS[provider.index()]
+    match provider {
+        Provider::Aws => AWS_START_DELAY,
+        Provider::Azure => AZURE_START_DELAY,
+        Provider::Gcp => GCP_START_DELAY,
+    }
 }
 
-/// Time in ms to load the function's code on `placement`; it is billed, and slow where processors are slow.
+/// Time in ms to load the function's code on `placement`; it is billed, and slow where processors
+/// are slow.
 pub fn load_ms(placement: Placement) -> f64 {
     LOAD_MS * scaling::cpu_slowdown(placement)
 }
@@ -178,7 +193,10 @@ const fn evictions(provider: Provider) -> &'static [Eviction] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryTier, Region};
+    use crate::{
+        formulas::run_times::Z95,
+        placement::{MemoryTier, Region},
+    };
 
     #[test]
     fn shares_of_evictions_are_whole_and_follow_the_measurements() {
@@ -242,7 +260,8 @@ mod tests {
 
     #[test]
     fn the_gap_under_way_decides_about_the_next_call_only() {
-        // Bursts of ten calls every half hour, idle for twenty minutes: the next call is cold on AWS and GCP, those after it are not.
+        // Bursts of ten calls every half hour, idle for twenty minutes: the next call is cold on
+        // AWS and GCP, those after it are not.
         let burst = |n: usize| if n % 10 == 9 { 1800.0 } else { 0.1 };
         let gaps = (0..16).map(burst).collect();
         let pattern = CallPattern { rate_per_min: 0.33, idle_seconds: Some(1200.0), gaps };
@@ -264,7 +283,7 @@ mod tests {
         const SIXTH: f64 = 0.967_422; // the 5/6 quantile of the standard normal distribution
         for provider in Provider::ALL {
             let start = start_delay(provider);
-            let spread = (start.p95_ms / start.median_ms).powf(SIXTH / crate::Z95);
+            let spread = (start.p95_ms / start.median_ms).powf(SIXTH / Z95);
             let expected = [start.median_ms / spread, start.median_ms, start.median_ms * spread];
             for (given, expected) in start.sixths_ms.iter().zip(expected) {
                 assert!((given / expected - 1.0).abs() < 1e-3, "{provider}: {given}");

@@ -1,35 +1,26 @@
 use std::{fmt, str::FromStr};
 
-use crate::Provider;
+use super::provider::Provider;
+use crate::indexed_enum::indexed_enum;
 
-/// An area of the world in which every provider has a region, in the index order of the tactical model's actions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Region {
-    /// Virginia.
-    UsEast,
-    /// Oregon and Washington.
-    UsWest,
-    /// Ireland; Belgium for GCP, which has no region in Ireland.
-    EuWest,
-    /// Singapore.
-    ApSoutheast,
+indexed_enum! {
+    /// An area of the world in which every provider has a region, in the index order of the
+    /// tactical model's actions.
+    pub enum Region {
+        /// Virginia.
+        UsEast,
+        /// Oregon and Washington.
+        UsWest,
+        /// Ireland; Belgium for GCP, which has no region in Ireland.
+        EuWest,
+        /// Singapore.
+        ApSoutheast,
+    }
 }
 
 impl Region {
-    /// Every region, in index order.
-    pub const ALL: [Self; 4] = [Self::UsEast, Self::UsWest, Self::EuWest, Self::ApSoutheast];
-
-    /// Position in [`Region::ALL`].
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The region at `index`, or `None` beyond the last.
-    pub fn from_index(index: usize) -> Option<Self> {
-        Self::ALL.get(index).copied()
-    }
-
-    /// Strata's own name, which is AWS's: `us-east-1`, `us-west-2`, `eu-west-1`, `ap-southeast-1`.
+    /// Strata's own name, which is AWS's: `us-east-1`, `us-west-2`, `eu-west-1`,
+    /// `ap-southeast-1`.
     pub const fn name(self) -> &'static str {
         self.name_at(Provider::Aws)
     }
@@ -62,7 +53,8 @@ impl fmt::Display for Region {
 /// The text is none of the known names.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown region `{0}`; known are us-east-1, us-west-2, eu-west-1, ap-southeast-1 and the other providers' names for them"
+    "unknown region `{0}`; known are {known} and the other providers' names for them",
+    known = Region::ALL.map(Region::name).join(", ")
 )]
 pub struct UnknownRegion(String);
 
@@ -91,6 +83,10 @@ mod tests {
             }
             assert_eq!(Region::from_index(region.index()), Some(region));
         }
-        assert!("us-east-2".parse::<Region>().is_err());
+        assert_eq!(
+            "us-east-2".parse::<Region>().unwrap_err().to_string(),
+            "unknown region `us-east-2`; known are us-east-1, us-west-2, eu-west-1, \
+             ap-southeast-1 and the other providers' names for them"
+        );
     }
 }

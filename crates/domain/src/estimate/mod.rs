@@ -1,0 +1,13 @@
+//! What one invocation of a function on a placement is expected to cost, take and emit.
+
+mod estimator;
+mod placed_run;
+mod profile;
+mod site;
+
+pub(crate) use self::estimator::Estimator;
+pub use self::{
+    estimator::{Estimate, estimate},
+    placed_run::PlacedRun,
+    profile::{Home, InvocationProfile},
+};
