@@ -1,7 +1,10 @@
-//! What each layer's model means: which facts it takes, how they become numbers, what its numbers stand for.
+//! What each layer's model means: which facts it takes, how they become numbers, what its numbers
+//! stand for.
 //!
-//! This room is pure: no async, no clock, no I/O, no randomness. It never scales a feature: that is part of the model.
+//! This room is pure: no async, no clock, no I/O, no randomness. It never scales a feature: that is
+//! part of the model.
 
+mod action;
 mod facts;
 mod feature;
 mod mask;

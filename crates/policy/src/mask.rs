@@ -1,9 +1,12 @@
-/// Which of `N` actions may be chosen; `N` is at most 32.
+/// Which of `N` actions may be chosen; `N` is 1 to 32, or the program does not compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mask<const N: usize>(u32);
 
 impl<const N: usize> Mask<N> {
-    const FULL: u32 = if N >= 32 { u32::MAX } else { (1 << N) - 1 };
+    const FULL: u32 = {
+        assert!(N >= 1 && N <= 32, "a mask has one bit of 32 for each action");
+        u32::MAX >> (32 - N)
+    };
 
     /// Every action.
     pub const ALL: Self = Self(Self::FULL);
@@ -36,7 +39,8 @@ impl<const N: usize> Mask<N> {
         self.0 == 0
     }
 
-    /// The allowed action with the highest score, the first of equals; `None` when none is allowed or every allowed score is NaN.
+    /// The allowed action with the highest score, the first of equals; `None` when none is allowed
+    /// or every allowed score is NaN.
     pub fn best(self, scores: &[f32]) -> Option<usize> {
         let allowed = scores
             .iter()

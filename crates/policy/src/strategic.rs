@@ -1,6 +1,6 @@
 //! The strategic layer's model: a Q-value for each provider.
 
-use strata_domain::Provider;
+use strata_domain::{Provider, Region};
 
 use crate::{
     FunctionFacts, Mask, SchemaError, feature,
@@ -9,15 +9,16 @@ use crate::{
 
 /// Name of the model's input.
 pub const INPUT: &str = "state";
-/// Name of the model's output: `[batch, 3]`.
+/// Name of the model's output: `[batch, ACTIONS]`.
 pub const OUTPUT: &str = "q_values";
 /// How many actions there are.
-pub const ACTIONS: usize = Provider::ALL.len();
+pub const ACTIONS: usize = Provider::COUNT;
 
 /// Which providers may be chosen, by [`Provider::index`].
 pub type ProviderMask = Mask<ACTIONS>;
 
-/// The features of the research framework's state, in its order: ten of the function, four of its application.
+/// The features of the research framework's state, in its order: ten of the function, four of its
+/// application.
 pub const DEFAULT_FEATURES: [&str; 14] = [
     "hour",
     "day_of_week",
@@ -35,9 +36,12 @@ pub const DEFAULT_FEATURES: [&str; 14] = [
     "app_is_bursty",
 ];
 
-/// What version 2 takes: the research framework's, where the function lives and runs, and the best expected objective on each provider,
-/// which come last, in the order of [`Provider::index`].
-pub const EXTENDED_FEATURES: [&str; 33] = [
+/// The features of version 2: the research framework's, where the function and its callers are, and
+/// the best expected objective on each provider, which come last, in the order of
+/// [`Provider::index`].
+///
+/// A new provider adds three names to it, a new region one.
+pub const EXTENDED_FEATURES: [&str; 20 + 3 * Provider::COUNT + Region::COUNT] = [
     "hour",
     "day_of_week",
     "is_weekend",

@@ -1,7 +1,9 @@
-//! The tactical layer's model: a logit for each pair of region and memory tier, on a provider already chosen.
+//! The tactical layer's model: a logit for each pair of region and memory tier, on a provider
+//! already chosen.
 
-use strata_domain::{MemoryTier, Provider, Region};
+use strata_domain::{Provider, Region};
 
+pub use crate::action::Action;
 use crate::{
     FunctionFacts, Mask, SchemaError, feature,
     situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
@@ -9,12 +11,14 @@ use crate::{
 
 /// Name of the model's input.
 pub const INPUT: &str = "state";
-/// Name of the model's first output: `[batch, 24]`.
+/// Name of the model's first output: `[batch, ACTIONS]`.
 pub const LOGITS: &str = "logits";
 /// Name of the model's second output: `[batch, 1]`.
 pub const VALUE: &str = "value";
 /// How many actions there are.
-pub const ACTIONS: usize = Region::ALL.len() * MemoryTier::ALL.len();
+pub const ACTIONS: usize = Action::COUNT;
+
+const _: () = assert!(ACTIONS <= 32, "an action mask has 32 bits, here and in tactical.proto");
 
 /// Which pairs may be chosen, by [`Action::index`].
 pub type ActionMask = Mask<ACTIONS>;
@@ -34,9 +38,12 @@ pub const DEFAULT_FEATURES: [&str; 11] = [
     "current_region",
 ];
 
-/// What version 2 takes: the research framework's, where the function lives and runs, and the expected objective of each region and memory
-/// size, which come last, in the order of [`Action::index`].
-pub const EXTENDED_FEATURES: [&str; 49] = [
+/// The features of version 2: the research framework's, where the function and its callers are, and
+/// the expected objective of each region and memory size, which come last, in the order of
+/// [`Action::index`].
+///
+/// A new provider adds three names to it, a new region or memory size one for each new action.
+pub const EXTENDED_FEATURES: [&str; 12 + 3 * Provider::COUNT + Region::COUNT + ACTIONS] = [
     "duration",
     "memory_mb",
     "invocation_rate",
@@ -88,31 +95,6 @@ pub const EXTENDED_FEATURES: [&str; 49] = [
     "expected_objective_ap_southeast_1_3008",
 ];
 
-/// What the tactical layer chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Action {
-    /// The area.
-    pub region: Region,
-    /// The memory size.
-    pub memory: MemoryTier,
-}
-
-impl Action {
-    /// `region * 6 + memory tier`.
-    pub const fn index(self) -> usize {
-        self.region.index() * MemoryTier::ALL.len() + self.memory.index()
-    }
-
-    /// The action at `index`, or `None` beyond the last.
-    pub fn from_index(index: usize) -> Option<Self> {
-        let tiers = MemoryTier::ALL.len();
-        Some(Self {
-            region: Region::from_index(index / tiers)?,
-            memory: MemoryTier::from_index(index % tiers)?,
-        })
-    }
-}
-
 /// Turns facts and a provider into the rows of one model.
 #[derive(Debug, Clone)]
 pub struct Encoder(Vec<SituationFeature>);
@@ -152,17 +134,4 @@ impl Encoder {
 /// The pair with the highest logit among those allowed; `None` when there is none.
 pub fn choose(logits: &[f32], mask: ActionMask) -> Option<Action> {
     mask.best(logits).and_then(Action::from_index)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn index_and_action_are_one_to_one() {
-        for index in 0..ACTIONS {
-            assert_eq!(Action::from_index(index).map(Action::index), Some(index));
-        }
-        assert_eq!(Action::from_index(ACTIONS), None);
-    }
 }

@@ -170,11 +170,14 @@ proptest! {
 
     #[test]
     fn a_window_has_as_many_numbers_as_it_says_all_within_bounds(
-        rate in 0.0..1e9f64, idle in prop::option::of(0.0..f64::MAX), gaps in prop::collection::vec(0.0..f64::MAX, 0..20),
+        rate in 0.0..1e9f64,
+        idle in prop::option::of(0.0..f64::MAX),
+        gaps in prop::collection::vec(0.0..f64::MAX, 0..20),
     ) {
         let encoder = operational::Encoder::of_names(&operational::EXTENDED_FEATURES).unwrap();
         let window = [Step { request_rate: rate, ..Step::default() }; 12];
-        let calls = CallHistory { idle_seconds: idle, gaps: gaps.into_iter().collect(), ..CallHistory::default() };
+        let gaps = gaps.into_iter().collect();
+        let calls = CallHistory { idle_seconds: idle, gaps, ..CallHistory::default() };
         let mut row = Vec::new();
         encoder.encode(&Observation { window: &window, calls, provider: Provider::Gcp }, &mut row);
         prop_assert_eq!(row.len(), encoder.width());

@@ -2,9 +2,9 @@
 
 use strata_domain::RecentGaps;
 
-use super::{STEP_SECONDS, Step, WINDOW_STEPS};
+use super::step::{STEP_SECONDS, Step, WINDOW_STEPS};
 
-/// When a function was called of late, and what it needed then.
+/// When a function was called lately, and what it used then.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CallHistory {
     /// Seconds since its last invocation; `None` when unknown.
@@ -20,11 +20,11 @@ pub struct CallHistory {
 }
 
 impl CallHistory {
-    /// Steps with an invocation that `busy` is the mean of.
+    /// How many steps with an invocation `busy` is the mean of.
     pub const BUSY_STEPS: usize = 8;
 }
 
-/// The same with what is not known made up from the window.
+/// A [`CallHistory`] whose unknown values are estimated from the window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Calls {
     pub(super) idle_seconds: f64,
@@ -42,9 +42,9 @@ pub(super) struct Calls {
 }
 
 const STEP: f64 = STEP_SECONDS as f64;
-/// Longer times are not told apart.
+/// Longer times, in seconds, count as this long.
 const DAY_SECONDS: f64 = 86_400.0;
-/// As many gaps are added to those that were seen, as long as the rate alone says.
+/// Weight of the mean gap alone, as a number of gaps that are added to those that were seen.
 const SUPPOSED_GAPS: f64 = 1.0;
 
 impl Calls {
@@ -63,7 +63,8 @@ impl Calls {
         };
         let variance = gaps.seconds().map(|gap| (gap - mean_gap).powi(2)).sum::<f64>();
         let gap_variation = (variance / count.max(1.0)).sqrt() / mean_gap.max(f64::MIN_POSITIVE);
-        // A gap that is longer than they were on average already says that the function is called more seldom now.
+        // A gap that is longer than they were on average already says that the function is called
+        // more seldom now.
         let random = 1.0 - (-STEP / mean_gap.max(idle_seconds).max(f64::MIN_POSITIVE)).exp();
         let due = |early: f64, late: f64| {
             let left = idle_seconds - early;

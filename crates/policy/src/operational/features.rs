@@ -4,8 +4,11 @@ use std::cell::OnceCell;
 
 use strata_domain::{Provider, cold_start};
 
-use super::{CallHistory, MAX_STEP_VALUE, Step, WINDOW_STEPS, calls::Calls};
-use crate::Feature;
+use super::{
+    calls::{CallHistory, Calls},
+    step::{MAX_STEP_VALUE, Step, WINDOW_STEPS},
+};
+use crate::feature::Feature;
 
 /// What is known of a function when its next step is forecast.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +21,7 @@ pub struct Observation<'a> {
     pub provider: Provider,
 }
 
-/// An observation, and what is worked out of it for the first feature that asks.
+/// An observation, and what is derived from it when the first feature needs it.
 pub(super) struct Seen<'a> {
     observation: &'a Observation<'a>,
     calls: OnceCell<Calls>,
@@ -48,9 +51,10 @@ impl<'a> Seen<'a> {
 pub(super) type StepFeature = Feature<fn(&Seen<'_>, usize) -> f64>;
 
 const DAY_SECONDS: f64 = 86_400.0;
-/// Variations above this are not told apart.
+/// Greater variations count as this.
 const MAX_VARIATION: f64 = 4.0;
-/// Further from the end of the keep-alive or of a run than this nothing happens in the next step.
+/// Times left, in seconds, are cut to this: further from the end of the keep-alive or of a run,
+/// nothing changes in the next step.
 const NEAR_SECONDS: f64 = 120.0;
 const SECONDS_PER_MINUTE: f64 = 60.0;
 
@@ -106,8 +110,8 @@ pub(super) const STEP_FEATURES: &[StepFeature] = &[
     feature(
         ("call_probability", "1"),
         (0.0, 1.0),
-        "of the latest gaps at least as long as the one under way, the share that ended in the next step; with one more gap as the mean \
-         alone suggests; the same at every step",
+        "of the latest gaps at least as long as the one under way, the share that ended in the \
+         next step; with one more gap as the mean alone suggests; the same at every step",
         |s, _| s.calls().probability,
     ),
     feature(
@@ -131,7 +135,8 @@ pub(super) const STEP_FEATURES: &[StepFeature] = &[
     feature(
         ("run_left", "s"),
         (-NEAR_SECONDS, NEAR_SECONDS),
-        "run_seconds less idle_seconds: time left of a mean run that began with the last invocation",
+        "run_seconds less idle_seconds: time left of a mean run that began with the last \
+         invocation",
         |s, _| s.calls().run_seconds - s.calls().idle_seconds,
     ),
     feature(
@@ -149,7 +154,8 @@ pub(super) const STEP_FEATURES: &[StepFeature] = &[
     feature(
         ("expected_memory_util", "1"),
         (0.0, 1.0),
-        "the last memory_util while the provider keeps an instance, else call_probability times busy_memory_util; the same at every step",
+        "the last memory_util while the provider keeps an instance, else call_probability times \
+         busy_memory_util; the same at every step",
         |s, _| {
             let last = s.step(WINDOW_STEPS - 1).memory_util;
             let kept = s.keep_alive_left() > 0.0 && last > 0.0;
