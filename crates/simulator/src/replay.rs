@@ -1,14 +1,12 @@
-//! The trace as requests: what a platform controller would have asked, function by function, in the order of time.
+//! The trace as requests: what a platform controller would have asked, in the order of time.
 
 use strata_domain::{FunctionId, Objective, Placement};
 use strata_policy::operational::{CallHistory, Step, WINDOW_STEPS};
 
 use crate::{
-    arrivals::STEPS_PER_MINUTE,
-    environment::{DecisionPoint, Environment},
-    history::CallLog,
-    split::Split,
-    world::World,
+    policies::{DecisionPoint, Environment},
+    traces::Split,
+    world::{CallLog, STEPS_PER_MINUTE, World},
 };
 
 /// Which requests to make.
@@ -18,7 +16,7 @@ pub struct ReplayOptions {
     pub split: Split,
     /// At most this many requests.
     pub limit: usize,
-    /// Every how many-th decision of a function; 1 for all, 0 counts as 1.
+    /// Take every n-th decision of a function; 1 for all, 0 counts as 1.
     pub every: usize,
 }
 
@@ -34,7 +32,8 @@ impl Default for ReplayOptions {
 pub struct ReplayRequest {
     /// The function.
     pub function: FunctionId,
-    /// What is known of it, and when. The function runs where the trace has it: nothing that was answered before moves it.
+    /// What is known of it, and when. The function runs on its placement in the trace: earlier
+    /// answers do not move it.
     pub point: DecisionPoint,
     /// Its last twelve steps of 15 s, oldest first, measured where it runs.
     pub window: [Step; WINDOW_STEPS],
@@ -43,11 +42,11 @@ pub struct ReplayRequest {
 }
 
 impl ReplayRequest {
-    /// What a platform would ask at a decision when the function has run on `current` all the time; `None` for a function that is not in
-    /// the trace.
+    /// The request at a decision about a function that has always run on `current`; `None` when the
+    /// function is not in the trace.
     pub fn new(world: &World, point: DecisionPoint, current: Placement) -> Option<Self> {
         let step = minute_of(world, &point) * STEPS_PER_MINUTE;
-        // What is known of the calls goes back to the beginning of the trace.
+        // The call history begins with the trace.
         let telemetry = world.telemetry_on(point.function, current)?;
         let measured = telemetry.series(0..step);
         let mut log = CallLog::new(telemetry);
@@ -62,16 +61,17 @@ impl ReplayRequest {
     }
 }
 
-/// The requests of a part of the trace, in the order of time; of one moment, in the order of the trace.
+/// The requests of a part of the trace, in the order of time; of one moment, in the order of the
+/// trace.
 #[derive(Debug)]
 pub struct Replay<'w> {
     world: &'w World,
-    /// (number of the interval's first minute, function), backwards.
+    /// First minute of the interval, and the decision; latest first.
     due: Vec<(usize, DecisionPoint)>,
 }
 
 impl<'w> Replay<'w> {
-    /// Collects the decisions; telemetry is worked out as requests are taken.
+    /// Collects the decisions; telemetry is computed as requests are taken.
     pub fn new(world: &'w World, options: ReplayOptions) -> Self {
         let mut due = Vec::new();
         let mut environment = Environment::new(world, options.split, Objective::tactical());

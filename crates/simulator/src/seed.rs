@@ -1,6 +1,7 @@
 //! Random streams that depend on a seed, a function and a purpose, and on nothing else.
 //!
-//! Every draw has its own short stream, so that no result depends on the order in which results are asked for.
+//! Every draw has its own short stream, so that no result depends on the order in which results are
+//! asked for.
 
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
@@ -55,7 +56,8 @@ fn to_unit(bits: u64) -> f64 {
     (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
-/// Draws from one stream. Conversions are our own: a new release of `rand` must not change the world.
+/// Draws from one stream. Conversions are our own: a new release of `rand` must not change the
+/// world.
 pub(crate) struct Draws(Xoshiro256PlusPlus);
 
 impl Draws {

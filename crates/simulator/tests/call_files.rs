@@ -78,7 +78,8 @@ fn impossible_numbers_are_named_with_their_line() {
         assert_eq!(
             refused(&format!("a,f,1,1\na,f,{bad},1\n")),
             format!(
-                "calls.csv:3: column `end_timestamp` holds `{bad}`; expected a number from 0 to 1209600"
+                "calls.csv:3: column `end_timestamp` holds `{bad}`; expected a number from 0 to \
+                 1209600"
             )
         );
     }
@@ -128,7 +129,8 @@ fn a_small_file_cannot_ask_for_gigabytes_of_counts() {
     lines.push_str("a,0,1209590,1\n");
     assert_eq!(
         refused(&lines),
-        "calls.csv:50002: 50000 functions in 20160 minutes are more than 64000000 counts; split the trace"
+        "calls.csv:50002: 50000 functions in 20160 minutes are more than 64000000 counts; split \
+         the trace"
     );
 }
 
@@ -172,10 +174,12 @@ fn a_file_of_calls_is_known_by_its_columns_alone_and_in_a_directory() {
 }
 
 const COUNTS: &str = "HashFunction,1,2\nf,0,5\n";
-const RUNS: &str = "HashFunction,percentile_Average_0,percentile_Average_1,percentile_Average_25,percentile_Average_50,\
-percentile_Average_75,percentile_Average_99,percentile_Average_100\nf,1,2,10,20,30,90,100\n";
-const MEMORY: &str = "HashFunction,AverageAllocatedMb_pct1,AverageAllocatedMb_pct5,AverageAllocatedMb_pct25,\
-AverageAllocatedMb_pct50,AverageAllocatedMb_pct75,AverageAllocatedMb_pct95,AverageAllocatedMb_pct99,AverageAllocatedMb_pct100\n\
+const RUNS: &str = "HashFunction,percentile_Average_0,percentile_Average_1,\
+percentile_Average_25,percentile_Average_50,percentile_Average_75,percentile_Average_99,\
+percentile_Average_100\nf,1,2,10,20,30,90,100\n";
+const MEMORY: &str = "HashFunction,AverageAllocatedMb_pct1,AverageAllocatedMb_pct5,\
+AverageAllocatedMb_pct25,AverageAllocatedMb_pct50,AverageAllocatedMb_pct75,\
+AverageAllocatedMb_pct95,AverageAllocatedMb_pct99,AverageAllocatedMb_pct100\n\
 f,90,91,92,93,94,95,96,97\n";
 
 #[test]
@@ -221,15 +225,22 @@ fn another_file_is_refused_with_what_would_be_read() {
     assert!(error.contains("none.csv: cannot be read"), "{error}");
 }
 
+/// Up to 60 lines of calls, and the same lines in another order.
+fn lines_in_two_orders() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
+    let line = (0..4u8, 0..4u8, 0.0..5000.0f64, 0.0..50.0f64)
+        .prop_map(|(a, f, end, long)| format!("{a},{f},{end},{long}\n"));
+    prop::collection::vec(line, 1..60)
+        .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle()))
+}
+
 proptest! {
     #[test]
     fn the_order_of_lines_does_not_matter(
-        calls in prop::collection::vec((0..4u8, 0..4u8, 0.0..5000.0f64, 0.0..50.0f64), 1..60)
-            .prop_map(|calls| calls.into_iter().map(|(a, f, end, long)| format!("{a},{f},{end},{long}\n")).collect::<Vec<_>>())
-            .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle())),
+        (there, shuffled) in lines_in_two_orders(),
     ) {
-        let (there, shuffled) = calls;
-        let trace = |lines: Vec<String>| read(format!("{HEADER}{}", lines.concat()).as_bytes()).unwrap();
+        let trace = |lines: Vec<String>| {
+            read(format!("{HEADER}{}", lines.concat()).as_bytes()).unwrap()
+        };
         let total = there.len() as u64;
         let there = trace(there);
         prop_assert_eq!(there.functions().iter().map(|f| f.invocations()).sum::<u64>(), total);

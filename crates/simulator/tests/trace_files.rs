@@ -8,11 +8,13 @@ use flate2::{Compression, write::GzEncoder};
 use strata_simulator::{Source, Trace, TraceError, TraceFiles};
 
 const INVOCATIONS: &str = "HashFunction,1,2,3\nf1,0,5,1\nf2,1,1,1\n";
-const DURATIONS: &str = "HashFunction,Average,percentile_Average_0,percentile_Average_1,percentile_Average_25,\
-percentile_Average_50,percentile_Average_75,percentile_Average_99,percentile_Average_100\n\
+const DURATIONS: &str = "HashFunction,Average,percentile_Average_0,percentile_Average_1,\
+percentile_Average_25,percentile_Average_50,percentile_Average_75,percentile_Average_99,\
+percentile_Average_100\n\
 f1,20,1,2,10,20,30,90,100\nf2,20,1,2,10,20,30,90,100\n";
-const MEMORY: &str = "HashFunction,AverageAllocatedMb_pct1,AverageAllocatedMb_pct5,AverageAllocatedMb_pct25,\
-AverageAllocatedMb_pct50,AverageAllocatedMb_pct75,AverageAllocatedMb_pct95,AverageAllocatedMb_pct99,AverageAllocatedMb_pct100\n\
+const MEMORY: &str = "HashFunction,AverageAllocatedMb_pct1,AverageAllocatedMb_pct5,\
+AverageAllocatedMb_pct25,AverageAllocatedMb_pct50,AverageAllocatedMb_pct75,\
+AverageAllocatedMb_pct95,AverageAllocatedMb_pct99,AverageAllocatedMb_pct100\n\
 f1,90,91,92,93,94,95,96,97\nf2,90,91,92,93,94,95,96,97\n";
 
 fn read(invocations: &[u8], durations: &[u8], memory: &[u8]) -> Result<Trace, TraceError> {
@@ -63,7 +65,8 @@ fn errors_name_file_line_and_what_was_expected() {
     let error = with_durations(&DURATIONS.replace("f2,20,1,2,10", "f2,20,1,2,NaN"));
     assert_eq!(
         error,
-        "dur.csv:3: column `percentile_Average_25` holds `NaN`; expected a number from 0 to 86400000"
+        "dur.csv:3: column `percentile_Average_25` holds `NaN`; expected a number from 0 to \
+         86400000"
     );
 }
 

@@ -284,7 +284,9 @@ fn other_cadences_and_the_other_trace_work_too() {
 proptest! {
     #[test]
     fn rewards_and_parts_stay_in_their_bounds(
-        pick in 0usize..1000, start in 0..Placement::COUNT, choices in prop::collection::vec(0..Placement::COUNT, 1..20),
+        pick in 0usize..1000,
+        start in 0..Placement::COUNT,
+        choices in prop::collection::vec(0..Placement::COUNT, 1..20),
     ) {
         let functions = WORLD.deciding(Split::Train);
         let function = functions[pick % functions.len()];

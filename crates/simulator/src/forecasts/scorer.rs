@@ -1,59 +1,40 @@
-//! How good a forecast of the next step is, and the simple forecasts a model must beat.
+//! How good a forecast of the next step is.
 
-use crate::windows::{FORECAST_VALUES, Window};
+use std::array;
 
-/// The forecast that the last step repeats itself.
-pub fn last_value(window: &Window) -> [f32; FORECAST_VALUES] {
-    let last = window.x[window.x.len() - 1];
-    [last[0], last[1], last[2]]
-}
-
-/// The forecast that the next step is the mean of the window.
-pub fn moving_average(window: &Window) -> [f32; FORECAST_VALUES] {
-    let steps = window.x.len() as f32;
-    [0, 1, 2].map(|value| window.x.iter().map(|step| step[value]).sum::<f32>() / steps)
-}
-
-/// The forecast of exponential smoothing over the window, oldest step first, half of each step.
-pub fn exponential_smoothing(window: &Window) -> [f32; FORECAST_VALUES] {
-    [0, 1, 2].map(|value| {
-        let mut steps = window.x.iter().map(|step| step[value]);
-        let first = steps.next().unwrap_or(0.0);
-        steps.fold(first, |level, step| SMOOTHING * step + (1.0 - SMOOTHING) * level)
-    })
-}
-
-/// Share of the latest step in exponential smoothing.
-const SMOOTHING: f32 = 0.5;
+use super::windows::{FORECAST_VALUES, Window};
 
 /// How far forecasts are from the truth, for request rate, memory use and CPU use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForecastScore {
     /// Windows scored.
     pub windows: usize,
-    /// Coefficient of determination *within* functions, pooled over them: 1 - SSE / SST, where SSE sums the squared errors of all
-    /// windows and SST the squared distances of the truth from the mean of *its own function*. So telling large functions
-    /// from small ones earns nothing; 0 is a forecaster that knows each function's mean in hindsight. The rate is
-    /// compared as `ln(1 + rate)`, else the busiest function would be all of the score.
+    /// Coefficient of determination *within* functions, pooled over them: 1 - SSE / SST, where SSE
+    /// sums the squared errors of all windows and SST the squared distances of the truth from the
+    /// mean of *its own function*. So telling large functions from small ones does not raise the
+    /// score: 0 is a forecaster that knows each function's mean in hindsight. The request rate is
+    /// compared as `ln(1 + rate)`; otherwise the busiest function would dominate the score.
     pub r2: [f64; FORECAST_VALUES],
-    /// The mean over functions of each one's own coefficient of determination, in raw units; over those whose value varies, by more than
-    /// a hundredth of its mean and by more than a thousandth.
+    /// The mean over functions of each one's own coefficient of determination, in raw units. Only
+    /// functions whose value varies count: its standard deviation is above 1 % of its mean and
+    /// above 0.001.
     pub r2_mean: [f64; FORECAST_VALUES],
     /// Root of the mean squared error, in raw units.
     pub rmse: [f64; FORECAST_VALUES],
     /// Mean absolute error, in raw units.
     pub mae: [f64; FORECAST_VALUES],
-    /// Mean asymmetric squared error, five times as much below the truth as above it, in the units of `r2`.
+    /// Mean asymmetric squared error, five times as much below the truth as above it, in the units
+    /// of `r2`.
     pub asymmetric: [f64; FORECAST_VALUES],
 }
 
 /// Weight of a squared error when the forecast is too low; too high counts 1.
 const TOO_LOW: f64 = 5.0;
 
-/// Collects forecasts; windows of one function need not come together.
+/// Collects forecasts, in any order.
 #[derive(Debug, Clone, Default)]
 pub struct Scorer {
-    functions: Vec<Sums>,
+    functions: Vec<FunctionSums>,
     squared: [f64; FORECAST_VALUES],
     absolute: [f64; FORECAST_VALUES],
     asymmetric: [f64; FORECAST_VALUES],
@@ -62,7 +43,7 @@ pub struct Scorer {
 
 /// Moments of the truth of one function (Welford).
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+struct FunctionSums {
     count: f64,
     mean: [f64; FORECAST_VALUES],
     spread: [f64; FORECAST_VALUES],
@@ -77,12 +58,13 @@ struct Raw {
     squared: f64,
 }
 
-/// A value that deviates less than this from its mean does not vary, nor one that deviates less than this share of the mean.
+/// A value varies when its standard deviation is above this, and above [`LEAST_VARIATION`] times
+/// its mean.
 const LEAST_DEVIATION: f64 = 1e-3;
 const LEAST_VARIATION: f64 = 0.01;
 
 impl Raw {
-    /// Takes in the `count`-th value.
+    /// Adds the `count`-th value.
     fn add(&mut self, count: f64, truth: f64, guess: f64) {
         let step = truth - self.mean;
         self.mean += step / count;
@@ -104,10 +86,10 @@ impl Scorer {
         Self::default()
     }
 
-    /// Takes in one forecast.
+    /// Adds one forecast.
     pub fn add(&mut self, window: &Window, forecast: [f32; FORECAST_VALUES]) {
         if self.functions.len() <= window.function {
-            self.functions.resize(window.function + 1, Sums::default());
+            self.functions.resize(window.function + 1, FunctionSums::default());
         }
         let sums = &mut self.functions[window.function];
         sums.count += 1.0;
@@ -138,14 +120,15 @@ impl Scorer {
             |value: usize| self.functions.iter().map(|sums| sums.spread[value]).sum::<f64>();
         Some(ForecastScore {
             windows: self.windows,
-            r2: [0, 1, 2]
-                .map(|value| 1.0 - self.squared[value] / spread(value).max(f64::MIN_POSITIVE)),
-            r2_mean: [0, 1, 2].map(|value| {
+            r2: array::from_fn(|value| {
+                1.0 - self.squared[value] / spread(value).max(f64::MIN_POSITIVE)
+            }),
+            r2_mean: array::from_fn(|value| {
                 let own = self.functions.iter().filter_map(|sums| sums.raw[value].r2(sums.count));
                 let (sum, count) = own.fold((0.0, 0.0), |(sum, n), r2| (sum + r2, n + 1.0));
                 sum / f64::max(count, 1.0)
             }),
-            rmse: [0, 1, 2].map(|value| {
+            rmse: array::from_fn(|value| {
                 let squared = self.functions.iter().map(|sums| sums.raw[value].squared);
                 (squared.sum::<f64>() / count).sqrt()
             }),
@@ -162,32 +145,7 @@ fn compared(value: usize, raw: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
-    use strata_domain::Provider;
-    use strata_policy::operational::CallHistory;
-
-    fn window(function: usize, rates: [f32; 12], next: f32) -> Window {
-        Window {
-            function,
-            target_step: 0,
-            x: rates.map(|rate| [rate, 0.5, 0.1, 0.0, 0.0]),
-            y: [next, 0.5, 0.1],
-            calls: CallHistory::default(),
-            provider: Provider::Aws,
-        }
-    }
-
-    #[test]
-    fn baselines_read_the_window() {
-        let mut rates = [0.0; 12];
-        rates[11] = 6.0;
-        let window = window(0, rates, 1.0);
-        assert_eq!(last_value(&window), [6.0, 0.5, 0.1]);
-        assert_eq!(exponential_smoothing(&window)[0], 3.0);
-        let [rate, memory, cpu] = moving_average(&window);
-        assert_eq!(rate, 0.5);
-        assert!((memory - 0.5).abs() < 1e-6 && (cpu - 0.1).abs() < 1e-6);
-    }
+    use super::{super::test_window::window, *};
 
     #[test]
     fn knowing_only_each_functions_size_scores_nothing() {

@@ -5,32 +5,34 @@ use std::ops::Range;
 use strata_domain::{Placement, Provider, cold_start, scaling};
 use strata_policy::operational::{STEP_SECONDS, Step};
 
+use super::arrivals::{Arrivals, STEPS_PER_MINUTE};
 use crate::{
-    arrivals::{Arrivals, STEPS_PER_MINUTE},
     seed::{Purpose, stream, unit},
-    trace::{Trace, TracedFunction},
+    traces::{OBSERVED_ON, Trace, TracedFunction},
 };
 
-/// A run longer than this many steps (30 min) is taken to last this long. It bounds how far the past reaches.
+/// Longer runs, in steps, count as this long (30 min). It bounds how far back a run can matter.
 const LONGEST_RUN_STEPS: usize = 120;
-/// Steps before the first wanted one that can still matter: a run begun then may be in flight, an instance still warm.
+/// Steps before the first requested one that affect it: a run may still be in flight, an instance
+/// still warm.
 const LOOK_BACK_STEPS: usize = LONGEST_RUN_STEPS + 1;
 /// Runs drawn per step for its mean run time.
 const MOST_RUNS_DRAWN: u32 = 4;
-/// Memory drifts between values drawn for every this many steps (5 min).
+/// Memory use is drawn every this many steps (5 min) and interpolated in between.
 const MEMORY_KNOT_STEPS: usize = 20;
 
 /// The telemetry of one function on one placement.
 ///
 /// - `request_rate`: calls that arrive in the step, per second.
-/// - `memory_util`: memory in use over the placement's memory size while an instance is warm, else 0. Usage drifts
-///   between percentiles of the trace.
+/// - `memory_util`: memory in use over the placement's memory size while an instance is warm, and 0
+///   otherwise. Usage drifts between percentiles of the trace.
 /// - `cpu_util`: processor time used over processor time allotted to the instances that run.
-/// - `queue_depth`: calls that find no instance, because more run at once than did in the step before.
+/// - `queue_depth`: calls that find no instance, because more run at once than did in the step
+///   before.
 /// - `hour_sin`: at the end of the step.
 ///
-/// One instance serves one call at a time. A step depends on the calls of the last half hour only, so that a part of the
-/// series is the same whether it is computed alone or with all the rest.
+/// One instance serves one call at a time. A step depends on the calls of the last half hour only,
+/// so that a part of the series is the same whether it is computed alone or with all the rest.
 #[derive(Debug, Clone, Copy)]
 pub struct Telemetry<'a> {
     trace: &'a Trace,
@@ -55,7 +57,7 @@ impl<'a> Telemetry<'a> {
             arrivals: Arrivals::new(function, seed),
             seed,
             placement,
-            run_time_factor: scaling::run_time_factor(crate::OBSERVED_ON, placement, cpu_share),
+            run_time_factor: scaling::run_time_factor(OBSERVED_ON, placement, cpu_share),
         }
     }
 
@@ -63,7 +65,8 @@ impl<'a> Telemetry<'a> {
         self.placement
     }
 
-    /// The steps numbered `steps`, counted from the beginning of the trace; what lies beyond its end is left out.
+    /// The steps numbered `steps`, counted from the beginning of the trace; steps beyond its end
+    /// are left out.
     pub fn series(&self, steps: Range<usize>) -> Vec<Step> {
         let end = steps.end.min(self.trace.minutes() * STEPS_PER_MINUTE);
         let begin = steps.start.saturating_sub(LOOK_BACK_STEPS);
@@ -113,7 +116,7 @@ impl<'a> Telemetry<'a> {
         self.run_seconds(step, calls).sum::<f64>() / f64::from(drawn)
     }
 
-    /// Run times of the calls of a step, of a few when there are many.
+    /// Run times in seconds of the calls of a step, at most [`MOST_RUNS_DRAWN`] of them.
     pub(crate) fn run_seconds(&self, step: usize, calls: u32) -> impl Iterator<Item = f64> {
         let drawn = calls.min(MOST_RUNS_DRAWN);
         let mut draws =
@@ -149,7 +152,7 @@ impl<'a> Telemetry<'a> {
     }
 }
 
-/// What the past leaves for the next step.
+/// State that is carried from step to step.
 struct State {
     minute: Option<usize>,
     calls: [u32; STEPS_PER_MINUTE],
@@ -174,7 +177,7 @@ impl Default for State {
 }
 
 impl State {
-    /// Puts `work` seconds of `calls` runs that begin now into the steps they last.
+    /// Distributes `work` seconds of `calls` runs that begin now over the steps they last.
     fn spread(&mut self, work: f64, calls: u32) {
         let longest = (LONGEST_RUN_STEPS as i64 * STEP_SECONDS) as f64;
         let each = (work / f64::from(calls)).min(longest);
@@ -188,7 +191,7 @@ impl State {
         }
     }
 
-    /// Busy seconds of this step; moves to the next.
+    /// Moves to the next step and returns the busy seconds of this one.
     fn advance(&mut self) -> f64 {
         let busy = std::mem::take(&mut self.ahead[self.now % LONGEST_RUN_STEPS]);
         self.now += 1;
@@ -205,9 +208,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::{test_trace, trace::Trigger};
     use strata_domain::{MemoryTier, Region};
+
+    use super::*;
+    use crate::traces::{Trigger, test_trace};
 
     fn at(provider: Provider, memory: MemoryTier) -> Placement {
         Placement { provider, region: Region::UsEast, memory }

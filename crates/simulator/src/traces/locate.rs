@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    calls,
-    decode::{Source, TraceError, TraceFiles, decode},
-    table::Table,
+use super::{
+    calls, counts,
+    csv_file::CsvFile,
+    error::TraceError,
+    source::{Source, TraceFiles},
     trace::Trace,
 };
 
@@ -17,21 +18,21 @@ use crate::{
 const MAX_NAMES: usize = 1000;
 
 /// The trace at a path: see [`decode_dir`] and [`decode_file`].
-pub(crate) fn decode_path(path: &Path) -> Result<Trace, TraceError> {
+pub(super) fn decode_path(path: &Path) -> Result<Trace, TraceError> {
     if path.is_dir() { decode_dir(path) } else { decode_file(path) }
 }
 
 /// The trace in a directory: one file of single calls, or three of counts, run times and memory.
-pub(crate) fn decode_dir(directory: &Path) -> Result<Trace, TraceError> {
+pub(super) fn decode_dir(directory: &Path) -> Result<Trace, TraceError> {
     let found = names_of(directory)?;
     if let [only] = &found[..] {
-        let table = Table::open(open_source(directory.join(only))?)?;
+        let table = CsvFile::open(open_source(directory.join(only))?)?;
         if calls::has_columns(&table) {
             return calls::decode(table);
         }
     }
     let open = |kind: &'static str| open_source(directory.join(only_one(directory, &found, kind)?));
-    decode(TraceFiles {
+    counts::decode(TraceFiles {
         invocations: open("invocations")?,
         durations: open("durations")?,
         memory: open("memory")?,
@@ -77,7 +78,8 @@ fn only_one<'a>(
     }
 }
 
-/// What stands before the kind in the name of a file of that kind: nothing, or something that ends in `_`.
+/// What stands before the kind in the name of a file of that kind: nothing, or something that ends
+/// in `_`.
 fn prefix_of<'a>(name: &'a str, kind: &str) -> Option<&'a str> {
     let stem = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".csv")?;
     stem.strip_suffix(kind).filter(|prefix| prefix.is_empty() || prefix.ends_with('_'))
@@ -100,20 +102,22 @@ fn open_source(path: PathBuf) -> Result<Source<'static>, TraceError> {
 
 /// The trace of one file: single calls, or counts with run times and memory beside it.
 fn decode_file(path: &Path) -> Result<Trace, TraceError> {
-    let table = Table::open(open_source(path.to_owned())?)?;
+    let table = CsvFile::open(open_source(path.to_owned())?)?;
     if calls::has_columns(&table) {
         return calls::decode(table);
     }
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some(prefix) = prefix_of(name, "invocations") else {
         let problem = format!(
-            "is not a trace: needs the columns {}, or a name that is or ends in `_`, `invocations.csv` or `invocations.csv.gz`, with the files of run times and memory beside it",
+            "is not a trace: needs the columns {}, or a name that is or ends in `_`, \
+             `invocations.csv` or `invocations.csv.gz`, with the files of run times and memory \
+             beside it",
             calls::COLUMNS.map(|column| format!("`{column}`")).join(", ")
         );
         return Err(TraceError::Format { file: path.display().to_string(), problem });
     };
     drop(table);
-    decode(TraceFiles {
+    counts::decode(TraceFiles {
         invocations: open_source(path.to_owned())?,
         durations: open_source(sister(path, prefix, "durations")?)?,
         memory: open_source(sister(path, prefix, "memory")?)?,

@@ -1,6 +1,7 @@
 //! Distributions known by a few percentiles.
 
-/// Values at rising levels; between them the distribution is taken to be even (linear interpolation).
+/// Values at rising levels; between them the distribution is taken to be even (linear
+/// interpolation).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Percentiles {
     knots: Vec<(f64, f64)>,
@@ -10,7 +11,8 @@ impl Percentiles {
     /// From (level 0 to 1, value) pairs.
     ///
     /// # Errors
-    /// What is wrong, in words: no pairs, levels that do not rise, values that are negative, not finite, or fall.
+    /// What is wrong, in words: no pairs, levels that do not rise, values that are negative, not
+    /// finite, or fall.
     pub fn new(knots: Vec<(f64, f64)>) -> Result<Self, String> {
         if knots.is_empty() {
             return Err("needs at least one percentile".to_owned());
@@ -35,7 +37,8 @@ impl Percentiles {
         Ok(Self { knots })
     }
 
-    /// The value below which a share `level` lies; levels beyond the outermost known ones give those.
+    /// The value below which a share `level` lies; levels beyond the outermost known ones give
+    /// those.
     pub fn quantile(&self, level: f64) -> f64 {
         let after = self.knots.partition_point(|(known, _)| *known < level);
         let upper = self.knots[after.min(self.knots.len() - 1)];
@@ -60,8 +63,9 @@ impl Percentiles {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn quantiles_interpolate_and_stop_at_the_ends() {
@@ -86,7 +90,8 @@ mod tests {
     proptest! {
         #[test]
         fn quantiles_never_fall(a in 0.0..1.0f64, b in 0.0..1.0f64, top in 1.0..1e6f64) {
-            let known = Percentiles::new(vec![(0.0, 0.0), (0.25, 0.5), (0.75, 1.0), (1.0, top)]).unwrap();
+            let knots = vec![(0.0, 0.0), (0.25, 0.5), (0.75, 1.0), (1.0, top)];
+            let known = Percentiles::new(knots).unwrap();
             prop_assert!(known.quantile(a.min(b)) <= known.quantile(a.max(b)));
         }
     }

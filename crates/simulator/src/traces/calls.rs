@@ -1,22 +1,26 @@
-//! Reads single calls, one a line, in the format of the Azure Functions trace of 2021. Every byte may be wrong, as in [`crate::decode`].
+//! Reads single calls, one a line, in the format of the Azure Functions trace of 2021. Every byte
+//! may be wrong, as in [`super::counts`].
 
 use std::collections::HashMap;
 
 use strata_domain::{DEFAULT_MEMORY_MB, FunctionId, UtcTime};
 
-use crate::{
-    decode::{DURATION_COLUMNS, MAX_DURATION_MS, MAX_FUNCTIONS, MAX_MINUTES, TraceError},
+use super::{
+    counts::{DURATION_COLUMNS, MAX_DURATION_MS, MAX_FUNCTIONS, MAX_MINUTES},
+    csv_file::CsvFile,
+    error::TraceError,
     percentiles::Percentiles,
-    table::Table,
-    trace::{Recorded, Trace, TracedFunction, Trigger},
+    trace::{Recorded, Trace, TracedFunction},
+    trigger::Trigger,
 };
 
-/// 2021-01-31T00:00:00Z, a Sunday: the first day of the trace (`AzureFunctionsInvocationTrace2021.md` of `Azure/AzurePublicDataset`), whose
-/// seconds are taken to count from midnight.
+/// 2021-01-31T00:00:00Z, a Sunday: the first day of the trace
+/// (`AzureFunctionsInvocationTrace2021.md` of `Azure/AzurePublicDataset`), whose seconds are taken
+/// to count from midnight.
 const TRACE_START: UtcTime = UtcTime::from_unix_seconds(1_612_051_200);
 
 /// Application, function, end and length of a call in seconds.
-pub(crate) const COLUMNS: [&str; 4] = ["app", "func", "end_timestamp", "duration"];
+pub(super) const COLUMNS: [&str; 4] = ["app", "func", "end_timestamp", "duration"];
 
 /// Most bytes of one file after decompression: the whole fortnight has 305 MB.
 const MAX_BYTES: u64 = 512 << 20;
@@ -30,7 +34,7 @@ const MS_PER_SECOND: f64 = 1000.0;
 const MAX_SECONDS: f64 = MAX_MINUTES as f64 * SECONDS_PER_MINUTE;
 
 /// Whether the header is that of single calls.
-pub(crate) fn has_columns(table: &Table<'_>) -> bool {
+pub(super) fn has_columns(table: &CsvFile<'_>) -> bool {
     COLUMNS.iter().all(|column| table.find(column).is_some())
 }
 
@@ -44,7 +48,7 @@ struct Calls {
 }
 
 /// The trace of a file of calls. Lines may stand in any order: functions are sorted by name.
-pub(crate) fn decode(mut table: Table<'_>) -> Result<Trace, TraceError> {
+pub(super) fn decode(mut table: CsvFile<'_>) -> Result<Trace, TraceError> {
     table.allow_bytes(MAX_BYTES);
     let mut columns = [0; COLUMNS.len()];
     for (slot, name) in columns.iter_mut().zip(COLUMNS) {
@@ -85,7 +89,7 @@ struct Size {
 }
 
 /// Stops at the first line that makes the trace too large.
-fn check_size(table: &Table<'_>, size: Size) -> Result<(), TraceError> {
+fn check_size(table: &CsvFile<'_>, size: Size) -> Result<(), TraceError> {
     let Size { calls, functions, minutes } = size;
     if calls > MAX_CALLS {
         return Err(table.problem(format!("more than {MAX_CALLS} calls; split the trace")));
@@ -95,13 +99,15 @@ fn check_size(table: &Table<'_>, size: Size) -> Result<(), TraceError> {
     }
     if functions * minutes > MAX_COUNTS {
         return Err(table.problem(format!(
-            "{functions} functions in {minutes} minutes are more than {MAX_COUNTS} counts; split the trace"
+            "{functions} functions in {minutes} minutes are more than {MAX_COUNTS} counts; split \
+             the trace"
         )));
     }
     Ok(())
 }
 
-/// The minute in which a call began. One that was running when the trace began counts in its first minute.
+/// The minute in which a call began. One that was running when the trace began counts in its first
+/// minute.
 fn minute_of(start_s: f64) -> u16 {
     // Bounded before it is narrowed; a fortnight has 20,160 minutes.
     (start_s / SECONDS_PER_MINUTE).clamp(0.0, (MAX_MINUTES - 1) as f64) as u16

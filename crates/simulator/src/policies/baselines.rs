@@ -1,18 +1,21 @@
-//! Policies a learnt one has to beat.
+//! Simple policies, which a learnt one must beat.
 
 use strata_domain::{Estimate, Objective, Placement, Provider, scaling};
 use strata_policy::FunctionFacts;
 
-use crate::{
+use super::{
     environment::{DecisionPoint, Environment},
     evaluate::PlacementPolicy,
     oracle::Oracle,
+};
+use crate::{
     seed::{Draws, Purpose, stream},
-    split::Scope,
+    traces::{OBSERVED_ON, Scope},
     world::World,
 };
 
-/// Everything a learnt policy has to beat over a scope, and the oracle, which nothing can. `seed` is that of the random one.
+/// Every policy of this module for a scope, after the oracle, which no policy can beat. `seed` is
+/// that of the random policy.
 pub fn baselines(
     world: &World,
     scope: Scope,
@@ -43,11 +46,11 @@ impl PlacementPolicy for StayPut {
     }
 
     fn place(&mut self, point: &DecisionPoint) -> Placement {
-        point.facts.current.unwrap_or(crate::OBSERVED_ON)
+        point.facts.current.unwrap_or(OBSERVED_ON)
     }
 }
 
-/// Puts every function on the one placement that earns most for all of them together, in hindsight.
+/// Puts every function on the one placement with the highest total reward, in hindsight.
 #[derive(Debug, Clone, Copy)]
 pub struct BestFixed(Placement);
 
@@ -67,10 +70,10 @@ impl BestFixed {
         let better = |best: Placement, next: Placement| {
             if rewards[next.index()] > rewards[best.index()] { next } else { best }
         };
-        Self(Placement::all().reduce(better).unwrap_or(crate::OBSERVED_ON))
+        Self(Placement::all().reduce(better).unwrap_or(OBSERVED_ON))
     }
 
-    /// Which it is.
+    /// The placement.
     pub const fn placement(&self) -> Placement {
         self.0
     }
@@ -110,7 +113,8 @@ impl PlacementPolicy for RandomPlacement {
     }
 }
 
-/// Takes the providers in turn, decision by decision, and moves on to the next placement on each in turn.
+/// Takes the providers in turn, decision by decision, and moves on to the next placement on each in
+/// turn.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RoundRobin {
     turns: usize,
@@ -174,8 +178,8 @@ impl PlacementPolicy for Greedy {
     }
 }
 
-/// Takes the placement with the best expected objective until the next decision, by the formulas of the domain, without learning and without
-/// the future: what an engineer would write.
+/// Takes the placement with the best expected objective until the next decision, by the formulas of
+/// the domain: what an engineer would write, without learning and without knowing the future.
 #[derive(Debug, Clone, Copy)]
 pub struct OneStepModel;
 
@@ -189,7 +193,7 @@ impl PlacementPolicy for OneStepModel {
     }
 }
 
-/// The same for an engineer who knows that a function mostly stays where it is put: the cold start of a move is spread over
+/// As [`OneStepModel`], but expects the function to stay: the cold start of a move is spread over
 /// [`FunctionFacts::STAY_MINUTES`].
 #[derive(Debug, Clone, Copy)]
 pub struct PatientModel;

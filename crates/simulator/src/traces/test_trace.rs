@@ -4,9 +4,10 @@
 
 use strata_domain::FunctionId;
 
-use crate::{
+use super::{
     percentiles::Percentiles,
-    trace::{Recorded, Trace, TracedFunction, Trigger},
+    trace::{Recorded, Trace, TracedFunction},
+    trigger::Trigger,
 };
 
 /// A function that runs 50 to 150 ms and uses 90 to 110 MB.

@@ -1,31 +1,36 @@
 //! What the trace does not say about a function: assumptions, drawn from its name.
 //!
-//! None of this was measured. The same function has the same attributes in every world, whatever the seed. The distributions:
+//! None of this was measured. The same function has the same attributes in every world, whatever
+//! the seed. The distributions:
 //!
-//! | attribute | distribution |
-//! |---|---|
-//! | area of callers and data | Virginia 40 %, Oregon 20 %, Ireland 25 %, Singapore 15 % |
-//! | provider that holds the data | AWS 45 %, Azure 35 %, GCP 20 %; for HTTP functions only half of them, the other half serves callers on the internet |
-//! | provider it runs on now | the one that holds the data in 80 % of cases, else (and without one) as above |
-//! | region it runs in now | that of its callers in 85 % of cases, else as above |
-//! | memory it has now | the smallest tier that holds it 50 %, one size more 30 %, two sizes more 20 %, where the provider sells it |
-//! | request, answer of HTTP functions | log-normal, median 1 kB and 4 kB, sigma 1.0 and 1.2, at most 6 MB |
-//! | request, answer of other functions | log-normal, median 0.5 kB and 0.3 kB, sigma 1.0, at most 256 kB |
-//! | share of a run on the processor | one of six real functions ([`strata_domain::scaling::BENCHMARK_CPU_SHARES`]) |
-//! | trigger, where the trace has none | timer when its calls are regular, else HTTP 56 %, queue 26 %, orchestration 11 %, event 5 %, storage 2 %, the shares of the 8-hour sample without its timers |
+//! - Area of callers and data: Virginia 40 %, Oregon 20 %, Ireland 25 %, Singapore 15 %.
+//! - Provider that holds the data: AWS 45 %, Azure 35 %, GCP 20 %; for HTTP functions only half of
+//!   them, the other half serves callers on the internet.
+//! - Provider the function runs on now: the one that holds the data in 80 % of cases, else (and
+//!   without one) as above.
+//! - Region it runs in now: that of its callers in 85 % of cases, else as above.
+//! - Memory it has now: the smallest tier that holds it 50 %, one size more 30 %, two sizes more
+//!   20 %, where the provider sells it.
+//! - Request and answer of HTTP functions: log-normal, median 1 kB and 4 kB, sigma 1.0 and 1.2, at
+//!   most 6 MB.
+//! - Request and answer of other functions: log-normal, median 0.5 kB and 0.3 kB, sigma 1.0, at
+//!   most 256 kB.
+//! - Share of a run on the processor: that of one of six real functions
+//!   ([`strata_domain::scaling::BENCHMARK_CPU_SHARES`]).
+//! - Trigger, where the trace has none: timer when the calls are regular, else HTTP 56 %,
+//!   queue 26 %, orchestration 11 %, event 5 %, storage 2 %, which are the shares of the 8-hour
+//!   sample without its timers.
 
 use strata_domain::{Home, Megabytes, MemoryTier, Placement, Provider, Region, scaling};
 
-use crate::{
-    seed::{Draws, Purpose, stream},
-    trace::Trigger,
-};
+use super::trigger::Trigger;
+use crate::seed::{Draws, Purpose, stream};
 
-/// Seed of the attributes; a part of the assumptions, not of a world.
+/// Seed of the attributes: part of the assumptions, independent of the seed of a world.
 const ATTRIBUTE_SEED: u64 = 2019;
 
-const AREA_SHARES: [f64; 4] = [0.40, 0.20, 0.25, 0.15];
-const PROVIDER_SHARES: [f64; 3] = [0.45, 0.35, 0.20];
+const AREA_SHARES: [f64; Region::COUNT] = [0.40, 0.20, 0.25, 0.15];
+const PROVIDER_SHARES: [f64; Provider::COUNT] = [0.45, 0.35, 0.20];
 const HTTP_WITH_DATA_AT_PROVIDER: f64 = 0.5;
 const RUNS_WITH_ITS_DATA: f64 = 0.80;
 const RUNS_NEAR_ITS_CALLERS: f64 = 0.85;
@@ -40,7 +45,7 @@ const TRIGGER_SHARES: [(Trigger, f64); 5] = [
     (Trigger::Storage, 0.02),
 ];
 
-/// The assumed attributes of one function; the module's table says how they are drawn.
+/// The assumed attributes of one function; the module says how they are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Attributes {
     /// Where callers and data are.
@@ -61,7 +66,7 @@ impl Attributes {
         Self::variation(0, identity, trigger, memory)
     }
 
-    /// Other attributes the same function might have had; variation 0 is [`Attributes::draw`].
+    /// Other attributes for the same function; variation 0 is [`Attributes::draw`].
     pub(crate) fn variation(
         variation: u64,
         identity: u64,
@@ -113,12 +118,12 @@ fn placement(
     let (other_provider, other_region) =
         (draws.weighted(&PROVIDER_SHARES), draws.weighted(&AREA_SHARES));
     let more = draws.weighted(&MORE_MEMORY_SHARES);
-    let smallest = MemoryTier::smallest_holding(memory).unwrap_or(MemoryTier::Mb3008);
+    let smallest = MemoryTier::smallest_holding(memory).unwrap_or(MemoryTier::LARGEST);
     let drawn = match data {
         Some(data) if with_data < RUNS_WITH_ITS_DATA => data,
         _ => Provider::ALL[other_provider],
     };
-    // Azure sells nothing that holds a function of more than 1024 MB: such a function cannot be running there.
+    // Azure sells nothing that holds a function of more than 1024 MB: it cannot be running there.
     let provider = if scaling::is_offered(drawn, smallest) { drawn } else { Provider::Aws };
     let memory = (0..=more)
         .rev()

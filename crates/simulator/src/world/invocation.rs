@@ -1,4 +1,4 @@
-//! One call of a function on a placement: the formula that everything else here is made of.
+//! One call of a function on a placement: the formula behind every outcome.
 
 use strata_domain::{
     GramsCo2e, InvocationProfile, PlacedRun, Placement, Provider, Usd, UtcTime, Z95,
@@ -7,20 +7,22 @@ use strata_domain::{
 
 use crate::seed::{Purpose, stream};
 
-/// One call of a function. Numbers that cannot be (negative, not finite) count as 0; only the idle time may be infinite.
+/// One call of a function. Impossible numbers (negative, not finite) count as 0; only the idle time
+/// may be infinite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Invocation {
-    /// How long it runs warm on the profile's reference placement, in ms.
+    /// Warm run time on the profile's reference placement, in ms.
     pub run_ms: f64,
     /// Minutes since the call before it; infinite for the first of all.
     pub idle_minutes: f64,
-    /// Whether the function has just been moved to the placement: then there is no warm instance, however short the idle time.
+    /// Whether the function has just been moved to the placement: then there is no warm instance,
+    /// however short the idle time.
     pub moved: bool,
     /// When it is made; grids are cleaner at some hours than at others.
     pub at: UtcTime,
 }
 
-/// What one call took.
+/// What one call cost, took and emitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Invoked {
     /// Its price, egress included.
@@ -33,7 +35,7 @@ pub struct Invoked {
     pub cold: f64,
 }
 
-/// A function on a placement, ready for calls: what does not change from one call to the next.
+/// A function on a placement: what does not change from one call to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlacedFunction {
     placed: PlacedRun,
@@ -45,7 +47,8 @@ pub struct PlacedFunction {
 }
 
 impl PlacedFunction {
-    /// A function of this profile on `placement`. Of the profile, run times and rates are not looked at: each call brings its own.
+    /// A function of this profile on `placement`. The run times and rates of the profile are not
+    /// used: each call brings its own.
     pub fn new(profile: &InvocationProfile, placement: Placement) -> Self {
         let delay = cold_start::start_delay(placement.provider);
         Self {
@@ -57,12 +60,12 @@ impl PlacedFunction {
         }
     }
 
-    /// Whether the function can run there at all. Calls are worked out even where it cannot.
+    /// Whether the function can run there at all. Calls can be computed even where it cannot.
     pub fn is_feasible(&self) -> bool {
         self.placed.is_feasible()
     }
 
-    /// Time in ms a warm run takes here that takes `reference_ms` on the reference placement.
+    /// Warm run time here, in ms, of a run that takes `reference_ms` on the reference placement.
     pub fn run_ms(&self, reference_ms: f64) -> f64 {
         reference_ms * self.placed.run_time_factor
     }
@@ -76,7 +79,7 @@ impl PlacedFunction {
         }
     }
 
-    /// What a call takes in the mean over cold and warm.
+    /// The expected result of a call: the mean over cold and warm.
     pub fn expected(&self, call: &Invocation) -> Invoked {
         let cold = self.cold_probability(call);
         let warm_ms = self.run_ms(possible(call.run_ms));
@@ -89,12 +92,13 @@ impl PlacedFunction {
         }
     }
 
-    /// What a call takes that is drawn: cold or warm by the probability, and when cold with a start delay from its log-normal
-    /// distribution.
+    /// A random result of a call: cold or warm by the probability, and when cold with a start delay
+    /// from its log-normal distribution.
     ///
-    /// The same seed and number give the same bits, and the same luck on every placement. Give each function a seed of its own. The
-    /// distribution is known by its median and 95th percentile, so that the mean of many delays is not quite the measured one, which
-    /// [`PlacedFunction::expected`] uses: 14 % less on Azure, 3 % on AWS, 4 % on GCP.
+    /// The same seed and number give the same bits, and the same random draws on every placement.
+    /// Give each function its own seed. The distribution follows the measured median and 95th
+    /// percentile, so the mean of many delays is lower than the measured mean, which
+    /// [`PlacedFunction::expected`] uses: 14 % on Azure, 3 % on AWS, 4 % on GCP.
     pub fn drawn(&self, call: &Invocation, seed: u64, number: u64) -> Invoked {
         let mut draws = stream(seed, 0, Purpose::Invocation, number);
         let is_cold = draws.unit() < self.cold_probability(call);
@@ -122,13 +126,15 @@ impl PlacedFunction {
         self.placed.network_ms + warm_ms
     }
 
-    /// The same of a cold one, with a start delay so many standard deviations (of its logarithm) from the median.
+    /// Latency in ms of a cold run that takes `warm_ms` warm. The logarithm of its start delay is
+    /// `deviations` standard deviations from the median.
     pub(crate) fn cold_latency_ms(&self, warm_ms: f64, deviations: f64) -> f64 {
         let start_ms = self.delay.median_ms * (self.deviation * deviations).exp();
         self.warm_latency_ms(warm_ms) + self.load_ms + start_ms
     }
 
-    /// Mean latency in ms when a share `cold` of calls starts cold and runs, loading included, take `run_ms` in the mean.
+    /// Mean latency in ms when a share `cold` of calls starts cold and the mean run, loading
+    /// included, takes `run_ms`.
     pub(crate) fn mean_latency_ms(&self, run_ms: f64, cold: f64) -> f64 {
         self.placed.network_ms + run_ms + cold * self.delay.mean_ms
     }

@@ -1,129 +1,33 @@
-//! Reads trace files. Every byte may be wrong: sizes, counts and numbers are bounded, and an error says where.
+//! Reads traces of counts, run times and memory by function, in the format of the Azure Functions
+//! trace of 2019. Every byte may be wrong: sizes, counts and numbers are bounded, and an error says
+//! where.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io::{self, Read},
-};
+use std::collections::{HashMap, HashSet};
 
 use strata_domain::FunctionId;
 
-use crate::{
+use super::{
+    csv_file::CsvFile,
+    error::TraceError,
     percentiles::Percentiles,
-    table::Table,
-    trace::{Recorded, Trace, TracedFunction, Trigger},
+    source::{Source, TraceFiles},
+    trace::{Recorded, Trace, TracedFunction},
+    trigger::Trigger,
 };
 
 /// Most functions of one trace.
-pub(crate) const MAX_FUNCTIONS: usize = 100_000;
+pub(super) const MAX_FUNCTIONS: usize = 100_000;
 /// Most minutes of one trace: a fortnight.
-pub(crate) const MAX_MINUTES: usize = 14 * 1440;
+pub(super) const MAX_MINUTES: usize = 14 * 1440;
 /// Longest run: a day, far beyond any provider's limit.
-pub(crate) const MAX_DURATION_MS: f64 = 86_400_000.0;
+pub(super) const MAX_DURATION_MS: f64 = 86_400_000.0;
 /// Most memory: a terabyte.
 const MAX_MEMORY_MB: f64 = 1_048_576.0;
 
-/// A trace that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TraceError {
-    /// A file cannot be read.
-    #[error("{file}: cannot be read")]
-    Read {
-        /// The file.
-        file: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A line makes no sense.
-    #[error("{file}:{line}: {problem}")]
-    Line {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: u64,
-        /// What is wrong and what was expected.
-        problem: String,
-    },
-    /// A directory holds neither a file of single calls alone nor exactly one file of a kind.
-    #[error(
-        "{directory}: must hold exactly one file called `{kind}.csv` or with a name that ends in `_{kind}.csv`, each with or without `.gz`, or one CSV file only, of single calls (`app`, `func`, `end_timestamp`, `duration`); found {found}"
-    )]
-    Files {
-        /// The directory.
-        directory: String,
-        /// Which file.
-        kind: &'static str,
-        /// What was found instead.
-        found: String,
-    },
-    /// A file is not of a known format, or lacks the files that belong to it.
-    #[error("{file}: {problem}")]
-    Format {
-        /// The file.
-        file: String,
-        /// What it lacks, and what would be read.
-        problem: String,
-    },
-    /// A function has calls but nothing is known about it.
-    #[error(
-        "{file}: has no line for function `{function}`, which {invocations} lists; add one or remove the function"
-    )]
-    Missing {
-        /// The file without the line.
-        file: String,
-        /// The function.
-        function: String,
-        /// The file that lists it.
-        invocations: String,
-    },
-}
-
-/// One file of a trace: a name for errors, and its bytes.
-pub struct Source<'a> {
-    /// What errors call it.
-    pub name: String,
-    /// Its bytes, gzipped or not.
-    pub reader: Box<dyn Read + 'a>,
-}
-
-/// The three files of a trace, in the format of the Azure Functions trace of 2019.
-pub struct TraceFiles<'a> {
-    /// `HashFunction`, optionally `HashApp` and `Trigger`, and one column per minute of the day, named by its number.
-    pub invocations: Source<'a>,
-    /// `HashFunction` and `percentile_Average_` 0, 1, 25, 50, 75, 99, 100 in ms.
-    pub durations: Source<'a>,
-    /// `HashFunction` and `AverageAllocatedMb_pct` 1, 5, 25, 50, 75, 95, 99, 100 in MB.
-    pub memory: Source<'a>,
-}
-
-macro_rules! bundled {
-    ($name:literal) => {
-        Source {
-            name: $name.to_owned(),
-            reader: Box::new(&include_bytes!(concat!("../data/", $name))[..]),
-        }
-    };
-}
-
-pub(crate) fn bundled_day() -> TraceFiles<'static> {
-    TraceFiles {
-        invocations: bundled!("azure2019_day_invocations.csv.gz"),
-        durations: bundled!("azure2019_day_durations.csv.gz"),
-        memory: bundled!("azure2019_day_memory.csv.gz"),
-    }
-}
-
-pub(crate) fn bundled_eight_hours() -> TraceFiles<'static> {
-    TraceFiles {
-        invocations: bundled!("azure2019_8h_invocations.csv.gz"),
-        durations: bundled!("azure2019_8h_durations.csv.gz"),
-        memory: bundled!("azure2019_8h_memory.csv.gz"),
-    }
-}
-
-pub(crate) fn decode(files: TraceFiles<'_>) -> Result<Trace, TraceError> {
+pub(super) fn decode(files: TraceFiles<'_>) -> Result<Trace, TraceError> {
     let mut durations = Profiles::read(files.durations, &DURATION_COLUMNS, MAX_DURATION_MS)?;
     let mut memory = Profiles::read(files.memory, &MEMORY_COLUMNS, MAX_MEMORY_MB)?;
-    let mut table = Table::open(files.invocations)?;
+    let mut table = CsvFile::open(files.invocations)?;
     let layout = Layout::of(&table)?;
     let mut functions = Vec::new();
     let mut seen = HashSet::new();
@@ -151,7 +55,7 @@ pub(crate) fn decode(files: TraceFiles<'_>) -> Result<Trace, TraceError> {
 /// Columns of a percentile file: name and level.
 type Columns = [(&'static str, f64)];
 
-pub(crate) const DURATION_COLUMNS: [(&str, f64); 7] = [
+pub(super) const DURATION_COLUMNS: [(&str, f64); 7] = [
     ("percentile_Average_0", 0.0),
     ("percentile_Average_1", 0.01),
     ("percentile_Average_25", 0.25),
@@ -179,7 +83,7 @@ struct Profiles {
 
 impl Profiles {
     fn read(source: Source<'_>, columns: &Columns, most: f64) -> Result<Self, TraceError> {
-        let mut table = Table::open(source)?;
+        let mut table = CsvFile::open(source)?;
         let (function, application) = (table.column("HashFunction")?, table.find("HashApp"));
         let positions: Vec<(usize, f64)> = columns
             .iter()
@@ -228,7 +132,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(table: &Table<'_>) -> Result<Self, TraceError> {
+    fn of(table: &CsvFile<'_>) -> Result<Self, TraceError> {
         let mut minutes = Vec::new();
         let mut first: usize = 1;
         for (column, name) in table.header.iter().enumerate() {
@@ -238,7 +142,8 @@ impl Layout {
             }
             if number == 0 || number > MAX_MINUTES || number != first + minutes.len() {
                 let problem = format!(
-                    "minute column `{name}` is out of order; minutes count up by 1, from 1 to at most {MAX_MINUTES}"
+                    "minute column `{name}` is out of order; minutes count up by 1, from 1 to at \
+                     most {MAX_MINUTES}"
                 );
                 return Err(table.problem(problem));
             }
@@ -256,11 +161,11 @@ impl Layout {
         })
     }
 
-    fn id(&self, table: &Table<'_>) -> Result<FunctionId, TraceError> {
+    fn id(&self, table: &CsvFile<'_>) -> Result<FunctionId, TraceError> {
         table.function_id(self.function, self.application)
     }
 
-    fn trigger(&self, table: &Table<'_>) -> Option<Trigger> {
+    fn trigger(&self, table: &CsvFile<'_>) -> Option<Trigger> {
         let name = table.record.get(self.trigger?)?;
         Some(match name {
             "http" => Trigger::Http,
@@ -273,12 +178,13 @@ impl Layout {
         })
     }
 
-    fn per_minute(&self, table: &Table<'_>) -> Result<Vec<u32>, TraceError> {
+    fn per_minute(&self, table: &CsvFile<'_>) -> Result<Vec<u32>, TraceError> {
         self.minutes.iter().map(|&column| table.count(column)).collect()
     }
 }
 
-/// A whole-day file counts minutes from 1. A file that begins later names the minute since midnight.
+/// A whole-day file counts minutes from 1. A file that begins later names the minute since
+/// midnight.
 const fn first_minute_of_day(first_column: usize) -> usize {
     if first_column == 1 { 0 } else { first_column }
 }

@@ -5,18 +5,18 @@ use std::collections::VecDeque;
 use strata_domain::{GramsCo2e, RecentGaps, Usd};
 use strata_policy::operational::{CallHistory, STEP_SECONDS, Step};
 
-use crate::telemetry::Telemetry;
+use super::telemetry::Telemetry;
 
 /// Moments of run times (Welford), in the unit they are given in.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct RunTimes {
+pub(crate) struct RunTimeMoments {
     count: f64,
     mean: f64,
     spread: f64,
     latest: f64,
 }
 
-impl RunTimes {
+impl RunTimeMoments {
     pub(crate) fn add(&mut self, run: f64) {
         self.count += 1.0;
         let step = run - self.mean;
@@ -38,8 +38,8 @@ impl RunTimes {
     }
 }
 
-/// When a function was called of late, as well as steps tell: the first call of a step counts at its beginning, the idle time from there, and the
-/// gaps between the calls of one step as even.
+/// When a function was called lately, in the resolution of steps: the first call of a step counts
+/// as made at its beginning, the others at even distances.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct CallTimes {
     last_step: Option<usize>,
@@ -47,7 +47,7 @@ pub(crate) struct CallTimes {
 }
 
 impl CallTimes {
-    /// Takes in the calls of a step, which must be later than the ones before.
+    /// Adds the calls of a step, which must be later than the ones before.
     pub(crate) fn add(&mut self, step: usize, calls: u32) {
         if calls == 0 {
             return;
@@ -71,27 +71,27 @@ impl CallTimes {
     }
 }
 
-/// When a function was called of late, and what it needed in those steps.
+/// When a function was called lately, and what it used in those steps.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLog<'t> {
     telemetry: Telemetry<'t>,
     times: CallTimes,
     busy: VecDeque<Step>,
     /// In seconds, where the telemetry is measured.
-    runs: RunTimes,
+    runs: RunTimeMoments,
 }
 
 /// 95th percentile of the standard normal distribution.
 const Z95: f64 = 1.645;
 
 impl<'t> CallLog<'t> {
-    /// Of a function that runs where this telemetry is measured.
+    /// The log of a function that runs where this telemetry is measured.
     pub(crate) fn new(telemetry: Telemetry<'t>) -> Self {
         let busy = VecDeque::with_capacity(CallHistory::BUSY_STEPS);
-        Self { telemetry, times: CallTimes::default(), busy, runs: RunTimes::default() }
+        Self { telemetry, times: CallTimes::default(), busy, runs: RunTimeMoments::default() }
     }
 
-    /// Takes in a step, which must be later than the ones before.
+    /// Adds a step, which must be later than the ones before.
     pub(crate) fn add(&mut self, number: usize, step: &Step) {
         let calls = (step.request_rate * STEP_SECONDS as f64).round();
         if calls <= 0.0 {
@@ -118,7 +118,7 @@ impl<'t> CallLog<'t> {
     }
 }
 
-/// Sums over the calls a function has had, wherever it ran then.
+/// Sums over the past calls of a function, on whatever placements.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct CallTotals {
     calls: f64,
@@ -129,7 +129,7 @@ pub(crate) struct CallTotals {
 }
 
 impl CallTotals {
-    /// Takes in `calls` calls with these means per call.
+    /// Adds `calls` calls with these means per call.
     pub(crate) fn add(&mut self, calls: u32, per_call: CallMeans) {
         let calls = f64::from(calls);
         self.calls += calls;
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn moments_are_those_of_the_values() {
-        let mut runs = RunTimes::default();
+        let mut runs = RunTimeMoments::default();
         assert_eq!((runs.mean(), runs.deviation()), (0.0, 0.0));
         for value in [2.0, 4.0, 9.0] {
             runs.add(value);

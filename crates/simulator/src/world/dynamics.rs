@@ -3,68 +3,32 @@
 use std::ops::Range;
 
 use strata_domain::{
-    Attainable, Estimate, GramsCo2e, InvocationProfile, MemoryTier, Objective, PlacedRun,
-    Placement, Provider, RecentGaps, Region, RewardParts, Usd, UtcTime, cold_start,
+    Attainable, Estimate, InvocationProfile, Objective, PlacedRun, Placement, Provider, RecentGaps,
+    RewardParts, Usd, UtcTime,
 };
 
-use crate::{
-    arrivals::{Arrivals, STEPS_PER_MINUTE},
-    history::{CallMeans, CallTimes, CallTotals, RunTimes},
+use super::{
+    arrivals::STEPS_PER_MINUTE,
+    cold_calls::CallWalk,
+    grid::Grid,
+    history::{CallMeans, CallTotals, RunTimeMoments},
     invocation::PlacedFunction,
-    seed::{Purpose, stream},
-    split::Split,
-    trace::{Trace, TracedFunction},
-    world::WorldOptions,
+    options::WorldOptions,
+    outcome::{Outcome, RUNS_PER_INTERVAL},
 };
-
-/// Where the run times of the trace were measured: Azure's consumption plan, whose tiers and regions run alike.
-pub const OBSERVED_ON: Placement =
-    Placement { provider: Provider::Azure, region: Region::UsEast, memory: MemoryTier::Mb1024 };
-
-/// Runs drawn for each interval; every placement is judged on the same ones.
-pub const RUNS_PER_INTERVAL: usize = 8;
+use crate::{
+    seed::{Purpose, stream},
+    traces::{OBSERVED_ON, Split, Trace, TracedFunction},
+};
 
 /// Minutes over which the current call rate is counted.
 const RATE_MINUTES: usize = 60;
 const MS_PER_MINUTE: f64 = 60_000.0;
 
-/// Start delays at the middles of eight equal shares of the distribution, in standard deviations of its logarithm, in an order that does not rise with the
-/// run they are paired with.
+/// Start delays at the middles of eight equal shares of the distribution, in standard deviations of
+/// its logarithm, in an order that does not rise with the run they are paired with.
 const DELAY_DEVIATIONS: [f64; RUNS_PER_INTERVAL] =
     [0.157, -1.534, 0.887, -0.489, 1.534, -0.157, -0.887, 0.489];
-
-/// What a placement meant for the calls of one interval. Costs, times and gas are means per call.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome {
-    /// Beginning of the interval.
-    pub at: UtcTime,
-    /// Calls in the interval.
-    pub calls: u32,
-    /// Where they ran: the chosen placement, or the old one when it was refused.
-    pub placement: Placement,
-    /// Whether the function was moved.
-    pub moved: bool,
-    /// Whether the chosen placement could not run the function: then it stays where it was, and earns the reward of an impossible choice.
-    pub refused: bool,
-    /// Price per call, egress included.
-    pub cost: Usd,
-    /// Mean latency in ms: network, run, cold starts.
-    pub latency_ms: f64,
-    /// Gas per call.
-    pub carbon: GramsCo2e,
-    /// Share of calls that started cold. After a move the first one always does.
-    pub cold_start_rate: f64,
-    /// Share of calls slower than the promise.
-    pub sla_violation_rate: f64,
-    /// The part of it that another placement would have avoided.
-    pub avoidable_violation_rate: f64,
-    /// Latency in ms of the runs drawn for the interval, as many of them cold as the share says.
-    pub sample_latency_ms: [f32; RUNS_PER_INTERVAL],
-    /// How close the placement comes to the best one on each goal, for these very calls.
-    pub parts: RewardParts,
-    /// What the objective makes of it.
-    pub reward: f64,
-}
 
 /// One interval in which a function was called.
 #[derive(Debug, Clone)]
@@ -72,9 +36,10 @@ pub(crate) struct Interval {
     pub(crate) start_minute: usize,
     pub(crate) split: Split,
     pub(crate) calls: u32,
-    /// Expected cold calls by provider, and the probability that the first call is one, for a function that stays.
-    cold: [f64; 3],
-    first_cold: [f64; 3],
+    /// Expected cold calls by provider, and the probability that the first call is one, for a
+    /// function that stays.
+    cold: [f64; Provider::COUNT],
+    first_cold: [f64; Provider::COUNT],
     /// Run times in ms on [`OBSERVED_ON`].
     runs: [f64; RUNS_PER_INTERVAL],
     pub(crate) rate_per_minute: f64,
@@ -82,7 +47,7 @@ pub(crate) struct Interval {
     pub(crate) idle_seconds: Option<f64>,
     pub(crate) recent_gaps: RecentGaps,
     /// What was observed before, on the placement the trace begins with.
-    pub(crate) past_runs: RunTimes,
+    pub(crate) past_runs: RunTimeMoments,
     pub(crate) past_calls: CallTotals,
     attainable: Option<Attainable>,
 }
@@ -104,34 +69,12 @@ pub(crate) struct Choice {
     pub(crate) moved: bool,
 }
 
-/// What happened on one placement, before it is judged.
+/// What happened on one placement, before it is scored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effect {
     pub(crate) means: CallMeans,
     pub(crate) latency_ms: f64,
     sample_latency_ms: [f32; RUNS_PER_INTERVAL],
-}
-
-/// Which intervals there are, the same for every function.
-#[derive(Debug, Clone)]
-pub(crate) struct Grid {
-    pub(crate) interval_minutes: usize,
-    /// First minute and part of each interval.
-    pub(crate) intervals: Vec<(usize, Split)>,
-}
-
-impl Grid {
-    /// Whole intervals from the beginning of each part; a rest shorter than an interval belongs to none.
-    pub(crate) fn new(minutes: usize, interval_minutes: usize) -> Self {
-        let mut intervals = Vec::new();
-        for split in Split::ALL {
-            let part = split.minutes(minutes);
-            let starts = part.clone().step_by(interval_minutes);
-            let whole = starts.filter(|start| part.end - start >= interval_minutes);
-            intervals.extend(whole.map(|start| (start, split)));
-        }
-        Self { interval_minutes, intervals }
-    }
 }
 
 impl Dynamics {
@@ -167,14 +110,14 @@ impl Dynamics {
     }
 
     fn fill(&mut self, function: &TracedFunction, grid: &Grid, seed: u64) {
-        let mut gaps = Gaps::new(function, seed);
-        let (mut past_runs, mut past_calls) = (RunTimes::default(), CallTotals::default());
+        let mut walk = CallWalk::new(function, seed);
+        let (mut past_runs, mut past_calls) = (RunTimeMoments::default(), CallTotals::default());
         for (number, &(start_minute, split)) in grid.intervals.iter().enumerate() {
             let (rate_per_minute, inter_arrival_ms) = recent_rate(function, start_minute);
-            gaps.skip_to(start_minute);
-            let idle_seconds = gaps.times.idle_seconds(start_minute * STEPS_PER_MINUTE);
-            let recent_gaps = gaps.times.gaps();
-            let Some(cold) = gaps.walk(start_minute + grid.interval_minutes) else { continue };
+            walk.skip_to(start_minute);
+            let idle_seconds = walk.times.idle_seconds(start_minute * STEPS_PER_MINUTE);
+            let recent_gaps = walk.times.gaps();
+            let Some(cold) = walk.to(start_minute + grid.interval_minutes) else { continue };
             let mut draws = stream(seed, function.identity, Purpose::Durations, number as u64);
             let runs = [(); RUNS_PER_INTERVAL]
                 .map(|()| function.duration_ms.quantile(draws.unit()).max(SHORTEST_RUN_MS));
@@ -206,7 +149,7 @@ impl Dynamics {
         minutes_after(self.start, interval.start_minute)
     }
 
-    /// The best any placement does on each goal for these calls, for a function that is already there.
+    /// The best value of each goal over all placements for these calls, without a move.
     fn attainable(&self, interval: &Interval) -> Option<Attainable> {
         let candidates: Vec<Estimate> = Placement::all()
             .map(|placement| {
@@ -226,7 +169,7 @@ impl Dynamics {
         Attainable::over(&candidates)
     }
 
-    /// How close an effect comes to the best, and its share of violations that could have been avoided.
+    /// How close an effect comes to the best values, and its avoidable share of late calls.
     fn score(interval: &Interval, effect: &Effect) -> (RewardParts, f64) {
         let means = &effect.means;
         interval.attainable.map_or((RewardParts::default(), 1.0), |best| {
@@ -237,14 +180,14 @@ impl Dynamics {
         })
     }
 
-    /// What an objective makes of an effect.
+    /// The reward of an effect.
     pub(crate) fn reward(interval: &Interval, effect: &Effect, objective: Objective) -> f64 {
         let (parts, avoidable) = Self::score(interval, effect);
         objective.reward(parts, avoidable)
     }
 
-    /// Numbers of the intervals in a part of the trace that are decided about: all but the very first, in which the function is only
-    /// observed.
+    /// Numbers of the intervals of a part of the trace that need a decision: all but the very
+    /// first, in which the function is only observed.
     pub(crate) fn decided_in(&self, split: Option<Split>) -> Range<usize> {
         let numbers = 1..self.intervals.len();
         let within =
@@ -259,7 +202,7 @@ impl Dynamics {
         PlacedRun::new(&self.profile, placement).is_feasible()
     }
 
-    /// The calls of `interval` where `choice` puts them.
+    /// The calls of `interval` on the placement of `choice`.
     pub(crate) fn effect(&self, interval: &Interval, choice: Choice) -> Effect {
         let sla_ms = self.profile.sla_ms;
         let Choice { placement, moved } = choice;
@@ -313,17 +256,6 @@ impl Dynamics {
     }
 }
 
-impl From<&Outcome> for CallMeans {
-    fn from(outcome: &Outcome) -> Self {
-        Self {
-            cost: outcome.cost,
-            carbon: outcome.carbon,
-            cold_start_rate: outcome.cold_start_rate,
-            sla_violation_rate: outcome.sla_violation_rate,
-        }
-    }
-}
-
 /// The trace counts whole milliseconds; 0 stands for less than one.
 const SHORTEST_RUN_MS: f64 = 0.5;
 
@@ -343,7 +275,8 @@ fn minutes_after(start: UtcTime, minutes: usize) -> UtcTime {
     start.plus_seconds(minutes as i64 * 60)
 }
 
-/// Calls per minute over the last hour, and the mean time between them in ms; when there was none, the time since the last one.
+/// Calls per minute over the last hour, and the mean time between them in ms. Without a call in
+/// that hour, the latter is the time since the last one.
 fn recent_rate(function: &TracedFunction, minute: usize) -> (f64, f64) {
     let from = minute.saturating_sub(RATE_MINUTES);
     let recent = function.per_minute.get(from..minute).unwrap_or_default();
@@ -355,68 +288,4 @@ fn recent_rate(function: &TracedFunction, minute: usize) -> (f64, f64) {
     let before = function.per_minute.get(..from).unwrap_or_default();
     let idle = before.iter().rposition(|count| *count > 0).map_or(minute, |last| minute - last);
     (0.0, idle as f64 * MS_PER_MINUTE)
-}
-
-/// Walks over a function's calls and the gaps between them.
-struct Gaps<'a> {
-    arrivals: Arrivals<'a>,
-    per_minute: &'a [u32],
-    minute: usize,
-    times: CallTimes,
-}
-
-#[derive(Default)]
-struct ColdCalls {
-    calls: u32,
-    expected: [f64; 3],
-    first: [f64; 3],
-}
-
-impl<'a> Gaps<'a> {
-    fn new(function: &'a TracedFunction, seed: u64) -> Self {
-        Self {
-            arrivals: Arrivals::new(function, seed),
-            per_minute: &function.per_minute,
-            minute: 0,
-            times: CallTimes::default(),
-        }
-    }
-
-    /// Passes over minutes that belong to no interval.
-    fn skip_to(&mut self, minute: usize) {
-        let _ = self.walk(minute);
-    }
-
-    /// The calls up to the minute `end`; `None` when there are none. Calls after the first of a step are warm.
-    fn walk(&mut self, end: usize) -> Option<ColdCalls> {
-        let mut cold = ColdCalls::default();
-        while self.minute < end {
-            let minute = self.minute;
-            self.minute += 1;
-            if self.per_minute.get(minute).is_none_or(|count| *count == 0) {
-                continue;
-            }
-            for (within, count) in self.arrivals.in_minute(minute).into_iter().enumerate() {
-                if count > 0 {
-                    self.call(minute * STEPS_PER_MINUTE + within, count, &mut cold);
-                }
-            }
-        }
-        (cold.calls > 0).then_some(cold)
-    }
-
-    fn call(&mut self, step: usize, count: u32, cold: &mut ColdCalls) {
-        // Before the first call of the trace there was no instance.
-        let idle_minutes =
-            self.times.idle_seconds(step).map_or(f64::INFINITY, |seconds| seconds / 60.0);
-        for provider in Provider::ALL {
-            let probability = cold_start::probability_after_idle(provider, idle_minutes);
-            cold.expected[provider.index()] += probability;
-            if cold.calls == 0 {
-                cold.first[provider.index()] = probability;
-            }
-        }
-        cold.calls = cold.calls.saturating_add(count);
-        self.times.add(step, count);
-    }
 }

@@ -4,16 +4,18 @@ use strata_policy::operational::STEP_SECONDS;
 
 use crate::{
     seed::{Purpose, stream, unit},
-    trace::{TracedFunction, Trigger},
+    traces::{TracedFunction, Trigger},
 };
 
 /// Steps of the operational layer in a minute.
 pub(crate) const STEPS_PER_MINUTE: usize = 60 / STEP_SECONDS as usize;
 
-/// Up to this many calls in a minute are thrown into the steps one by one; more follow the normal approximation.
+/// Up to this many calls in a minute are assigned to steps one by one; more follow the normal
+/// approximation.
 const FEW: u32 = 256;
 
-/// Share of timers that fire when the minute begins, as those written in cron notation do (an assumption).
+/// Share of timers that fire when the minute begins, as those written in cron notation do (an
+/// assumption).
 const TIMERS_ON_THE_MINUTE: f64 = 0.7;
 
 /// The calls of one function on the grid of 15 seconds.
@@ -59,7 +61,7 @@ impl<'a> Arrivals<'a> {
         calls
     }
 
-    /// Everything else: each call in any step with the same probability (multinomial).
+    /// Any other trigger: each call comes in any step with the same probability (multinomial).
     fn random(&self, count: u32, minute: usize) -> [u32; STEPS_PER_MINUTE] {
         let mut draws =
             stream(self.seed, self.function.identity, Purpose::Arrivals, minute as u64 + 1);
@@ -85,9 +87,10 @@ impl<'a> Arrivals<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::test_trace;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::traces::test_trace;
 
     proptest! {
         #[test]

@@ -1,13 +1,11 @@
-//! The world as something to act in: observe, place, be paid.
+//! The world as a reinforcement-learning environment: observe, act, receive a reward.
 
 use strata_domain::{Megabytes, Millis, Objective, Placement, scaling};
 use strata_policy::{ApplicationFacts, FunctionFacts};
 
 use crate::{
-    dynamics::{Choice, Dynamics, Interval, OBSERVED_ON, Outcome},
-    history::CallTotals,
-    split::Scope,
-    world::World,
+    traces::{OBSERVED_ON, Scope},
+    world::{CallTotals, Choice, Dynamics, Interval, Outcome, World},
 };
 
 /// One decision to make.
@@ -15,22 +13,23 @@ use crate::{
 pub struct DecisionPoint {
     /// Position of the function in the trace.
     pub function: usize,
-    /// What a platform knows of it, in physical units. Run times are those on the placement it has now. Applications are not told apart
-    /// yet: the facts of the application are those of the function.
+    /// What a platform knows of it, in physical units. Run times are those on its current
+    /// placement. Every function is its own application: the facts of the application are the
+    /// function's.
     pub facts: FunctionFacts,
 }
 
 /// One function at a time, from its first decision in a part of the trace to its last.
 ///
-/// A step is an interval in which the function is called. Its reward is that of the placement chosen for it; after a move the first
-/// call is cold. Cheap to clone.
+/// A step is an interval in which the function is called. Its reward is that of the placement
+/// chosen for it; after a move the first call is cold. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Environment<'w> {
     world: &'w World,
     scope: Scope,
     objective: Objective,
     function: usize,
-    /// Numbers of the intervals to decide about, and the next of them.
+    /// Number of the interval of the next decision; `end` is one beyond the last.
     next: usize,
     end: usize,
     current: Placement,
@@ -38,9 +37,9 @@ pub struct Environment<'w> {
 }
 
 impl<'w> Environment<'w> {
-    /// An environment in which nothing is to be decided before the first [`Environment::reset`].
+    /// An environment without a decision to make until the first [`Environment::reset`].
     ///
-    /// The promise is that of the world, whatever the objective says of it.
+    /// The promised latency is the world's; that of `objective` is ignored.
     pub fn new(world: &'w World, scope: impl Into<Scope>, objective: Objective) -> Self {
         let sla_ms = world.options().sla_ms.into();
         Self {
@@ -55,7 +54,8 @@ impl<'w> Environment<'w> {
         }
     }
 
-    /// Begins with a function where the trace has it; `false` when there is nothing to decide about it in this part.
+    /// Begins with a function on its placement in the trace; `false` when it needs no decision in
+    /// this scope.
     pub fn reset(&mut self, function: usize) -> bool {
         match self.world.trace().functions().get(function) {
             Some(traced) => self.reset_at(function, traced.attributes.placement),
@@ -63,8 +63,8 @@ impl<'w> Environment<'w> {
         }
     }
 
-    /// Begins with a function on any placement, as if it had been moved there just before; its history is that of the placement the trace
-    /// begins with.
+    /// Begins with a function on any placement, as if it had been moved there just before; its
+    /// history is that of the placement the trace begins with.
     pub fn reset_at(&mut self, function: usize, current: Placement) -> bool {
         (self.next, self.end) = (0, 0);
         let Some((dynamics, numbers)) = self.world.decided(function, self.scope) else {
@@ -128,7 +128,8 @@ impl<'w> Environment<'w> {
         self.world.dynamics(self.function).is_some_and(|dynamics| dynamics.is_feasible(placement))
     }
 
-    /// What choosing `placement` now would lead to, without choosing it; `None` when nothing is to be decided.
+    /// The outcome of `placement` for this decision, without making it; `None` when there is none
+    /// to make.
     pub fn peek(&self, placement: Placement) -> Option<Outcome> {
         let (dynamics, interval) = self.here()?;
         let refused = !dynamics.is_feasible(placement);
@@ -144,7 +145,7 @@ impl<'w> Environment<'w> {
         Some(Outcome { placement: target, moved: choice.moved, refused, reward, ..outcome })
     }
 
-    /// Chooses `placement` and moves on to the next decision; `None` when nothing is to be decided.
+    /// Chooses `placement` and moves on to the next decision; `None` when there is none to make.
     pub fn step(&mut self, placement: Placement) -> Option<Outcome> {
         let outcome = self.peek(placement)?;
         self.past.add(outcome.calls, (&outcome).into());

@@ -1,4 +1,4 @@
-//! CSV files from outside: unpacked, bounded, one line at a time.
+//! CSV files of unknown origin: unpacked, bounded, one line at a time.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -6,7 +6,7 @@ use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
 use strata_domain::FunctionId;
 
-use crate::decode::{Source, TraceError};
+use super::{error::TraceError, source::Source};
 
 /// Most bytes of one file after decompression, unless its kind is allowed more.
 const MAX_BYTES: u64 = 256 << 20;
@@ -17,16 +17,16 @@ const MAX_CALLS_PER_MINUTE: u32 = 10_000_000;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A CSV file with a header, one line at a time.
-pub(crate) struct Table<'a> {
-    pub(crate) name: String,
-    pub(crate) header: StringRecord,
+pub(super) struct CsvFile<'a> {
+    pub(super) name: String,
+    pub(super) header: StringRecord,
     reader: csv::Reader<Limited<Box<dyn Read + 'a>>>,
-    pub(crate) record: StringRecord,
+    pub(super) record: StringRecord,
     line: u64,
 }
 
-impl<'a> Table<'a> {
-    pub(crate) fn open(source: Source<'a>) -> Result<Self, TraceError> {
+impl<'a> CsvFile<'a> {
+    pub(super) fn open(source: Source<'a>) -> Result<Self, TraceError> {
         let Source { name, reader } = source;
         let reader = match plain(reader) {
             Ok(reader) => reader,
@@ -38,23 +38,23 @@ impl<'a> Table<'a> {
     }
 
     /// Lets the file have this many bytes after decompression.
-    pub(crate) fn allow_bytes(&mut self, most: u64) {
+    pub(super) fn allow_bytes(&mut self, most: u64) {
         self.reader.get_mut().most = most;
     }
 
     /// Moves to the next line; `false` at the end.
-    pub(crate) fn next(&mut self) -> Result<bool, TraceError> {
+    pub(super) fn next(&mut self) -> Result<bool, TraceError> {
         let more = self.reader.read_record(&mut self.record);
         let more = more.map_err(|error| csv_error(&self.name, error))?;
         self.line = self.record.position().map_or(self.line, csv::Position::line);
         Ok(more)
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.header.iter().position(|column| column == name)
     }
 
-    pub(crate) fn column(&self, name: &str) -> Result<usize, TraceError> {
+    pub(super) fn column(&self, name: &str) -> Result<usize, TraceError> {
         self.find(name).ok_or_else(|| self.problem(format!("column `{name}` is missing")))
     }
 
@@ -62,7 +62,7 @@ impl<'a> Table<'a> {
         self.record.get(column).unwrap_or_default()
     }
 
-    pub(crate) fn function_id(
+    pub(super) fn function_id(
         &self,
         function: usize,
         application: Option<usize>,
@@ -73,14 +73,14 @@ impl<'a> Table<'a> {
             .map_err(|error| self.problem(format!("function name {error}")))
     }
 
-    pub(crate) fn number(&self, column: usize, most: f64) -> Result<f64, TraceError> {
+    pub(super) fn number(&self, column: usize, most: f64) -> Result<f64, TraceError> {
         match self.text(column).parse::<f64>() {
             Ok(number) if (0.0..=most).contains(&number) => Ok(number),
             _ => Err(self.bad_field(column, &format!("expected a number from 0 to {most}"))),
         }
     }
 
-    pub(crate) fn count(&self, column: usize) -> Result<u32, TraceError> {
+    pub(super) fn count(&self, column: usize) -> Result<u32, TraceError> {
         match self.text(column).parse::<u32>() {
             Ok(count) if count <= MAX_CALLS_PER_MINUTE => Ok(count),
             _ => {
@@ -96,7 +96,7 @@ impl<'a> Table<'a> {
         self.problem(format!("column `{name}` holds `{shown}`; {expected}"))
     }
 
-    pub(crate) fn problem(&self, problem: String) -> TraceError {
+    pub(super) fn problem(&self, problem: String) -> TraceError {
         TraceError::Line { file: self.name.clone(), line: self.line, problem }
     }
 }

@@ -1,41 +1,25 @@
-//! A recorded workload: how often functions were called, how long they ran, how much memory they took.
+//! A recorded workload: how often functions were called, how long they ran, how much memory they
+//! took.
 
-use strata_domain::{FunctionId, Megabytes, UtcTime};
+use strata_domain::{FunctionId, Megabytes, MemoryTier, Placement, Provider, Region, UtcTime};
 
-use crate::{
+use super::{
     attributes::{self, Attributes},
-    calls,
-    decode::{self, Source, TraceError, TraceFiles},
-    locate,
     percentiles::Percentiles,
-    seed::{self, Purpose},
-    table::Table,
+    trigger::Trigger,
 };
+use crate::seed::{self, Purpose};
 
-/// 2019-07-15T00:00:00Z, a Monday: the first day of the fortnight the trace was recorded in. Which of its days a sample shows is not
-/// published.
+/// Where the run times of the trace were measured: Azure's consumption plan, whose tiers and
+/// regions run alike.
+pub const OBSERVED_ON: Placement =
+    Placement { provider: Provider::Azure, region: Region::UsEast, memory: MemoryTier::Mb1024 };
+
+/// 2019-07-15T00:00:00Z, a Monday: the first day of the fortnight the trace was recorded in. Which
+/// of its days a sample shows is not published.
 const TRACE_MIDNIGHT: UtcTime = UtcTime::from_unix_seconds(1_563_148_800);
 
 const SECONDS_PER_MINUTE: i64 = 60;
-
-/// What starts a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Trigger {
-    /// A call over HTTP; somebody waits for the answer.
-    Http,
-    /// A message in a queue.
-    Queue,
-    /// A step of a workflow.
-    Orchestration,
-    /// An event.
-    Event,
-    /// A change in a store.
-    Storage,
-    /// The clock.
-    Timer,
-    /// Something else.
-    Other,
-}
 
 /// One function of a trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +64,8 @@ impl TracedFunction {
         Self { id, trigger, per_minute, duration_ms, memory_mb, attributes, identity }
     }
 
-    /// The memory the function must be given and is billed for: the 99th percentile of what it allocates.
+    /// The memory the function must be given and is billed for: the 99th percentile of what it
+    /// allocates.
     pub fn peak_memory(&self) -> Megabytes {
         Megabytes::new(self.memory_mb.quantile(PEAK_LEVEL))
     }
@@ -124,65 +109,13 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The bundled day of the Azure Functions trace of 2019: 1,104 functions, 1,440 minutes.
-    ///
-    /// # Errors
-    /// None in a sound build: the files are part of the program, and go through the same checks as any others.
-    pub fn bundled() -> Result<Self, TraceError> {
-        decode::decode(decode::bundled_day())
-    }
-
-    /// The bundled working day (08:00 to 16:00 UTC) of the same trace: 409 other functions, with applications and triggers.
-    ///
-    /// # Errors
-    /// As [`Trace::bundled`].
-    pub fn bundled_eight_hours() -> Result<Self, TraceError> {
-        decode::decode(decode::bundled_eight_hours())
-    }
-
-    /// A trace of three files in the format of the bundled ones, gzipped or not.
-    ///
-    /// # Errors
-    /// A file that cannot be read, is too large, or does not make sense; the error names file and line.
-    pub fn from_files(files: TraceFiles<'_>) -> Result<Self, TraceError> {
-        decode::decode(files)
-    }
-
-    /// A trace of the three files of a directory whose names are or end in `_`: `invocations.csv`, `durations.csv`, `memory.csv`, each
-    /// with or without `.gz`; or of its only CSV file, when it has the columns of [`Trace::from_calls`].
-    ///
-    /// # Errors
-    /// As [`Trace::from_files`].
-    pub fn from_dir(directory: &std::path::Path) -> Result<Self, TraceError> {
-        locate::decode_dir(directory)
-    }
-
-    /// A trace of a file or a directory, whichever `path` is: [`Trace::from_dir`], [`Trace::from_calls`] when the file has its columns, or
-    /// else an `invocations` file whose `durations` and `memory` have the same beginning of the name and lie beside it.
-    ///
-    /// # Errors
-    /// As [`Trace::from_files`], and a file that is neither.
-    pub fn from_path(path: &std::path::Path) -> Result<Self, TraceError> {
-        locate::decode_path(path)
-    }
-
-    /// A trace of one file of single calls in the format of the Azure Functions trace of 2021, gzipped or not: `app`, `func`, `end_timestamp` (s since the
-    /// trace began) and `duration` (s), lines and columns in any order.
-    ///
-    /// A call counts in the minute in which it began; the run times of a function are those of its own calls. What the file does not
-    /// say is assumed: [`strata_domain::DEFAULT_MEMORY_MB`] of memory, [`Trigger::Other`], and [`Attributes`].
-    ///
-    /// # Errors
-    /// As [`Trace::from_files`], and more calls, functions or minutes than can be held.
-    pub fn from_calls(source: Source<'_>) -> Result<Self, TraceError> {
-        calls::decode(Table::open(source)?)
-    }
-
+    /// A trace that begins `start_minute` minutes after midnight.
     pub(crate) fn new(functions: Vec<TracedFunction>, minutes: usize, start_minute: usize) -> Self {
         let seconds = i64::try_from(start_minute).unwrap_or(0) * SECONDS_PER_MINUTE;
         Self::beginning(functions, minutes, TRACE_MIDNIGHT.plus_seconds(seconds))
     }
 
+    /// A trace that begins at `start`.
     pub(crate) fn beginning(
         functions: Vec<TracedFunction>,
         minutes: usize,
@@ -191,8 +124,9 @@ impl Trace {
         Self { functions, minutes, start }
     }
 
-    /// The same calls of functions that live elsewhere: every attribute drawn again. Training on several variations keeps a model from
-    /// learning the few functions there are by heart; variation 0 is the trace itself.
+    /// The same calls of functions with other attributes, all drawn again. Training on several
+    /// variations keeps a model from learning the few functions by heart; variation 0 is the trace
+    /// itself.
     #[must_use]
     pub fn varied(&self, variation: u64) -> Self {
         let vary = |function: &TracedFunction| {
@@ -204,8 +138,9 @@ impl Trace {
         Self { functions: self.functions.iter().map(vary).collect(), ..*self }
     }
 
-    /// The same functions called more often: each in all of its minutes so many times as often, from once to `most` times, evenly spread over
-    /// the logarithm. Few functions of a trace are very busy, and what helps to forecast the others misleads on those.
+    /// The same functions called more often: the counts of each function are multiplied by a factor
+    /// of 1 to `most`, drawn evenly over the logarithm. Few functions of a trace are very busy, and
+    /// what helps to forecast the others misleads on those.
     #[must_use]
     pub fn busier(&self, variation: u64, most: u32) -> Self {
         let more = |function: &TracedFunction| {
@@ -249,28 +184,6 @@ impl Trace {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn the_bundled_day_is_whole() {
-        let trace = Trace::bundled().unwrap();
-        assert_eq!((trace.functions().len(), trace.minutes()), (1104, 1440));
-        let calls: u64 = trace.functions().iter().map(TracedFunction::invocations).sum();
-        assert_eq!(calls, 804_231);
-        assert_eq!((trace.start().hour(), trace.start().weekday()), (0, 0));
-        let timers = trace.functions().iter().filter(|f| f.trigger == Trigger::Timer).count();
-        assert!((100..200).contains(&timers), "{timers}");
-    }
-
-    #[test]
-    fn the_bundled_eight_hours_have_applications_and_triggers() {
-        let trace = Trace::bundled_eight_hours().unwrap();
-        assert_eq!((trace.functions().len(), trace.minutes()), (409, 480));
-        assert_eq!(trace.start().hour(), 8);
-        let calls: u64 = trace.functions().iter().map(TracedFunction::invocations).sum();
-        assert_eq!(calls, 2_651_670);
-        let timers = trace.functions().iter().filter(|f| f.trigger == Trigger::Timer).count();
-        assert_eq!(timers, 201);
-    }
 
     #[test]
     fn variations_change_where_functions_live_and_not_their_calls() {

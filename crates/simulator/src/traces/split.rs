@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use crate::{
-    seed::{self, Purpose},
-    trace::TracedFunction,
-};
+use super::trace::TracedFunction;
+use crate::seed::{self, Purpose};
 
 /// A part of the trace, by time: nothing is learnt from what comes later than it is tested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +31,8 @@ impl Split {
     }
 }
 
-/// A group of functions, by a hash of their names: nothing is learnt from the functions it is tested on.
+/// A group of functions, by a hash of their names: nothing is learnt from the functions it is
+/// tested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cohort {
     /// Three of five: models are fitted on them.
@@ -103,12 +102,13 @@ impl From<Split> for Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traces::{test_trace, trigger::Trigger};
 
     #[test]
     fn three_of_five_functions_are_learnt_from_and_names_decide() {
         let of = |number: u32| {
             let name = format!("f{number}");
-            Cohort::of(&crate::test_trace::function(&name, crate::Trigger::Http, vec![1]))
+            Cohort::of(&test_trace::function(&name, Trigger::Http, vec![1]))
         };
         let cohorts: Vec<Cohort> = (0..2000).map(of).collect();
         let share = |wanted| cohorts.iter().filter(|cohort| **cohort == wanted).count();

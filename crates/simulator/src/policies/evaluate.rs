@@ -2,23 +2,23 @@
 
 use strata_domain::{Objective, Placement, RewardParts};
 
+use super::environment::{DecisionPoint, Environment};
 use crate::{
-    dynamics::Outcome,
-    environment::{DecisionPoint, Environment},
-    split::Scope,
-    world::World,
+    traces::Scope,
+    world::{Outcome, World},
 };
 
-/// Something that decides placements.
+/// Decides placements.
 pub trait PlacementPolicy {
-    /// What reports call it.
+    /// Its name in reports.
     fn name(&self) -> &'static str;
 
     /// Where the function shall run from now on.
     fn place(&mut self, point: &DecisionPoint) -> Placement;
 }
 
-/// What a policy achieved. Unless said otherwise every decision counts alike, however many calls it was about.
+/// The figures of a policy. Unless said otherwise, every decision has the same weight, whatever its
+/// number of calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The policy.
@@ -55,12 +55,12 @@ pub struct Report {
     pub refused_rate: f64,
 }
 
-/// One decision, and what came of it.
+/// One decision and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
     /// Position of the function in the trace.
     pub function: usize,
-    /// What the placement meant for the calls of the interval.
+    /// The outcome for the calls of the interval.
     pub outcome: Outcome,
 }
 
@@ -82,7 +82,7 @@ impl Evaluation {
     }
 }
 
-/// Lets `policy` decide about every function and interval of a scope.
+/// Has `policy` decide for every function and interval of a scope.
 pub fn evaluate(
     world: &World,
     policy: &mut dyn PlacementPolicy,

@@ -3,16 +3,20 @@
 use std::ops::Range;
 
 use strata_domain::Provider;
-use strata_policy::operational::{CallHistory, Step, WINDOW_STEPS};
+use strata_policy::operational::{CallHistory, DEFAULT_FEATURES, LABELS, Step, WINDOW_STEPS};
 
-use crate::{arrivals::STEPS_PER_MINUTE, history::CallLog, split::Split, world::World};
+use crate::{
+    traces::{Scope, Split},
+    world::{CallLog, STEPS_PER_MINUTE, World},
+};
 
 /// Features of a step, in the order of [`strata_policy::operational::DEFAULT_FEATURES`].
-pub const STEP_FEATURES: usize = 5;
+pub const STEP_FEATURES: usize = DEFAULT_FEATURES.len();
 /// Forecast values, in the order of [`strata_policy::operational::LABELS`].
-pub const FORECAST_VALUES: usize = 3;
+pub const FORECAST_VALUES: usize = LABELS.len();
 
-/// Twelve steps of one function and its next, in raw units (requests per second, shares, calls, sine).
+/// Twelve steps of one function and its next, in raw units (requests per second, shares, calls,
+/// sine).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
     /// Position of the function in the trace.
@@ -44,9 +48,11 @@ impl Window {
 pub struct WindowOptions {
     /// Steps between the targets of two windows; at least 1.
     pub stride: usize,
-    /// Steps by which a function's first target is moved, modulo the stride, so that epochs can see other windows.
+    /// Steps by which a function's first target is moved, modulo the stride, so that epochs can see
+    /// other windows.
     pub offset: usize,
-    /// Leave out windows without a call. They are most of all windows. What comes next does not choose them: a forecaster does not know it.
+    /// Leave out windows without a call, which most windows are. The target step is not looked at:
+    /// a forecaster does not know it.
     pub skip_idle: bool,
 }
 
@@ -57,8 +63,35 @@ impl Default for WindowOptions {
     }
 }
 
+impl World {
+    /// The forecasting windows of one function within one part of the trace, in the order of time.
+    ///
+    /// No window crosses into another function or another part. A part of the bundled day has up to
+    /// 3,456 steps.
+    pub fn windows_of(&self, function: usize, split: Split, options: WindowOptions) -> Vec<Window> {
+        of_function(self, function, split, options)
+    }
+
+    /// The forecasting windows of every function of a scope, one function after the other, made as
+    /// they are asked for.
+    pub fn windows(
+        &self,
+        scope: impl Into<Scope>,
+        options: WindowOptions,
+    ) -> impl Iterator<Item = Window> + '_ {
+        let scope = scope.into();
+        let splits =
+            Split::ALL.into_iter().filter(move |s| scope.split.is_none_or(|only| only == *s));
+        let functions = self.trace().functions().iter().enumerate();
+        let chosen = functions.filter(move |(_, function)| scope.includes(function));
+        chosen.flat_map(move |(function, _)| {
+            splits.clone().flat_map(move |split| self.windows_of(function, split, options))
+        })
+    }
+}
+
 /// The windows of one function that lie, target included, within one part of the trace.
-pub(crate) fn of_function(
+fn of_function(
     world: &World,
     function: usize,
     split: Split,
@@ -67,7 +100,7 @@ pub(crate) fn of_function(
     let minutes = split.minutes(world.trace().minutes());
     let steps = minutes.start * STEPS_PER_MINUTE..minutes.end * STEPS_PER_MINUTE;
     let Some(telemetry) = world.telemetry(function) else { return Vec::new() };
-    // What is known of the calls goes back to the beginning of the trace.
+    // The call history begins with the trace.
     let whole = telemetry.series(0..steps.end);
     let series = &whole[steps.start.min(whole.len())..];
     let mut log = CallLog::new(telemetry);

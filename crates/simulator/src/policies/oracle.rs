@@ -2,17 +2,15 @@
 
 use strata_domain::{Objective, Placement};
 
+use super::{environment::DecisionPoint, evaluate::PlacementPolicy};
 use crate::{
-    dynamics::{Choice, Dynamics, Interval},
-    environment::DecisionPoint,
-    evaluate::PlacementPolicy,
-    split::Scope,
-    trace::TracedFunction,
-    world::World,
+    traces::{OBSERVED_ON, Scope, TracedFunction},
+    world::{Choice, Dynamics, Interval, World},
 };
 
-/// Knows every call and every run time, and takes the best of all sequences of placements (dynamic programming backwards over the
-/// intervals; a move costs the cold start it causes). No policy can earn more.
+/// Knows every call and every run time, and takes the best of all sequences of placements: dynamic
+/// programming backwards over the intervals, with the cold start of each move. No policy can earn
+/// more.
 #[derive(Debug, Clone)]
 pub struct Oracle {
     /// For each function, the placements of its decisions, in the order of time.
@@ -46,13 +44,13 @@ impl PlacementPolicy for Oracle {
         }
         let planned = self.plans.get(point.function).and_then(|plan| plan.get(self.next));
         self.next += 1;
-        planned.copied().or(point.facts.current).unwrap_or(crate::OBSERVED_ON)
+        planned.copied().or(point.facts.current).unwrap_or(OBSERVED_ON)
     }
 }
 
 type ByPlacement<T> = [T; Placement::COUNT];
 
-/// For each interval and each placement the function may be on before it, where to go.
+/// For each interval, the best next placement by the placement before it.
 struct Plan(Vec<ByPlacement<Placement>>);
 
 impl Plan {
@@ -70,7 +68,7 @@ impl Plan {
             let moved = Placement::all()
                 .map(|placement| (placement, value(placement, true)))
                 .reduce(|best, next| if next.1 > best.1 { next } else { best });
-            let mut step = [crate::OBSERVED_ON; Placement::COUNT];
+            let mut step = [OBSERVED_ON; Placement::COUNT];
             let mut values = [f64::NEG_INFINITY; Placement::COUNT];
             for here in Placement::all() {
                 let stay = (here, value(here, false));
