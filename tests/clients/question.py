@@ -1,7 +1,9 @@
-"""What a test asks a client to do: rows for a model, as JSON on standard input; and what it is told back, as JSON on standard output.
+"""The question that a test asks a client, and the answer.
 
-The question: {"address": "127.0.0.1:50053", "model": "operational", "input": "window", "shape": [2, 12, 5], "values": [...]}. The answer: the
-bits of every value of the outputs, by name, {"forecast": [1065353216, ...]}, for each way of asking, by its name.
+The question is JSON on standard input, with rows for a model:
+{"address": "127.0.0.1:50053", "model": "operational", "input": "window", "shape": [2, 12, 5],
+"values": [...]}. The answer is JSON on standard output. For each way of asking it holds the bits of
+all values of the outputs by name: {"raw": {"forecast": [1065353216, ...]}}.
 """
 
 import json
@@ -12,17 +14,17 @@ import numpy as np
 QUESTION = json.load(sys.stdin)
 ADDRESS, MODEL, INPUT = QUESTION["address"], QUESTION["model"], QUESTION["input"]
 ROWS = np.array(QUESTION["values"], dtype=np.float32).reshape(QUESTION["shape"])
-# A call that hangs fails; one that does not takes milliseconds.
+# Seconds after which a call fails. A call takes milliseconds unless it hangs.
 PATIENCE = 30
 
 
 def bits(values):
-    """The values of an output as unsigned integers: equal exactly if every bit is."""
+    """The values of an output as unsigned integers, which are equal only if every bit is."""
     assert values.dtype == np.float32, values.dtype
     assert values.shape[0] == ROWS.shape[0], values.shape
     return np.ascontiguousarray(values).view(np.uint32).ravel().tolist()
 
 
 def tell(answers):
-    """Ends the conversation."""
+    """Writes the answer."""
     json.dump(answers, sys.stdout)

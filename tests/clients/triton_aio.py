@@ -21,11 +21,14 @@ async def main():
         assert await client.is_server_ready() and await client.is_model_ready(MODEL)
         outputs = [output.name for output in (await client.get_model_metadata(MODEL)).outputs]
         told = lambda result: {name: bits(result.as_numpy(name)) for name in outputs}
-        calls = [client.infer(MODEL, [tensor()], request_id=str(n), client_timeout=PATIENCE) for n in range(CALLS)]
-        results = await asyncio.gather(*calls)
+
+        def call(n):
+            return client.infer(MODEL, [tensor()], request_id=str(n), client_timeout=PATIENCE)
+
+        results = await asyncio.gather(*(call(n) for n in range(CALLS)))
         assert [result.get_response().id for result in results] == [str(n) for n in range(CALLS)]
         answers = [told(result) for result in results]
-        assert all(answer == answers[0] for answer in answers), "the same rows gave different answers"
+        assert all(answer == answers[0] for answer in answers), "the same rows, different answers"
 
         async def requests():
             for n in range(CALLS):

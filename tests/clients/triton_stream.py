@@ -1,4 +1,7 @@
-"""Triton's client on a stream: answers in the order of the requests; a request that is wrong costs the others nothing."""
+"""Triton's client on a stream.
+
+Answers come in the order of the requests. An invalid request does not disturb the others.
+"""
 
 import queue
 
@@ -22,7 +25,10 @@ outputs = [output.name for output in client.get_model_metadata(MODEL).outputs]
 client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=PATIENCE)
 for n in range(CALLS):
     model = "nothing" if n == WRONG else MODEL
-    client.async_stream_infer(model, [tensor()], request_id=str(n), enable_empty_final_response=n % 2 == 0)
+    even = n % 2 == 0
+    client.async_stream_infer(
+        model, [tensor()], request_id=str(n), enable_empty_final_response=even
+    )
 told = []
 for n in range(CALLS):
     result, error = answers.get(timeout=PATIENCE)

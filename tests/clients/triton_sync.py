@@ -33,7 +33,8 @@ version = metadata.versions[0]
 assert client.is_model_ready(MODEL) and client.is_model_ready(MODEL, version)
 assert not client.is_model_ready(MODEL, "999") and not client.is_model_ready("nothing")
 assert metadata.platform == "onnxruntime_onnx", metadata
-assert [(i.name, i.datatype, list(i.shape)) for i in metadata.inputs] == [(INPUT, "FP32", [-1, *ROWS.shape[1:]])], metadata
+inputs = [(i.name, i.datatype, list(i.shape)) for i in metadata.inputs]
+assert inputs == [(INPUT, "FP32", [-1, *ROWS.shape[1:]])], metadata
 config = client.get_model_config(MODEL).config
 assert config.max_batch_size == 64 and config.HasField("dynamic_batching"), config
 assert list(config.input[0].dims) == list(ROWS.shape[1:]), config
@@ -41,7 +42,8 @@ outputs = [output.name for output in metadata.outputs]
 assert [output.name for output in config.output] == outputs, config
 
 # the repository
-index = {(m.name, m.version): (m.state, bool(m.reason)) for m in client.get_model_repository_index().models}
+models = client.get_model_repository_index().models
+index = {(m.name, m.version): (m.state, bool(m.reason)) for m in models}
 assert index[(MODEL, version)] == ("READY", False), index
 assert {name for name, _ in index} == {"strategic", "tactical", "operational"}, index
 assert [state for state, _ in index.values()].count("READY") == 1, index
@@ -50,7 +52,7 @@ oldest = str(min(int(v) for name, v in index if name == MODEL))
 
 
 def change(rpc, request, **parameters):
-    """A load or unload of a version, for which Triton's client has a message and no argument."""
+    """Loads or unloads a version. Triton's client has a message for that, but no argument."""
     asked = request(model_name=MODEL)
     for name, value in parameters.items():
         asked.parameters[name].int64_param = value
@@ -58,7 +60,8 @@ def change(rpc, request, **parameters):
 
 
 def loaded():
-    return {m.version for m in client.get_model_repository_index().models if m.name == MODEL and m.state == "READY"}
+    models = client.get_model_repository_index().models
+    return {m.version for m in models if m.name == MODEL and m.state == "READY"}
 
 
 client.load_model(MODEL)
@@ -66,7 +69,7 @@ assert loaded() == {version, newest} and client.is_model_ready(MODEL, newest), l
 stub, messages = client._client_stub, triton.service_pb2
 change(stub.RepositoryModelLoad, messages.RepositoryModelLoadRequest, version=int(oldest))
 assert loaded() == {version, newest, oldest}, loaded()
-# The version that answers stays.
+# The version that answered before still does.
 assert client.infer(MODEL, [tensor(ROWS)]).get_response().model_version == version
 if oldest != version:
     change(stub.RepositoryModelUnload, messages.RepositoryModelUnloadRequest, version=int(oldest))
@@ -93,7 +96,8 @@ def infer(rows, datatype="FP32", **named):
 
 result = infer(ROWS, request_id="an id", model_version=version)
 response = result.get_response()
-assert response.id == "an id" and response.model_name == MODEL and response.model_version == version, response
+assert (response.id, response.model_name) == ("an id", MODEL), response
+assert response.model_version == version, response
 assert len(response.raw_output_contents) == len(outputs), "raw in, raw out"
 answers["raw"] = {name: bits(result.as_numpy(name)) for name in outputs}
 doubles = infer(ROWS.astype(np.float64), "FP64")
@@ -112,13 +116,14 @@ assert after.execution_count - before.execution_count == calls, after
 assert after.inference_stats.success.count - before.inference_stats.success.count == calls, after
 assert sum(b.compute_infer.count for b in after.batch_stats) == after.execution_count, after
 
-# a batch of the most rows, and one more
+# the largest batch, and one row more
 many = np.repeat(ROWS[:1], 64, axis=0)
 for name in outputs:
     assert infer(many).as_numpy(name).shape[0] == 64
-assert "must be 1 to 64, is 65" in refused("INVALID_ARGUMENT", infer, np.repeat(ROWS[:1], 65, axis=0))
+more = np.repeat(ROWS[:1], 65, axis=0)
+assert "must be 1 to 64, is 65" in refused("INVALID_ARGUMENT", infer, more)
 
-# what is wrong
+# invalid requests
 wide = np.zeros((1, *ROWS.shape[1:-1], ROWS.shape[-1] + 1), np.float32)
 refused("INVALID_ARGUMENT", infer, wide)
 refused("INVALID_ARGUMENT", infer, np.zeros(ROWS.shape, np.int64), "INT64")
@@ -132,6 +137,7 @@ refused("NOT_FOUND", client.infer, "nothing", [tensor(ROWS)])
 refused("NOT_FOUND", client.get_model_metadata, "nothing")
 refused("NOT_FOUND", client.get_model_config, "nothing")
 refused("NOT_FOUND", client.get_inference_statistics, "nothing")
-refused("UNIMPLEMENTED", infer, ROWS, outputs=[triton.InferRequestedOutput(outputs[0], class_count=1)])
+classes = triton.InferRequestedOutput(outputs[0], class_count=1)
+refused("UNIMPLEMENTED", infer, ROWS, outputs=[classes])
 client.close()
 tell(answers)

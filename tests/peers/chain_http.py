@@ -21,9 +21,11 @@ class Decision(BaseModel):
     forecast: list[float]
 
 
-# `async`, as FastAPI advises where nothing is waited for: a thread for each request costs more than these models.
+# FastAPI advises `async` for functions that do not block. A thread for each request would cost more
+# than these models.
 @app.post("/decide")
 async def decide(row: Row) -> Decision:
     provider = int(strategic(row.strategic).argmax())
     placement = int(tactical(chosen(provider, row.tactical)).argmax())
-    return Decision(provider=provider, placement=placement, forecast=operational(row.operational).tolist())
+    forecast = operational(row.operational).tolist()
+    return Decision(provider=provider, placement=placement, forecast=forecast)

@@ -1,4 +1,7 @@
-"""Asks three layers in turn: `grpc_coordinator.py PORT STRATEGIC TACTICAL OPERATIONAL`, the layers by their addresses."""
+"""Asks three layers in turn.
+
+`grpc_coordinator.py PORT STRATEGIC TACTICAL OPERATIONAL`: its port and the addresses of the layers.
+"""
 
 import asyncio
 import sys
@@ -28,7 +31,7 @@ class Coordinator(services.ChainServicer):
 
 
 async def main(port, *addresses):
-    # A channel for each layer, kept for as long as the server runs.
+    # One channel to each layer stays open while the server runs.
     channels = [grpc.aio.insecure_channel(address) for address in addresses]
     server = grpc.aio.server()
     layers = [services.ModelStub(channel) for channel in channels]

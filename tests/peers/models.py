@@ -1,4 +1,4 @@
-"""The newest version of a model of the repository in MODELS_DIR, in ONNX Runtime on one thread."""
+"""The newest version of a model in the repository MODELS_DIR, run by ONNX Runtime on one thread."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,8 @@ import yaml
 class Model:
     def __init__(self, name):
         versions = Path(os.environ["MODELS_DIR"], name).iterdir()
-        directory = max((version for version in versions if version.name.isdigit()), key=lambda version: int(version.name))
+        numbered = (version for version in versions if version.name.isdigit())
+        directory = max(numbered, key=lambda version: int(version.name))
         manifest = yaml.safe_load((directory / "manifest.yaml").read_text())
         [self.input] = manifest["inputs"]
         self.shape = (1, *self.input["shape"][1:])
@@ -19,7 +20,8 @@ class Model:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         graph = directory / manifest["graph"]["file"]
-        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        self.session = onnxruntime.InferenceSession(graph, options, providers=providers)
 
     def __call__(self, values):
         """The first output for one row of values, flat."""
@@ -28,7 +30,7 @@ class Model:
 
 
 def chosen(provider, row):
-    """The tactical model's row with the chosen provider in it: features 7 to 9 say which."""
+    """The tactical model's row with the chosen provider: features 7 to 9 are its one-hot code."""
     row = list(row)
     row[7:10] = [float(index == provider) for index in range(3)]
     return row

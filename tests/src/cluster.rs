@@ -1,19 +1,18 @@
-//! All four services.
+//! The four services as four processes.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-use strata_wire::pb::coordinator_client::CoordinatorClient;
-use strata_wire::pb::operational_client::OperationalClient;
-use strata_wire::pb::strategic_client::StrategicClient;
-use strata_wire::pb::tactical_client::TacticalClient;
+use strata_wire::pb::{
+    coordinator_client::CoordinatorClient, operational_client::OperationalClient,
+    strategic_client::StrategicClient, tactical_client::TacticalClient,
+};
 use tonic::transport::Channel;
 
-use crate::{Process, Spec};
+use crate::{layers::LAYERS, process::Process, spec::Spec, waiting::eventually_async};
 
-/// Three layers and a coordinator that knows them.
+/// Three layers and a coordinator that uses them.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The coordinator. It comes first: it is dropped, and so killed, before the layers.
+    /// The coordinator. It is the first field, so it is dropped, and thereby killed, before the
+    /// layers.
     pub coordinator: Process,
     /// The strategic layer.
     pub strategic: Process,
@@ -24,16 +23,21 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the four and waits until they are ready.
+    /// Starts the four processes and waits until they are ready.
     pub fn start() -> Self {
         Self::start_with(|spec| spec)
     }
 
-    /// The same after `adjust` has had a look at how each is started.
+    /// The same with the settings of one service changed by `adjust`.
+    pub fn start_with_service(name: &str, adjust: impl Fn(Spec) -> Spec) -> Self {
+        Self::start_with(|spec| if spec.name() == name { adjust(spec) } else { spec })
+    }
+
+    /// The same with the settings of every service changed by `adjust`.
     pub fn start_with(adjust: impl Fn(Spec) -> Spec) -> Self {
-        let layers = ["strategic", "tactical", "operational"].map(|name| adjust(Spec::new(name)));
+        let layers = LAYERS.map(|name| adjust(Spec::new(name)));
         let coordinator = Self::coordinator_of(&layers);
-        // All at once: each has a model to load.
+        // All four start before the first wait: each layer has a model to load.
         let mut layers = layers.map(|spec| spec.spawn());
         let coordinator = adjust(coordinator).spawn();
         layers.iter_mut().for_each(Process::wait_ready);
@@ -43,8 +47,8 @@ impl Cluster {
         cluster
     }
 
-    /// A coordinator that asks these layers, in the order of the chain. It allows as much time as it may: that programs
-    /// of the dev profile answer within a second on a busy machine is nothing that a test can promise.
+    /// A coordinator of these layers, given in the order of the chain. Its requests may take 30 s:
+    /// programs of the dev profile do not always answer within a second on a busy machine.
     pub fn coordinator_of(layers: &[Spec; 3]) -> Spec {
         let [strategic, tactical, operational] = layers;
         Spec::new("coordinator")
@@ -52,6 +56,16 @@ impl Cluster {
             .set("LAYERS_TACTICAL", tactical.endpoint())
             .set("LAYERS_OPERATIONAL", operational.endpoint())
             .set("REQUESTS_DEFAULT_TIMEOUT", "30s")
+    }
+
+    /// The processes of the layers in the order of the chain.
+    pub fn layers(&self) -> [&Process; 3] {
+        [&self.strategic, &self.tactical, &self.operational]
+    }
+
+    /// All processes, the coordinator first.
+    pub fn processes(&self) -> [&Process; 4] {
+        [&self.coordinator, &self.strategic, &self.tactical, &self.operational]
     }
 
     /// A client of the coordinator with a connection of its own.
@@ -73,27 +87,17 @@ impl Cluster {
     pub fn operational(&self) -> OperationalClient<Channel> {
         OperationalClient::new(self.operational.channel())
     }
-}
 
-/// A cluster that the tests of a file share: `static SHARED: Shared = Shared::new();`. It lives
-/// while a test holds it, so that the last one to end stops it, which a static would not.
-#[derive(Debug)]
-pub struct Shared(Mutex<Weak<Cluster>>);
-
-impl Shared {
-    /// Not started yet.
-    #[allow(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Self(Mutex::new(Weak::new()))
-    }
-
-    /// The cluster; started if nobody holds it.
-    pub fn get(&self) -> Arc<Cluster> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.upgrade().unwrap_or_else(|| {
-            let cluster = Arc::new(Cluster::start());
-            *held = Arc::downgrade(&cluster);
-            cluster
+    /// Waits until the coordinator has streams to `count` replicas of a layer.
+    ///
+    /// # Panics
+    /// When it does not have them in a minute.
+    pub async fn wait_for_replicas(&self, layer: &str, count: usize) {
+        eventually_async(&format!("{count} replicas of the {layer} layer"), async || {
+            let links =
+                self.coordinator.metric("strata_coordinator_layer_links", &[("layer", layer)]);
+            (links == count as f64).then_some(())
         })
+        .await;
     }
 }

@@ -1,8 +1,10 @@
-//! Just enough HTTP for the admin servers.
+//! A minimal HTTP client for the admin servers.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Gets `path`; nothing when there is no answer.
+/// Gets `path`; none when there is no answer within ten seconds.
 pub fn get(address: SocketAddr, path: &str) -> Option<Answer> {
     let limit = Duration::from_secs(10);
     let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;

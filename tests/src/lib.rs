@@ -1,26 +1,42 @@
-//! End to end: real processes on free ports, and what tests of them need.
+//! The harness of the end-to-end tests: it starts real processes on free ports and talks to them.
 //!
-//! The programs come from the target directory of the profile that the tests are built with; `make
-//! test` builds them first. Everything here panics when it fails: it is part of tests.
+//! The programs come from the target directory of the profile that the tests are built with;
+//! `make test` builds them first. Every function here panics when it fails, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod callers;
 mod cluster;
+mod commands;
 mod http;
+mod layers;
 mod metrics;
-mod patience;
+mod node;
 mod ports;
 mod process;
 mod programs;
 mod raw;
+mod repository;
 pub mod requests;
+mod shared;
+mod spec;
 mod status;
+mod streams;
+mod waiting;
 
-pub use cluster::{Cluster, Shared};
+pub use callers::{Callers, Tally};
+pub use cluster::Cluster;
+pub use commands::{FUNCTION_FLAGS, Finished, command, finish, strata};
 pub use http::{Answer, get};
+pub use layers::LAYERS;
 pub use metrics::metric;
-pub use patience::{eventually, eventually_async};
+pub use node::Node;
 pub use ports::free_ports;
-pub use process::{Process, Spec, command, finish};
+pub use process::Process;
 pub use programs::{program, root};
-pub use raw::{PlainClient, decide_bytes, timed, untimed};
-pub use status::violated_fields;
+pub use raw::{PlainClient, decide_bytes, patient, timed, untimed};
+pub use repository::Repository;
+pub use shared::shared_cluster;
+pub use spec::Spec;
+pub use status::{refused_fields, violated_fields};
+pub use streams::decisions_until_error;
+pub use waiting::{eventually, eventually_async};

@@ -1,6 +1,6 @@
-//! Values out of a page of metrics.
+//! Values of metrics.
 
-/// The value of the series `name` that has all these labels.
+/// The value of the series `name` that has all these labels, out of a page of metrics.
 ///
 /// # Panics
 /// When there is no such series, or more than one.

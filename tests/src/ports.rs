@@ -1,22 +1,24 @@
-//! Ports nobody uses.
+//! Ports that no process uses.
 
-use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use tokio::net::TcpSocket;
 
-/// Below the range of outgoing connections (from 32768 on Linux): a port that is free now is not
-/// gone when some client connects.
+/// The first port tried. Ports of outgoing connections begin at 32768 on Linux, so no client takes
+/// a port of this range between the check and its use.
 const FIRST: u32 = 12_000;
 const COUNT: u32 = 8_000;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// `count` free ports on loopback, never the same twice in one process; processes start at
-/// different places.
+/// `N` free ports on loopback. One test process never gets a port twice; different processes begin
+/// their search at different ports.
 ///
 /// # Panics
-/// When there are not so many.
+/// When fewer than `N` are free.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     let offset = std::process::id().wrapping_mul(2_654_435_761) >> 8;
     let candidates = (0..COUNT).map(|_| {
@@ -24,7 +26,8 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
         (FIRST + offset.wrapping_add(step) % COUNT) as u16
     });
     let free = candidates.filter(|port| {
-        // Bound and not listened on: a socket that a child process holds until it execs is no hindrance.
+        // The socket is bound and does not listen: a child process may inherit it until it execs,
+        // and does not occupy the port with it.
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("an option of a socket");
         socket.bind((Ipv4Addr::LOCALHOST, *port).into()).is_ok()

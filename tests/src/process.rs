@@ -1,90 +1,36 @@
 //! One service as a real process.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::{Child, ExitStatus, Stdio},
+};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::NamedTempFile;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{eventually, free_ports, get, program, root};
+use crate::{commands::command, http::get, metrics::metric, spec::Spec, waiting::eventually};
 
-/// How a service is started.
-#[derive(Debug, Clone)]
-pub struct Spec {
-    name: &'static str,
-    ports: [u16; 2],
-    env: BTreeMap<String, String>,
+/// A running service. Dropping it kills it, and shows its log if the test failed.
+#[derive(Debug)]
+pub struct Process {
+    spec: Spec,
+    child: Child,
+    log: NamedTempFile,
 }
 
 impl Spec {
-    /// A service on free ports, with logs as JSON.
-    pub fn new(name: &'static str) -> Self {
-        let spec = Self { name, ports: free_ports(), env: BTreeMap::new() };
-        let [grpc, admin] = spec.ports;
-        spec.set("GRPC_LISTEN", format!("127.0.0.1:{grpc}"))
-            .set("ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
-            .set("TELEMETRY_LOG_FORMAT", "json")
-            .set("SHUTDOWN_SETTLE", "100ms")
-    }
-
-    /// The four services as one process, on free ports. Its addresses are those of the coordinator; settings begin with the name of
-    /// the service they are of: `TACTICAL_GRPC_LISTEN`.
-    pub fn node() -> Self {
-        let ports: [u16; 8] = free_ports();
-        let spec = Self { name: "strata-node", ports: [ports[0], ports[1]], env: BTreeMap::new() };
-        let spec = spec.set("TELEMETRY_LOG_FORMAT", "json").set("SHUTDOWN_SETTLE", "100ms");
-        let services = ["COORDINATOR", "STRATEGIC", "TACTICAL", "OPERATIONAL"];
-        services.into_iter().zip(ports.chunks_exact(2)).fold(spec, |spec, (service, ports)| {
-            spec.set(&format!("{service}_GRPC_LISTEN"), format!("127.0.0.1:{}", ports[0]))
-                .set(&format!("{service}_ADMIN_LISTEN"), format!("127.0.0.1:{}", ports[1]))
-        })
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// With a setting: the part of its environment variable behind `STRATA_<NAME>_`.
-    #[must_use]
-    pub fn set(mut self, setting: &str, value: impl Into<String>) -> Self {
-        self.env.insert(self.variable(setting), value.into());
-        self
-    }
-
-    /// A setting that was made.
-    ///
-    /// # Panics
-    /// When it was not.
-    pub fn setting(&self, setting: &str) -> &str {
-        &self.env[&self.variable(setting)]
-    }
-
-    fn variable(&self, setting: &str) -> String {
-        let name = self.name.trim_start_matches("strata-");
-        format!("STRATA_{}_{setting}", name.to_uppercase())
-    }
-
-    /// Its URL.
-    pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports[0])
-    }
-
     /// Starts it, and does not wait for it.
     ///
     /// # Panics
     /// When it cannot be started.
     pub fn spawn(&self) -> Process {
         let log = NamedTempFile::new().expect("a file for the log");
-        let child = command(self.name)
-            .envs(&self.env)
+        let child = command(self.name())
+            .envs(self.env())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.reopen().expect("the log, to be written to"))
+            .stderr(log.reopen().expect("a handle for the log"))
             .spawn()
             .expect("the program starts");
         Process { spec: self.clone(), child, log }
@@ -101,56 +47,6 @@ impl Spec {
     }
 }
 
-/// A command of a program that knows nothing of the settings of whoever runs the tests, but for
-/// where ONNX Runtime and the models are.
-///
-/// # Panics
-/// When it was not built.
-pub fn command(name: &str) -> Command {
-    let mut command = Command::new(program(name));
-    command.current_dir(root());
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let kept = text == "STRATA_ORT_LIB" || text.ends_with("_MODELS_DIR");
-        if text.starts_with("STRATA_") && !kept {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
-/// Runs a command to its end.
-///
-/// # Panics
-/// When it cannot be started, or does not end in a minute: it is killed then.
-pub fn finish(mut command: Command) -> Output {
-    let [out, err] = [(); 2].map(|()| NamedTempFile::new().expect("a file for the output"));
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(out.reopen().expect("the output, to be written to"))
-        .stderr(err.reopen().expect("the errors, to be written to"))
-        .spawn()
-        .expect("the program starts");
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        eventually("a program to end", || child.try_wait().expect("its state"))
-    }));
-    let status = ended.unwrap_or_else(|hung| {
-        let _ = child.kill();
-        let _ = child.wait();
-        std::panic::resume_unwind(hung)
-    });
-    let read = |file: &NamedTempFile| std::fs::read(file.path()).expect("the output");
-    Output { status, stdout: read(&out), stderr: read(&err) }
-}
-
-/// A running service. Dropping it kills it, and shows its log if the test failed.
-#[derive(Debug)]
-pub struct Process {
-    spec: Spec,
-    child: Child,
-    log: NamedTempFile,
-}
-
 impl Process {
     /// How it was started.
     pub fn spec(&self) -> &Spec {
@@ -164,15 +60,15 @@ impl Process {
 
     /// Its gRPC address.
     pub fn grpc(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.spec.ports[0]).into()
+        (Ipv4Addr::LOCALHOST, self.spec.ports()[0]).into()
     }
 
     /// The address of its admin server.
     pub fn admin(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.spec.ports[1]).into()
+        (Ipv4Addr::LOCALHOST, self.spec.ports()[1]).into()
     }
 
-    /// A connection of one's own, made when it is first used.
+    /// A new connection, made when it is first used.
     ///
     /// # Panics
     /// Not with an address like this.
@@ -180,20 +76,46 @@ impl Process {
         Endpoint::from_shared(self.spec.endpoint()).expect("an endpoint").connect_lazy()
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     ///
     /// # Panics
     /// When it ends, or is not ready in a minute.
     pub fn wait_ready(&mut self) {
-        eventually(&format!("{} to be ready", self.spec.name), || {
+        eventually(&format!("{} to be ready", self.spec.name()), || {
             if let Some(status) = self.child.try_wait().expect("the state of a child") {
-                panic!("{} ended: {status}", self.spec.name);
+                panic!("{} ended: {status}", self.spec.name());
             }
-            get(self.admin(), "/readyz").filter(|answer| answer.status == 200)
+            self.is_ready().then_some(())
         });
     }
 
-    /// Its metrics.
+    /// Waits until its server has accepted `calls` calls of `method`.
+    ///
+    /// # Panics
+    /// When it has not in a minute.
+    pub fn wait_for_calls(&self, method: &str, calls: f64) {
+        eventually(&format!("{calls} calls of {method}"), || {
+            let started = self.metric("grpc_server_started_total", &[("grpc_method", method)]);
+            (started >= calls).then_some(())
+        });
+    }
+
+    /// Waits until it says that it is not ready any more.
+    ///
+    /// # Panics
+    /// When it still is after a minute.
+    pub fn wait_for_drain(&self) {
+        eventually("the drain", || {
+            get(self.admin(), "/readyz").filter(|answer| answer.status == 503)
+        });
+    }
+
+    /// Whether it says that it is ready.
+    pub fn is_ready(&self) -> bool {
+        get(self.admin(), "/readyz").is_some_and(|answer| answer.status == 200)
+    }
+
+    /// Its page of metrics.
     ///
     /// # Panics
     /// When it gives none.
@@ -203,16 +125,26 @@ impl Process {
         answer.body
     }
 
+    /// The value of the one series `name` with these labels.
+    ///
+    /// # Panics
+    /// When there is no such series, or more than one.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        metric(&self.metrics(), name, labels)
+    }
+
     /// Everything it has logged.
     ///
     /// # Panics
     /// When the log cannot be read.
     pub fn log(&self) -> String {
-        let mut bytes = Vec::new();
-        File::open(self.log.path())
-            .and_then(|mut log| log.read_to_end(&mut bytes))
-            .expect("the log");
+        let bytes = std::fs::read(self.log.path()).expect("the log");
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The lines of its log that contain `text`.
+    pub fn logged(&self, text: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(text)).count()
     }
 
     /// Sends it a signal.
@@ -223,7 +155,7 @@ impl Process {
         rustix::process::kill_process(self.pid(), signal).expect("a process to signal");
     }
 
-    /// Stops it where it is, as a process that hangs, and waits until all its threads have stopped.
+    /// Stops it, so that it hangs, and waits until all its threads have stopped.
     ///
     /// # Panics
     /// When it has ended.
@@ -232,7 +164,7 @@ impl Process {
         waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).expect("a process that stops");
     }
 
-    /// Lets it go on.
+    /// Continues it after [`Process::pause`].
     ///
     /// # Panics
     /// When it has ended.
@@ -244,16 +176,16 @@ impl Process {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid")
     }
 
-    /// Waits for its end.
+    /// Waits until it has ended.
     ///
     /// # Panics
     /// When it does not end in a minute.
     pub fn wait(&mut self) -> ExitStatus {
-        let name = self.spec.name;
+        let name = self.spec.name();
         eventually(&format!("{name} to end"), || self.child.try_wait().expect("its state"))
     }
 
-    /// Kills it and waits for its end, as when a machine is lost.
+    /// Kills it and waits until it has ended, as when a machine is lost.
     ///
     /// # Panics
     /// When it does not end in a minute.
@@ -268,7 +200,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("---- log of {}\n{}", self.spec.name, self.log());
+            eprintln!("---- log of {}\n{}", self.spec.name(), self.log());
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// The root of the repository: programs look for `models` in their working directory.
+/// The root of the repository, where programs are started: they look for `models` there.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// A program of the profile this test was built with.
+/// The path of a program, built with the same profile as this test.
 ///
 /// # Panics
 /// When it was not built.

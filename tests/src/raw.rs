@@ -1,28 +1,26 @@
-//! Calls below what a generated client does: any bytes, any headers, no timer of its own.
+//! Calls that a generated client cannot make: any bytes, any headers, no timer of its own.
 
 use std::time::Duration;
 
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use strata_wire::pb;
-use strata_wire::pb::coordinator_client::CoordinatorClient;
-use tonic::body::Body;
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::{Request, Status};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use strata_wire::pb::{self, coordinator_client::CoordinatorClient};
+use tonic::{Request, Status, body::Body, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 
-use crate::Process;
+use crate::process::Process;
 
-/// An HTTP/2 client that adds nothing.
+/// An HTTP/2 client that adds nothing to a request.
 pub type PlainClient = Client<HttpConnector, Body>;
 
 fn plain() -> PlainClient {
     Client::builder(TokioExecutor::new()).http2_only(true).build_http()
 }
 
-/// A client of the coordinator that sends `grpc-timeout` like any header. tonic's own channel would
-/// also start a timer, which hides what the server says.
+/// A client of the coordinator that sends `grpc-timeout` like any other header. tonic's own
+/// channel would also start a timer, whose error hides the server's answer.
 ///
 /// # Panics
 /// Not with an address like this.
@@ -44,10 +42,17 @@ pub fn timed<T>(request: T, timeout: Duration) -> Request<T> {
     request
 }
 
-/// Calls `Decide` with any bytes as the correlation id, which must be UTF-8, and nothing else.
+/// `request` with the longest timeout that a layer grants, 30 s, so that a busy machine does not
+/// make a test fail.
+pub fn patient<T>(request: T) -> Request<T> {
+    timed(request, Duration::from_secs(30))
+}
+
+/// Calls `Decide` with a message that has only a correlation id. The id may be any bytes, though
+/// the contract says UTF-8.
 ///
 /// # Errors
-/// The status the server answers with.
+/// The status that the server answers with.
 ///
 /// # Panics
 /// Not with an address like this.
@@ -59,7 +64,7 @@ pub async fn decide_bytes(
     let mut client = tonic::client::Grpc::with_origin(plain(), origin);
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let path = PathAndQuery::from_static("/strata.v1.Coordinator/Decide");
-    // Bytes alone are a message with the one field number 1, as `google.protobuf.BytesValue` is.
+    // Bytes encode as a message with the one field number 1, like `google.protobuf.BytesValue`.
     let codec = ProstCodec::<Vec<u8>, pb::DecideResponse>::default();
     client.unary(Request::new(correlation_id), path, codec).await.map(tonic::Response::into_inner)
 }

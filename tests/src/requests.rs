@@ -1,4 +1,4 @@
-//! Requests that are right, for tests to bend.
+//! Valid requests, which tests send as they are or change.
 
 use prost_types::Timestamp;
 use strata_wire::pb;
@@ -6,7 +6,7 @@ use strata_wire::pb;
 /// 2026-11-24T10:00:00Z, a Tuesday.
 pub const MOMENT: Timestamp = Timestamp { seconds: 1_795_514_400, nanos: 0 };
 
-/// Twelve steps of a load that rises.
+/// Twelve steps of telemetry with a rising load.
 pub fn steps() -> Vec<pb::TelemetryStep> {
     let step = |i: u32| pb::TelemetryStep {
         request_rate: 4.0 + 0.3 * f64::from(i),
@@ -27,7 +27,8 @@ pub fn placement(memory_mb: u32) -> pb::Placement {
     }
 }
 
-/// A decision about a function that runs on AWS in Virginia; functions of different numbers differ.
+/// A request to decide about a function that runs on AWS in Virginia. Requests with different
+/// numbers are about different functions with different workloads.
 pub fn decide(number: usize) -> pb::DecideRequest {
     let varied = (number % 97) as f64;
     pb::DecideRequest {
@@ -66,12 +67,12 @@ pub fn facts() -> pb::FunctionFacts {
     }
 }
 
-/// A question to the strategic layer.
+/// A request to the strategic layer.
 pub fn select() -> pb::SelectRequest {
     pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() }
 }
 
-/// A question to the tactical layer.
+/// A request to the tactical layer.
 pub fn place() -> pb::PlaceRequest {
     pb::PlaceRequest {
         facts: Some(facts()),
@@ -81,7 +82,7 @@ pub fn place() -> pb::PlaceRequest {
     }
 }
 
-/// A question to the operational layer.
+/// A request to the operational layer.
 pub fn forecast() -> pb::ForecastRequest {
     pb::ForecastRequest {
         at: Some(MOMENT),
@@ -90,4 +91,20 @@ pub fn forecast() -> pb::ForecastRequest {
         placement: Some(placement(512)),
         ..Default::default()
     }
+}
+
+/// `decide(number)` with the scores of the layers in its answer.
+pub fn decide_explained(number: usize) -> pb::DecideRequest {
+    let options = pb::Options { explain: true, ..pb::Options::default() };
+    pb::DecideRequest { options: Some(options), ..decide(number) }
+}
+
+/// The shares of traffic that versions of a model get, in percent.
+pub fn traffic(shares: &[(u32, u32)]) -> pb::SetTrafficRequest {
+    let share = |(version, percent): &(u32, u32)| pb::TrafficShare {
+        version: *version,
+        percent: *percent,
+        ..Default::default()
+    };
+    pb::SetTrafficRequest { shares: shares.iter().map(share).collect(), ..Default::default() }
 }

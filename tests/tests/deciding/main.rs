@@ -1,0 +1,9 @@
+//! Decisions of the coordinator: what it answers, what it refuses, and what callers see of layers
+//! that fail.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod calls;
+mod failures;
+mod fairness;
+mod streams;
+mod validation;

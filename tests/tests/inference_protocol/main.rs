@@ -1,0 +1,6 @@
+//! The Open Inference Protocol.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod clients;
+mod requests;
+mod tensors;
