@@ -8,6 +8,8 @@ use std::{
 use strata_lanes::Lanes;
 use tokio::sync::Notify;
 
+use crate::in_flight::settle;
+
 /// Items that a caller may have taken in its turn.
 const QUANTUM: usize = 1;
 
@@ -115,8 +117,7 @@ impl<T> FairReceiver<T> {
             }
             // A notification that comes before this waits is stored, not lost.
             self.0.filled.notified().await;
-            // Tasks that are ready send their items before this takes what there is.
-            tokio::task::yield_now().await;
+            settle().await;
         }
     }
 

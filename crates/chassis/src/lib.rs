@@ -36,7 +36,7 @@ pub use deadline::Deadline;
 pub use drain::{Drain, DrainGuard};
 pub use fair::{FairReceiver, FairSender, Refused, fair_channel};
 pub use idle_poll::Pulse;
-pub use in_flight::{Flight, InFlight};
+pub use in_flight::{Flight, InFlight, settle};
 pub use metrics::{Metrics, SECONDS_BUCKETS};
 pub use process::{BoxError, Process, ProcessConfig, ProcessSettings, run};
 pub use report::report;

@@ -6,7 +6,7 @@ use strata_chassis::{
     ProcessSettings, RuntimeConfig, ShutdownConfig, TelemetryConfig,
 };
 
-use crate::releases::ReleaseConfig;
+use crate::{deciding::Speculation, releases::ReleaseConfig};
 
 /// Every setting of the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,8 +32,9 @@ pub struct CoordinatorConfig {
     pub runtime: RuntimeConfig,
 }
 
-/// Every setting of a coordinator that shares its process with the layers: what is left when threads, telemetry and the end of the
-/// process are said once for all, and no layer has to be found.
+/// Every setting of a coordinator that shares its process with the layers: what is left when
+/// threads, telemetry and the end of the process are said once for all, and no layer has to be
+/// found.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoordinatorSection {
@@ -81,6 +82,10 @@ pub struct RequestsConfig {
     pub stream_in_flight: usize,
     /// Requests of one connection in work at once; more are refused.
     pub caller_in_flight: usize,
+    /// Whether the tactical and the operational layer are asked before the layer above has
+    /// answered, with a guess for its answer: `off`, `on`, or `auto`, which guesses less while the
+    /// layers are busy.
+    pub speculation: Speculation,
 }
 
 impl Default for CoordinatorConfig {
@@ -143,6 +148,7 @@ impl Default for RequestsConfig {
             max_timeout: Duration::from_secs(30),
             stream_in_flight: 1024,
             caller_in_flight: 2048,
+            speculation: Speculation::default(),
         }
     }
 }
@@ -194,6 +200,11 @@ impl Documented for RequestsConfig {
             (
                 "caller_in_flight",
                 "Requests of one connection in work at once; more are RESOURCE_EXHAUSTED",
+            ),
+            (
+                "speculation",
+                "Whether layers are asked ahead, with a guess for the answer above: off, on or \
+                 auto",
             ),
         ])
     }

@@ -1,6 +1,6 @@
 //! What the coordinator counts: name, unit and help of every metric stand here.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
     collector::Collector,
@@ -15,12 +15,7 @@ use prometheus_client::{
 };
 use strata_chassis::Metrics;
 use strata_domain::FaultKind;
-
-use crate::{
-    link::{Forecasting, Hop, Placing, Selecting},
-    pipeline::Pipeline,
-    releases::Register,
-};
+use strata_wire::{Forecasting, Hop, Placing, Selecting};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
@@ -34,16 +29,14 @@ struct ChangeLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReleaseLabels {
-    release: String,
-    strategic: u32,
-    tactical: u32,
-    operational: u32,
+struct LayerLabel {
+    layer: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LayerLabel {
+struct SpeculationLabels {
     layer: &'static str,
+    outcome: &'static str,
 }
 
 /// What the coordinator counts.
@@ -54,6 +47,8 @@ pub(crate) struct CoordinatorMetrics {
     decision_time: Histogram,
     hops: [(&'static str, Histogram); 3],
     links: Family<LayerLabel, Gauge>,
+    /// By layer, tactical and operational: answers to guesses that were used, and that were not.
+    speculation: [(&'static str, [Counter; 2]); 2],
     release_changes: Family<ChangeLabels, Counter>,
 }
 
@@ -67,7 +62,14 @@ impl CoordinatorMetrics {
         let decisions = Family::<CodeLabel, Counter>::default();
         let hop_times = Family::<LayerLabel, Histogram>::new_with_constructor(times);
         let hop = |layer| (layer, hop_times.get_or_create_owned(&LayerLabel { layer }));
+        let speculation = Family::<SpeculationLabels, Counter>::default();
+        let guesses = |layer| {
+            let count =
+                |outcome| speculation.get_or_create_owned(&SpeculationLabels { layer, outcome });
+            (layer, [count("used"), count("wasted")])
+        };
         let this = Self {
+            speculation: [guesses(Placing::LAYER), guesses(Forecasting::LAYER)],
             ok: decisions.get_or_create_owned(&CodeLabel { code: "OK" }),
             decision_time: times(),
             hops: [hop(Selecting::LAYER), hop(Placing::LAYER), hop(Forecasting::LAYER)],
@@ -94,6 +96,11 @@ impl CoordinatorMetrics {
                 Unit::Seconds,
                 hop_times,
             );
+            registry.register(
+                "speculation",
+                "Rows that layers were asked ahead, by whether their answers were used",
+                speculation,
+            );
             registry.register("layer_links", "Streams to replicas that are up", this.links.clone());
             registry.register(
                 "release_changes",
@@ -104,12 +111,14 @@ impl CoordinatorMetrics {
         this
     }
 
-    /// Adds the depth of the queues to the layers and the release in force, read when they are asked for.
-    pub(crate) fn watch(metrics: &Metrics, pipeline: &Pipeline) {
+    /// Adds the depth of the queues to the layers, read when it is asked for.
+    pub(crate) fn expose_queues(
+        metrics: &Metrics,
+        waiting: impl Fn() -> Waiting + Send + Sync + 'static,
+    ) {
         metrics.with_registry(|registry| {
             let registry = registry.sub_registry_with_prefix("strata_coordinator");
-            registry.register_collector(Box::new(QueueDepth(pipeline.clone())));
-            registry.register_collector(Box::new(InForce(Arc::clone(&pipeline.releases))));
+            registry.register_collector(Box::new(QueueDepth(Box::new(waiting))));
         });
     }
 
@@ -133,6 +142,17 @@ impl CoordinatorMetrics {
         self.release_changes.get_or_create(&ChangeLabels { change, outcome }).inc();
     }
 
+    /// Counts a row that `layer` was asked ahead.
+    pub(crate) fn speculated(&self, layer: &'static str, used: bool) {
+        if let Some((_, [yes, no])) = self.speculation.iter().find(|(name, _)| *name == layer) {
+            if used {
+                yes.inc()
+            } else {
+                no.inc()
+            };
+        }
+    }
+
     /// Counts a hop.
     pub(crate) fn hop(&self, layer: &'static str, elapsed: Duration) {
         if let Some((_, histogram)) = self.hops.iter().find(|(name, _)| *name == layer) {
@@ -141,7 +161,10 @@ impl CoordinatorMetrics {
     }
 }
 
-struct QueueDepth(Pipeline);
+/// Rows waiting to be sent, by layer.
+pub(crate) type Waiting = [(&'static str, usize); 3];
+
+struct QueueDepth(Box<dyn Fn() -> Waiting + Send + Sync>);
 
 impl std::fmt::Debug for QueueDepth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -151,40 +174,16 @@ impl std::fmt::Debug for QueueDepth {
 
 impl Collector for QueueDepth {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Pipeline { strategic, tactical, operational, .. } = &self.0;
         let mut family = encoder.encode_descriptor(
             "queue_rows",
             "Rows waiting to be sent to a layer",
             None,
             prometheus_client::metrics::MetricType::Gauge,
         )?;
-        for (layer, waiting) in [
-            (Selecting::LAYER, strategic.waiting()),
-            (Placing::LAYER, tactical.waiting()),
-            (Forecasting::LAYER, operational.waiting()),
-        ] {
+        for (layer, waiting) in (self.0)() {
             let depth = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
             depth.encode(family.encode_family(&LayerLabel { layer })?)?;
         }
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct InForce(Arc<Register>);
-
-impl Collector for InForce {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Some(release) = self.0.in_force() else { return Ok(()) };
-        let mut family = encoder.encode_descriptor(
-            "release_info",
-            "The release in force and its versions; always 1, and absent without one",
-            None,
-            prometheus_client::metrics::MetricType::Gauge,
-        )?;
-        let [strategic, tactical, operational] = release.versions();
-        let release = release.name().to_owned();
-        let labels = ReleaseLabels { release, strategic, tactical, operational };
-        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
     }
 }

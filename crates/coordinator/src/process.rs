@@ -1,10 +1,12 @@
+//! The coordinator as a process: configuration, links to the layers, services.
+
 use std::{process::ExitCode, sync::Arc};
 
 use strata_chassis::{
     Binary, BoxError, ClientError, Drain, HealthHandle, Metrics, Process, Server, Services,
 };
 use strata_wire::{
-    FILE_DESCRIPTOR_SET,
+    FILE_DESCRIPTOR_SET, Fault, Forecasting, Hop, Placing, Selecting,
     pb::{coordinator_server::CoordinatorServer, releases_server::ReleasesServer},
 };
 use tokio::{
@@ -14,14 +16,11 @@ use tokio::{
 
 use crate::{
     config::{CoordinatorConfig, CoordinatorSection, LayersConfig},
-    link::{
-        Forecasting, Hop, Layer, Layers, LinkSettings, LocalLayers, Needs, Placing, Replicas,
-        Selecting,
-    },
+    deciding::Pipeline,
+    front::Decider,
+    link::{Layer, Layers, LinkSettings, LocalLayers, Needs, Replicas},
     metrics::CoordinatorMetrics,
-    pipeline::Pipeline,
-    releases::{Register, ReleasesService},
-    service::Decider,
+    releases::{Register, ReleasesService, expose_release},
 };
 
 const BINARY: Binary = Binary {
@@ -31,8 +30,9 @@ const BINARY: Binary = Binary {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// Largest request that is taken. One with every field filled has 3 KB; the rest is room for fields of later versions. A caller may
-/// send a part of a message and stop, on as many calls as it may have, so what is kept of each has to be small.
+/// Largest request that is taken. One with every field filled has 3 KB; the rest is room for fields
+/// of later versions. A caller may send a part of a message and stop, on as many calls as it may
+/// have, so what is kept of each has to be small.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
 
 /// Runs the coordinator's process: the whole of its `main`.
@@ -60,11 +60,12 @@ async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
     serve_front(&front, links, &metrics, drain).await
 }
 
-/// Serves a coordinator whose layers are in this process, until the drain is over. They are ready, and must answer for as long as this
-/// takes.
+/// Serves a coordinator whose layers are in this process, until the drain is over. They are ready,
+/// and must answer for as long as this takes.
 ///
 /// # Errors
-/// A release of the settings that cannot be loaded, a listener that cannot be bound, and accepted work that was left when the grace budget was over.
+/// A release of the settings that cannot be loaded, a listener that cannot be bound, and accepted
+/// work that was left when the grace budget was over.
 pub async fn serve_beside(
     section: &CoordinatorSection,
     layers: LocalLayers,
@@ -73,9 +74,17 @@ pub async fn serve_beside(
 ) -> Result<(), BoxError> {
     if let Some(release) = section.release.release() {
         // Replicas load it when they connect; these are connected.
-        layers.load(release.versions()).await?;
+        load(&layers, release.versions()).await?;
     }
     serve_front(section, |_, _, _| Ok(layers.into()), metrics, drain).await
+}
+
+/// Has the three layers load their versions, in the order of the chain.
+async fn load(layers: &LocalLayers, versions: [u32; 3]) -> Result<(), Fault> {
+    let Layers { strategic, tactical, operational } = layers.clone().into();
+    strategic.load(versions[0]).await?;
+    tactical.load(versions[1]).await?;
+    operational.load(versions[2]).await
 }
 
 async fn serve_front(
@@ -88,18 +97,19 @@ async fn serve_front(
     let counted = CoordinatorMetrics::register(metrics);
     let came_up = Arc::new(Notify::new());
     let releases = Arc::new(Register::starting_with(front.release.release()));
-    let Layers { strategic, tactical, operational } = links(&counted, &came_up, &releases)?;
+    let layers = links(&counted, &came_up, &releases)?;
     let pipeline = Pipeline {
-        strategic,
-        tactical,
-        operational,
+        layers,
         releases,
         deciding: Arc::default(),
         one_worker: Handle::current().metrics().num_workers() == 1,
+        speculation: front.requests.speculation,
         pulse: drain.pulse().clone(),
         metrics: counted,
     };
-    CoordinatorMetrics::watch(metrics, &pipeline);
+    let layers = pipeline.layers.clone();
+    CoordinatorMetrics::expose_queues(metrics, move || layers.waiting());
+    expose_release(metrics, Arc::clone(&pipeline.releases));
     tokio::spawn(ready_when_complete(pipeline.clone(), came_up, server.health()));
     let largest = front.grpc.max_message_bytes.min(MAX_REQUEST_BYTES);
     let releases = ReleasesServer::new(ReleasesService(pipeline.clone()))
@@ -132,13 +142,13 @@ fn connect(
     })
 }
 
-/// Says ready once every layer has been reached. A layer that goes away later is told in answers, not by taking the whole coordinator
-/// out of service.
+/// Says ready once every layer has been reached. A layer that goes away later is told in answers,
+/// not by taking the whole coordinator out of service.
 async fn ready_when_complete(pipeline: Pipeline, came_up: Arc<Notify>, health: HealthHandle) {
     loop {
         // Listens before it looks: a stream that comes up in between is not missed.
         let next = came_up.notified();
-        if pipeline.is_complete() {
+        if pipeline.layers.are_up() {
             return health.serving().await;
         }
         next.await;

@@ -7,6 +7,7 @@
 mod calls;
 mod choices;
 mod estimate;
+mod facts;
 mod fault;
 mod formulas;
 mod function;
@@ -20,6 +21,7 @@ mod units;
 pub use calls::{CallPattern, RecentGaps};
 pub use choices::choices;
 pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, estimate};
+pub use facts::{ApplicationFacts, FunctionFacts};
 pub use fault::FaultKind;
 pub use formulas::{
     carbon, cold_start, latency, price,

@@ -7,7 +7,7 @@ use strata_chassis::{
 };
 use strata_runtime::{ExecutionProvider, ModelOptions, Precision};
 
-use crate::{frame::MAX_ROWS, process::Layer, versions::Policy};
+use crate::{layers::Layer, models::Policy, serving::MAX_ROWS};
 
 /// Every setting of a layer process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,8 +31,8 @@ pub(crate) struct LayerConfig<A: Layer> {
     layer: PhantomData<fn() -> A>,
 }
 
-/// Every setting of a layer that shares its process with others: what is left of a layer's settings when threads, telemetry and the
-/// end of the process are said once for all.
+/// Every setting of a layer that shares its process with others: what is left of a layer's settings
+/// when threads, telemetry and the end of the process are said once for all.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerSection {
@@ -52,7 +52,8 @@ pub struct LayerSection {
 pub struct ModelsConfig {
     /// The repository: `<dir>/<layer>/<version>/`.
     pub dir: PathBuf,
-    /// The version that gets the traffic at the start; unset is the newest of those that `versions` wants.
+    /// The version that gets the traffic at the start; unset is the newest of those that `versions`
+    /// wants.
     pub version: Option<u32>,
     /// Which versions are kept loaded; unset is `version`, or else the newest.
     pub versions: Option<Policy>,
@@ -137,9 +138,11 @@ impl Default for ModelsConfig {
             dir: PathBuf::from("models"),
             version: None,
             versions: None,
-            // Off: a version that somebody copies or trains into the directory is served when somebody says so.
+            // Off: a version that somebody copies or trains into the directory is served when
+            // somebody says so.
             poll_interval: Duration::ZERO,
-            // In int8 what a row is answered depends a little on the rows it is run with: docs/models.md.
+            // In int8 what a row is answered depends a little on the rows it is run with:
+            // docs/models.md.
             precision: Precision::Fp32,
         }
     }
@@ -271,7 +274,8 @@ impl<A: Layer> ProcessConfig for LayerConfig<A> {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
-            // Threads of their own run the models; more than one of these for two cores was slower where all services share a machine.
+            // Threads of their own run the models; more than one of these for two cores was slower
+            // where all services share a machine.
             cores_per_worker: 2,
         }
     }
@@ -283,7 +287,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_documented() {
-        strata_chassis::assert_documented::<LayerConfig<crate::strategic::Strategic>>();
-        strata_chassis::assert_documented::<LayerConfig<crate::operational::Operational>>();
+        strata_chassis::assert_documented::<LayerConfig<crate::adapter::Strategic>>();
+        strata_chassis::assert_documented::<LayerConfig<crate::adapter::Operational>>();
     }
 }

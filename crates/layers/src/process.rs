@@ -1,4 +1,6 @@
-use std::{convert::Infallible, process::ExitCode, sync::Arc};
+//! A layer as a process: configuration, model, listeners, services.
+
+use std::{process::ExitCode, sync::Arc};
 
 use strata_chassis::{
     AdminConfig, Binary, BoxError, Drain, GrpcConfig, Metrics, Process, Server, Services,
@@ -6,46 +8,16 @@ use strata_chassis::{
 use strata_runtime::{OnnxRuntime, Repository};
 use strata_wire::{FILE_DESCRIPTOR_SET, pb};
 use tokio::task::JoinHandle;
-use tonic::{body::Body, server::NamedService};
-use tower::Service as TowerService;
 
 use crate::{
     adapter::Adapter,
     config::{InferenceConfig, LayerConfig, ModelsConfig},
-    engine::{Parts, Service},
+    layers::Layer,
     metrics::LayerMetrics,
-    models::ModelsService,
+    models::{self, Catalog, FileAccess, Loader, ModelsService, Runners, Start, expose_figures},
     oip::{self, Oip},
-    reading::Reading,
-    runner::Runners,
-    version_metrics,
-    versions::{self, Catalog, Loader, Start},
+    serving::{Parts, Service},
 };
-
-/// A layer as a process: an adapter with ports and a generated server.
-pub(crate) trait Layer: Adapter + std::fmt::Debug {
-    /// The generated server.
-    type Server: TowerService<
-            http::Request<Body>,
-            Response = http::Response<Body>,
-            Error = Infallible,
-            Future: Send,
-        > + NamedService
-        + Clone
-        + Send
-        + Sync
-        + 'static;
-
-    /// Default ports: gRPC, admin.
-    const PORTS: (u16, u16);
-    /// One line for `--help`.
-    const ABOUT: &'static str;
-    /// What the names of its environment variables begin with.
-    const ENV_PREFIX: &'static str;
-
-    /// The server of a service.
-    fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server;
-}
 
 /// Runs a layer's process.
 pub(crate) fn run<A: Layer>() -> ExitCode {
@@ -110,7 +82,7 @@ pub(crate) async fn start<A: Layer>(
     let metrics = LayerMetrics::register(registry);
     let catalog = Arc::new(first_version::<A>(settings, &repository, &metrics)?);
     let read = Arc::clone(&catalog);
-    version_metrics::register(registry, move || read.figures());
+    expose_figures(registry, move || read.figures());
     let service = Service::new(Parts {
         catalog: Arc::clone(&catalog),
         metrics: metrics.clone(),
@@ -124,7 +96,7 @@ pub(crate) async fn start<A: Layer>(
         control,
         metrics,
         repository,
-        reading: Reading::default(),
+        files: FileAccess::default(),
         drain: drain.clone(),
     });
     let max_message_bytes = settings.grpc.max_message_bytes;
@@ -134,7 +106,7 @@ pub(crate) async fn start<A: Layer>(
         .with(pb::models_server::ModelsServer::new(ModelsService(Arc::clone(&catalog))));
     server.health().serving().await;
     let (policy, interval) = (settings.models.policy(), settings.models.poll_interval);
-    let watch = versions::watch(Arc::clone(&catalog), policy, interval, drain.clone());
+    let watch = models::watch(Arc::clone(&catalog), policy, interval, drain.clone());
     let tended = Tended { catalog, watching: tokio::spawn(watch) };
     Ok(Started { server, services, service, tended })
 }
@@ -157,8 +129,8 @@ fn first_version<A: Layer>(
     let policy = settings.models.policy();
     let start = Start { version: settings.models.version, policy: &policy };
     let catalog = Catalog::start(loader, &start)?;
-    let table = catalog.table();
-    let version = table.stable();
+    let snapshot = catalog.snapshot();
+    let version = snapshot.stable();
     let model = version.runner.model();
     tracing::info!(
         model = model.manifest().name,

@@ -6,7 +6,8 @@ use strata_chassis::{
 use strata_coordinator::CoordinatorSection;
 use strata_layers::LayerSection;
 
-/// Every setting of the four services in one process: a section for each of them, and what the process has once.
+/// Every setting of the four services in one process: a section for each of them, and what the
+/// process has once.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {

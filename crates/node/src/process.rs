@@ -1,8 +1,7 @@
 use std::process::ExitCode;
 
 use strata_chassis::{Binary, BoxError, Metrics, Process};
-use strata_coordinator::{Local, LocalAsk, LocalLayers};
-use strata_layers::{Handle, LocalLayer, LocalQuestion};
+use strata_coordinator::LocalLayers;
 
 use crate::{config::NodeConfig, runtime::LayersRuntime};
 
@@ -18,8 +17,8 @@ pub fn run() -> ExitCode {
     strata_chassis::run(BINARY, serve)
 }
 
-/// The layers start first; the coordinator then finds them ready. At the end all four listeners close together, and the models go on
-/// until the coordinator has answered all it took.
+/// The layers start first; the coordinator then finds them ready. At the end all four listeners
+/// close together, and the models go on until the coordinator has answered all it took.
 async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
     let Process { binary, config, metrics, drain } = process;
     // Each service has its own page of metrics, under the names they have in a cluster.
@@ -38,9 +37,9 @@ async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
     };
     let (strategic, tactical, operational) = runtime.has_tasks_of(starting).await?;
     let layers = LocalLayers {
-        strategic: asked_by_call(&strategic),
-        tactical: asked_by_call(&tactical),
-        operational: asked_by_call(&operational),
+        strategic: strategic.layer,
+        tactical: tactical.layer,
+        operational: operational.layer,
     };
     let coordinator = strata_coordinator::serve_beside(coordinator, layers, &metrics, drain);
     let serving = |layer| runtime.has_tasks_of(async { Ok(layer.await?) });
@@ -52,15 +51,4 @@ async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
     )?;
     tokio::join!(strategic.finishing, tactical.finishing, operational.finishing);
     Ok(())
-}
-
-/// A layer as the coordinator asks it.
-fn asked_by_call<Q: 'static, R: 'static>(layer: &LocalLayer<Q, R>) -> Local<Q, R> {
-    let handle: Handle<Q, R> = layer.handle.clone();
-    let loading = handle.clone();
-    let ask = move |ask: LocalAsk<Q>| {
-        let LocalAsk { request, traceparent, tracestate, deadline, caller, alone } = ask;
-        handle.ask(LocalQuestion { request, traceparent, tracestate, deadline, caller, alone })
-    };
-    Local::new(ask, move |version| loading.load(version))
 }

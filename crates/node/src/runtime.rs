@@ -5,8 +5,9 @@ use tokio_util::context::TokioContext;
 
 /// The async runtime of the layers: one beside that of the coordinator, with as many threads.
 ///
-/// With one for both, its threads take each other's half-done decisions and wake each other to do so, and while one runs a batch, what it could
-/// gather for the next waits. A lone row still runs on the coordinator's thread that asks.
+/// With one for both, its threads take each other's half-done decisions and wake each other to do
+/// so, and while one runs a batch, what it could gather for the next waits. A lone row still runs
+/// on the coordinator's thread that asks.
 pub(crate) struct LayersRuntime {
     handle: Handle,
     /// There until it is dropped.

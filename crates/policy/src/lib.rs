@@ -5,7 +5,6 @@
 //! part of the model.
 
 mod action;
-mod facts;
 mod feature;
 mod mask;
 pub mod operational;
@@ -13,6 +12,5 @@ mod situation;
 pub mod strategic;
 pub mod tactical;
 
-pub use facts::{ApplicationFacts, FunctionFacts};
 pub use feature::{Feature, SchemaError};
 pub use mask::Mask;

@@ -2,9 +2,9 @@
 
 use std::cell::OnceCell;
 
-use strata_domain::{Outlook, Placement, Provider, Region};
+use strata_domain::{FunctionFacts, Outlook, Placement, Provider, Region};
 
-use crate::{Feature, FunctionFacts, tactical::Action};
+use crate::{Feature, tactical::Action};
 
 /// What the strategic and the tactical model look at.
 #[derive(Debug, Clone)]

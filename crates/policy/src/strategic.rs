@@ -1,9 +1,9 @@
 //! The strategic layer's model: a Q-value for each provider.
 
-use strata_domain::{Provider, Region};
+use strata_domain::{FunctionFacts, Provider, Region};
 
 use crate::{
-    FunctionFacts, Mask, SchemaError, feature,
+    Mask, SchemaError, feature,
     situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
 };
 

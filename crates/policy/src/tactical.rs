@@ -1,11 +1,11 @@
 //! The tactical layer's model: a logit for each pair of region and memory tier, on a provider
 //! already chosen.
 
-use strata_domain::{Provider, Region};
+use strata_domain::{FunctionFacts, Provider, Region};
 
 pub use crate::action::Action;
 use crate::{
-    FunctionFacts, Mask, SchemaError, feature,
+    Mask, SchemaError, feature,
     situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
 };
 

@@ -3,10 +3,11 @@
 
 use proptest::prelude::*;
 use strata_domain::{
-    GramsCo2e, Megabytes, MemoryTier, Millis, Objective, Placement, Provider, Region, Usd, UtcTime,
+    ApplicationFacts, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis, Objective,
+    Placement, Provider, Region, Usd, UtcTime,
 };
 use strata_policy::{
-    ApplicationFacts, FunctionFacts, SchemaError,
+    SchemaError,
     operational::{self, CallHistory, Decoder, Observation, Step},
     strategic, tactical,
 };

@@ -1,4 +1,5 @@
-//! What it takes to write and to read the messages of a decision: `cargo bench -p strata-wire --bench messages`.
+//! What it takes to write and to read the messages of a decision: `cargo bench -p strata-wire
+//! --bench messages`.
 
 use std::hint::black_box;
 

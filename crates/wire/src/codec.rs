@@ -12,11 +12,13 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-/// Most texts, lists and messages directly in a message. The longest of the contract, a frame, has 1024 rows.
+/// Most texts, lists and messages directly in a message. The longest of the contract, a frame, has
+/// 1024 rows.
 const MAX_FIELDS: usize = 4096;
 
-/// What the generated services read and write messages with: prost's codec, which refuses a message of too many fields before it makes room
-/// for them. An empty row is two bytes on the wire and most of a kilobyte decoded, so the size of a message alone bounds neither memory nor time.
+/// What the generated services read and write messages with: prost's codec, which refuses a message
+/// of too many fields before it makes room for them. An empty row is two bytes on the wire and most
+/// of a kilobyte decoded, so the size of a message alone bounds neither memory nor time.
 pub(crate) struct Codec<T, U>(PhantomData<(T, U)>);
 
 impl<T, U> Default for Codec<T, U> {
@@ -65,8 +67,8 @@ impl<U: Message + Default> codec::Decoder for Decoder<U> {
     }
 }
 
-/// Whether a message has more than so many fields that have a length. Of what is no message the part before the fault is counted: the decoder
-/// names the fault.
+/// Whether a message has more than so many fields that have a length. Of what is no message the
+/// part before the fault is counted: the decoder names the fault.
 fn exceeds(mut message: &[u8], most: usize) -> bool {
     let mut fields = 0;
     while let Ok((tag, kind)) = decode_key(&mut message) {

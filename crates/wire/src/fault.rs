@@ -108,7 +108,8 @@ impl From<Fault> for Status {
 }
 
 impl From<Status> for Fault {
-    /// Codes that no kind stands for become `Internal`; `CANCELLED` from a server whose timer ran out is `DeadlineExceeded`.
+    /// Codes that no kind stands for become `Internal`; `CANCELLED` from a server whose timer ran
+    /// out is `DeadlineExceeded`.
     fn from(status: Status) -> Self {
         let code = match status.code() {
             Code::Cancelled => Code::DeadlineExceeded,

@@ -1,21 +1,28 @@
 //! The contract in Rust: generated messages and services, and their translation to the domain.
 //!
-//! Only this room, and the thin adapters of the processes, touch generated types. It makes no decision.
+//! Only this room, and the thin adapters of the processes, touch generated types. It makes no
+//! decision.
 
+mod ask;
 mod codec;
 mod convert;
 mod fault;
+mod hop;
 pub mod oip;
 pub mod pb;
 mod violations;
 
+pub use ask::{Answers, Ask};
 pub use convert::{
-    calls_from_pb, calls_to_pb, estimate_to_pb, memory_from_pb, placement_from_pb, placement_to_pb,
-    provider_from_pb, provider_to_pb, region_from_pb, region_to_pb, time_from_pb, time_to_pb,
-    weights_to_pb,
+    calls_from_pb, calls_to_pb, data_provider_from_pb, estimate_to_pb, facts_from_pb, facts_to_pb,
+    home_from_pb, memory_from_pb, placement_from_pb, placement_to_pb, provider_from_pb,
+    provider_to_pb, region_from_pb, region_to_pb, required_provider_from_pb, time_from_pb,
+    time_to_pb, weights_from_pb, weights_to_pb,
 };
 pub use fault::{Fault, FieldViolation};
+pub use hop::{Forecasting, Hop, Placing, Results, Row, Selecting, TracePlace};
 pub use violations::Violations;
 
-/// Every message and service of `strata.v1` and of the Open Inference Protocol, with comments, as an encoded `FileDescriptorSet`: for reflection.
+/// Every message and service of `strata.v1` and of the Open Inference Protocol, with comments, as
+/// an encoded `FileDescriptorSet`: for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

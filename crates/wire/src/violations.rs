@@ -5,7 +5,8 @@ use std::{
 
 use crate::{Fault, FieldViolation};
 
-/// Collects every field of a message that breaks the contract, so that a caller learns of all of them at once.
+/// Collects every field of a message that breaks the contract, so that a caller learns of all of
+/// them at once.
 ///
 /// Nothing is allocated while all is well.
 #[derive(Debug, Default)]
@@ -52,7 +53,8 @@ impl Violations {
         self.unlisted += 1;
     }
 
-    /// `value` if it is a number within `range`; otherwise notes why not and gives the start of the range.
+    /// `value` if it is a number within `range`; otherwise notes why not and gives the start of the
+    /// range.
     pub fn number(
         &mut self,
         field: impl fmt::Display,
@@ -229,5 +231,19 @@ mod tests {
         let fault = violations.into_fault();
         assert_eq!(fault.violations.len(), MAX_LISTED);
         assert_eq!(fault.message, "at[0] is wrong (and 39 more, 8 of them not listed)");
+    }
+
+    #[test]
+    fn numbers_are_checked_with_their_path() {
+        let mut violations = Violations::new();
+        assert_eq!(violations.number("ok", 0.5, 0.0..=1.0), 0.5);
+        assert!(violations.is_empty());
+        for bad in [f64::NAN, f64::INFINITY, -0.1, f64::NEG_INFINITY] {
+            violations.number(format_args!("steps[{}].cpu_util", 3), bad, 0.0..=1.0);
+        }
+        let fault = violations.into_fault();
+        assert_eq!(fault.violations.len(), 4);
+        assert!(fault.violations.iter().all(|v| v.field == "steps[3].cpu_util"));
+        assert!(fault.message.ends_with("(and 3 more)"));
     }
 }

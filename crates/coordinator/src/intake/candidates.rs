@@ -1,11 +1,10 @@
 //! The placements a request allows, and what each is estimated to take.
 
 use strata_domain::{
-    DEFAULT_SLA_MS, Estimate, FaultKind, MAX_SLA_PENALTY, MemoryTier, Objective, Outlook,
-    Placement, Provider, Region, Weights,
+    DEFAULT_SLA_MS, Estimate, FaultKind, FunctionFacts, MAX_SLA_PENALTY, MemoryTier, Objective,
+    Outlook, Placement, Provider, Region, Weights,
 };
 use strata_policy::{
-    FunctionFacts,
     strategic::ProviderMask,
     tactical::{Action, ActionMask},
 };
@@ -21,14 +20,15 @@ pub(crate) struct Limits {
     cost_ceiling_usd: Option<f64>,
 }
 
-const MAX_MEMORY_MB: u32 = MemoryTier::Mb3008.megabytes();
+const MIN_MEMORY_MB: u32 = MemoryTier::SMALLEST.megabytes();
+const MAX_MEMORY_MB: u32 = MemoryTier::LARGEST.megabytes();
 
 impl Limits {
     pub(crate) fn read(constraints: Option<&pb::Constraints>, violations: &mut Violations) -> Self {
         let Some(constraints) = constraints else {
             return Self {
-                providers: [true; 3],
-                regions: [true; 4],
+                providers: [true; Provider::ALL.len()],
+                regions: [true; Region::ALL.len()],
                 memory_mb: (0, MAX_MEMORY_MB),
                 latency_slo_ms: None,
                 cost_ceiling_usd: None,
@@ -59,8 +59,8 @@ impl Limits {
         }
     }
 
-    /// What is wanted, under the latency these limits promise. A broken promise costs, unless the request says so, what it does in the
-    /// layer that has the last word about a placement.
+    /// What is wanted, under the latency these limits promise. A broken promise costs, unless the
+    /// request says so, what it does in the layer that has the last word about a placement.
     pub(crate) fn objective(&self, weights: Weights, late_penalty: Option<f64>) -> Objective {
         let sla_ms = self.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
         let sla_penalty = late_penalty.unwrap_or(Objective::tactical().sla_penalty);
@@ -106,8 +106,9 @@ fn memory_range(constraints: &pb::Constraints, violations: &mut Violations) -> (
     if least > MAX_MEMORY_MB {
         let range = format_args!("must be 0 to {MAX_MEMORY_MB}, is {least}");
         violations.add("constraints.min_memory_mb", range);
-    } else if most < MemoryTier::Mb128.megabytes() {
-        violations.add("constraints.max_memory_mb", format_args!("must be 128 or more, is {most}"));
+    } else if most < MIN_MEMORY_MB {
+        let range = format_args!("must be {MIN_MEMORY_MB} or more, is {most}");
+        violations.add("constraints.max_memory_mb", range);
     } else if least > most {
         let range = format_args!("must be at least min_memory_mb, {least}, is {most}");
         violations.add("constraints.max_memory_mb", range);
@@ -115,20 +116,8 @@ fn memory_range(constraints: &pb::Constraints, violations: &mut Violations) -> (
     (least, most)
 }
 
-/// The weights of a request.
-pub(crate) fn read_weights(
-    weights: Option<&pb::ObjectiveWeights>,
-    violations: &mut Violations,
-) -> Weights {
-    let Some(weights) = weights else { return Weights::default() };
-    Weights::new(weights.cost, weights.performance, weights.carbon).unwrap_or_else(|error| {
-        violations.add("weights", error);
-        Weights::default()
-    })
-}
-
 /// What a broken promise costs, as far as a request says.
-pub(crate) fn read_late_penalty(
+pub(crate) fn late_penalty_from_pb(
     late_penalty: Option<f64>,
     violations: &mut Violations,
 ) -> Option<f64> {
@@ -140,7 +129,8 @@ pub(crate) fn read_late_penalty(
 pub(crate) struct Candidates {
     /// Boxed: 4 KB that would be copied at every step of the chain.
     outlook: Box<Outlook>,
-    objectives: Vec<f32>,
+    /// Expected, in the order of [`Placement::all`].
+    objectives: Box<[f32; Placement::COUNT]>,
     allowed: [bool; Placement::COUNT],
 }
 
@@ -159,8 +149,11 @@ impl Candidates {
             let message = nothing_left(facts.memory.get(), limits);
             return Err(Fault::new(FaultKind::FailedPrecondition, message));
         }
-        let objectives = Placement::all().map(|placement| outlook.objective(placement) as f32);
-        Ok(Self { objectives: objectives.collect(), outlook, allowed })
+        let mut objectives = Box::new([0.0; Placement::COUNT]);
+        for placement in Placement::all() {
+            objectives[placement.index()] = outlook.objective(placement) as f32;
+        }
+        Ok(Self { outlook, objectives, allowed })
     }
 
     /// Whether the request allows `placement`.
@@ -170,10 +163,11 @@ impl Candidates {
 
     /// Providers on which anything is allowed.
     pub(crate) fn providers(&self) -> ProviderMask {
-        let per_provider = Placement::COUNT / Provider::ALL.len();
-        ProviderMask::of(|provider| {
-            self.allowed[provider * per_provider..(provider + 1) * per_provider].contains(&true)
-        })
+        let mut allowed = [false; Provider::ALL.len()];
+        for placement in Placement::all().filter(|placement| self.allows(*placement)) {
+            allowed[placement.provider.index()] = true;
+        }
+        ProviderMask::of(|provider| allowed[provider])
     }
 
     /// What is allowed on `provider`.
@@ -186,8 +180,15 @@ impl Candidates {
     }
 
     /// The expected objective of every placement, in the order of [`Placement::all`].
-    pub(crate) fn objectives(&self) -> &[f32] {
-        &self.objectives
+    pub(crate) fn objectives(&self) -> Box<[f32; Placement::COUNT]> {
+        self.objectives.clone()
+    }
+
+    /// The allowed placement with the best expected objective, the first of equals.
+    pub(crate) fn best(&self) -> Option<Placement> {
+        let allowed = Placement::all().filter(|placement| self.allows(*placement));
+        let objective = |placement: Placement| self.objectives[placement.index()];
+        allowed.reduce(|best, next| if objective(next) > objective(best) { next } else { best })
     }
 
     /// The estimate of a placement and its objective.
@@ -203,7 +204,8 @@ fn nothing_left(memory_mb: f64, limits: &Limits) -> String {
     };
     let (least, most) = limits.memory_mb;
     let mut message = format!(
-        "no placement holds the {} MB the function uses and respects the constraints: {least} to {most} MB on {} in {}",
+        "no placement holds the {} MB the function uses and respects the constraints: {least} to \
+         {most} MB on {} in {}",
         memory_mb.ceil(),
         names(&limits.providers, &|index| Provider::ALL[index].to_string()),
         names(&limits.regions, &|index| Region::ALL[index].to_string()),

@@ -3,7 +3,9 @@
 mod candidates;
 mod facts;
 mod request;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use candidates::Candidates;
 pub(crate) use request::{MAX_CORRELATION_ID, Question};

@@ -1,18 +1,17 @@
-use std::{
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+//! A request becomes a question.
 
-use strata_domain::{FaultKind, FunctionId, Placement, UtcTime};
-use strata_policy::{
-    FunctionFacts,
-    operational::{MAX_STEP_VALUE, WINDOW_STEPS},
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use strata_domain::{FaultKind, FunctionFacts, FunctionId, Placement, UtcTime};
+use strata_policy::operational::WINDOW_STEPS;
+use strata_wire::{
+    Fault, Violations, facts_to_pb, pb, placement_from_pb, time_from_pb, weights_from_pb,
 };
-use strata_wire::{Fault, Violations, pb, placement_from_pb, time_from_pb};
 
 use super::{
-    candidates::{Candidates, Limits, read_late_penalty, read_weights},
-    facts::{Asked, Load},
+    candidates::{Candidates, Limits, late_penalty_from_pb},
+    facts::{Known, check_workload, fill},
+    telemetry::check_telemetry,
 };
 
 /// The longest correlation id, in bytes.
@@ -26,7 +25,9 @@ pub(crate) struct Question {
     pub(crate) function_key: u64,
     pub(crate) at: UtcTime,
     pub(crate) current: Option<Placement>,
-    pub(crate) facts: FunctionFacts,
+    /// What is known of the function, with the expected objectives: they are worked out and encoded
+    /// once for all layers.
+    pub(crate) facts: pb::FunctionFacts,
     pub(crate) candidates: Candidates,
     /// Exactly [`WINDOW_STEPS`] of them.
     pub(crate) steps: Vec<pb::TelemetryStep>,
@@ -38,8 +39,8 @@ impl Question {
     /// Checks a request and fills in what it leaves out.
     ///
     /// # Errors
-    /// `InvalidArgument` with every field that is wrong, `NotFound` when there is no telemetry, `FailedPrecondition`
-    /// when the constraints leave no placement.
+    /// `InvalidArgument` with every field that is wrong, `NotFound` when there is no telemetry,
+    /// `FailedPrecondition` when the constraints leave no placement.
     pub(crate) fn read(request: pb::DecideRequest) -> Result<Self, Fault> {
         let mut violations = Violations::new();
         if request.correlation_id.len() > MAX_CORRELATION_ID {
@@ -56,11 +57,11 @@ impl Question {
             .current
             .as_ref()
             .and_then(|current| placement_from_pb(current, "current", &mut violations));
-        let load = Load::read(request.workload.as_ref(), &mut violations);
+        check_workload(request.workload.as_ref(), &mut violations);
         check_telemetry(&request.telemetry, &mut violations);
         let limits = Limits::read(request.constraints.as_ref(), &mut violations);
-        let weights = read_weights(request.weights.as_ref(), &mut violations);
-        let late_penalty = read_late_penalty(request.late_penalty, &mut violations);
+        let weights = weights_from_pb(request.weights.as_ref(), "weights", &mut violations);
+        let late_penalty = late_penalty_from_pb(request.late_penalty, &mut violations);
         let at = match at {
             Some(at) if violations.is_empty() => at,
             _ => return Err(violations.into_fault()),
@@ -70,23 +71,27 @@ impl Question {
         }
         let function_key = request.function.as_ref().map_or(0, key_of);
         let objective = limits.objective(weights, late_penalty);
-        let facts = load.fill(Asked { at, current, steps: &request.telemetry, objective });
+        let workload = request.workload.unwrap_or_default();
+        let known = Known { at, current, steps: &request.telemetry, objective };
+        let mut facts = fill(&workload, known);
+        let candidates = Candidates::new(&facts, &limits)?;
+        facts.expected = Some(candidates.objectives());
         Ok(Self {
             correlation_id: request.correlation_id,
             function_key,
             at,
             current,
-            candidates: Candidates::new(&facts, &limits)?,
+            candidates,
             steps: request.telemetry,
-            calls: with_runs(request.workload.and_then(|workload| workload.calls), &facts),
-            facts,
+            calls: with_runs(workload.calls, &facts),
+            facts: facts_to_pb(&facts),
             explain: request.options.is_some_and(|options| options.explain),
         })
     }
 }
 
-/// A number made of a function's name (FNV-1a), the same in every process: a layer that tries a version on some functions tries it on the same
-/// ones whichever coordinator asks.
+/// A number made of a function's name (FNV-1a), the same in every process: a layer that tries a
+/// version on some functions tries it on the same ones whichever coordinator asks.
 fn key_of(function: &pb::Function) -> u64 {
     let bytes = function.application.bytes().chain([0]).chain(function.function.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -94,7 +99,8 @@ fn key_of(function: &pb::Function) -> u64 {
     })
 }
 
-/// What is known of a function's calls, with the run times of its workload where it says nothing of them.
+/// What is known of a function's calls, with the run times of its workload where it says nothing of
+/// them.
 fn with_runs(calls: Option<pb::CallHistory>, facts: &FunctionFacts) -> pb::CallHistory {
     const MS_PER_SECOND: f64 = 1000.0;
     /// 95th percentile of the standard normal distribution.
@@ -120,37 +126,11 @@ fn check_function(function: Option<&pb::Function>, violations: &mut Violations) 
     }
 }
 
-fn check_telemetry(steps: &[pb::TelemetryStep], violations: &mut Violations) {
-    if !steps.is_empty() && steps.len() != WINDOW_STEPS {
-        let range = format_args!("must be {WINDOW_STEPS} steps or none, are {}", steps.len());
-        violations.add("telemetry", range);
-        return;
-    }
-    for (index, step) in steps.iter().enumerate() {
-        check_step(step, format_args!("telemetry[{index}]"), violations);
-    }
-}
-
-/// Notes what is wrong with a step whose path is `field`.
-pub(super) fn check_step(
-    step: &pb::TelemetryStep,
-    field: impl fmt::Display,
-    violations: &mut Violations,
-) {
-    for (name, value, max) in [
-        ("request_rate", step.request_rate, MAX_STEP_VALUE),
-        ("memory_util", step.memory_util, 1.0),
-        ("cpu_util", step.cpu_util, 1.0),
-        ("queue_depth", step.queue_depth, MAX_STEP_VALUE),
-    ] {
-        violations.number(format_args!("{field}.{name}"), value, 0.0..=max);
-    }
-}
-
 fn no_telemetry(function: pb::Function) -> Fault {
     let pb::Function { application, function } = function;
     let message = format!(
-        "no telemetry is known for {application}/{function}; send the last {WINDOW_STEPS} steps in `telemetry`"
+        "no telemetry is known for {application}/{function}; send the last {WINDOW_STEPS} steps in \
+         `telemetry`"
     );
     Fault::new(FaultKind::NotFound, message)
 }

@@ -1,8 +1,8 @@
 //! What becomes of requests: what is refused, what is filled in, what is allowed.
 #![allow(clippy::unwrap_used)]
 
-use strata_domain::{FaultKind, MemoryTier, Placement, Provider, Region};
-use strata_wire::{Fault, pb};
+use strata_domain::{FaultKind, FunctionFacts, MemoryTier, Placement, Provider, Region};
+use strata_wire::{Fault, Violations, facts_from_pb, pb};
 
 use super::Question;
 
@@ -20,6 +20,11 @@ fn request() -> pb::DecideRequest {
         telemetry: vec![step; 12],
         ..Default::default()
     }
+}
+
+/// The facts that layers are told.
+fn facts(question: &Question) -> FunctionFacts {
+    facts_from_pb(Some(&question.facts), &mut Violations::new()).unwrap()
 }
 
 fn read(spoil: impl FnOnce(&mut pb::DecideRequest)) -> Result<Question, Fault> {
@@ -45,7 +50,7 @@ fn constrain(request: &mut pb::DecideRequest, constraints: pb::Constraints) {
 #[test]
 fn empty_fields_are_filled_in_as_the_contract_says() {
     let question = read(|_| ()).unwrap();
-    let facts = &question.facts;
+    let facts = facts(&question);
     assert_eq!(facts.invocation_rate_per_minute, 30.0);
     assert_eq!(facts.inter_arrival.get(), 2000.0);
     assert_eq!((facts.duration.get(), facts.avg_duration.get()), (120.0, 120.0));
@@ -126,7 +131,7 @@ fn what_the_caller_says_is_kept() {
             Some(pb::ApplicationLoad { is_bursty: Some(false), ..Default::default() });
     })
     .unwrap();
-    let facts = &question.facts;
+    let facts = facts(&question);
     assert_eq!((facts.duration.get(), facts.avg_duration.get()), (120.0, 80.0));
     assert_eq!((facts.avg_cost.get(), facts.cold_start_rate), (0.001, 0.0));
     assert!(facts.is_bursty() && !facts.application.is_bursty);
@@ -135,7 +140,7 @@ fn what_the_caller_says_is_kept() {
 #[test]
 fn a_function_that_runs_nowhere_yet_has_no_history() {
     let question = read(|request| request.current = None).unwrap();
-    let facts = &question.facts;
+    let facts = facts(&question);
     assert_eq!((facts.avg_cost.get(), facts.avg_carbon.get()), (0.0, 0.0));
     assert_eq!((facts.memory.get(), facts.home), (128.0, Region::UsEast));
 }
@@ -286,7 +291,7 @@ fn the_objective_follows_the_penalty_for_late_calls() {
         let slow = Placement { memory: MemoryTier::Mb128, ..CURRENT };
         let (estimate, objective) = question.candidates.estimate(slow);
         assert!(estimate.late_share > 0.9, "{estimate:?}");
-        (objective, question.facts.objective.sla_penalty)
+        (objective, facts(&question).objective.sla_penalty)
     };
     let [none, usual, five] = [Some(0.0), None, Some(5.0)].map(objective);
     assert_eq!((none.1, usual.1, five.1), (0.0, 2.0, 5.0));

@@ -7,10 +7,7 @@ use futures_util::{FutureExt, future::join_all};
 use strata_domain::FaultKind;
 use strata_wire::pb;
 
-use super::{
-    Due, TracePlace,
-    tests::{Frame, Stage, echo},
-};
+use super::tests::{Frame, Stage, asked, echo};
 
 /// The masks of the rows of a frame, by which the tests know whose they are.
 fn masks(frame: &Frame) -> Vec<u32> {
@@ -25,8 +22,8 @@ fn ask(
     let replicas = stage.replicas.clone();
     let mask = u32::try_from(caller).unwrap();
     let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
-    let due = Due { deadline: Instant::now() + Duration::from_secs(60), caller, alone: false };
-    async move { replicas.ask(request, TracePlace::default(), due).await }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    async move { replicas.ask(asked(request, deadline, caller)).await.0 }
 }
 
 #[tokio::test]

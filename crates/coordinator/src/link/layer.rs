@@ -1,78 +1,46 @@
-//! A layer, wherever it is: the one place where a coordinator with layers of its own process differs from one with a network.
+//! A layer, wherever it is: the one place where a coordinator with layers of its own process
+//! differs from one with a network.
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::Either;
 use strata_domain::FaultKind;
-use strata_wire::{Fault, pb};
+use strata_wire::{Answers, Ask, Fault, Forecasting, Hop, Placing, Selecting};
 
-use super::{
-    hop::{Due, Forecasting, Hop, Placing, Selecting, TracePlace},
-    needs::Mending,
-    replicas::Replicas,
-    session::spent,
-};
-
-/// A question to a layer of the same process.
-#[derive(Debug)]
-pub struct LocalAsk<Q> {
-    /// What is asked.
-    pub request: Q,
-    /// Its place in its trace, as W3C's header writes it; empty: not traced.
-    pub traceparent: String,
-    /// What belongs to it.
-    pub tracestate: String,
-    /// When the answer must be there.
-    pub deadline: Instant,
-    /// Who asks, as a number: callers take turns.
-    pub caller: u64,
-    /// Whether no other decision is in work: nobody is about to ask.
-    pub alone: bool,
-}
-
-type Load = dyn Fn(u32) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync;
-type Ask<Q, R> = dyn Fn(LocalAsk<Q>) -> BoxFuture<'static, Result<R, Fault>> + Send + Sync;
-
-/// A layer of the same process, asked by a call.
-pub struct Local<Q, R> {
-    ask: Arc<Ask<Q, R>>,
-    load: Arc<Load>,
-    mending: Arc<Mending>,
-}
-
-impl<Q, R> Local<Q, R> {
-    /// A layer that `ask` asks, and that `load` has load a version of its model unless it is loaded.
-    pub fn new(
-        ask: impl Fn(LocalAsk<Q>) -> BoxFuture<'static, Result<R, Fault>> + Send + Sync + 'static,
-        load: impl Fn(u32) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync + 'static,
-    ) -> Self {
-        Self { ask: Arc::new(ask), load: Arc::new(load), mending: Arc::default() }
-    }
-}
-
-// Derived, it would ask for questions that can be cloned.
-impl<Q, R> Clone for Local<Q, R> {
-    fn clone(&self) -> Self {
-        let Self { ask, load, mending } = self;
-        Self { ask: Arc::clone(ask), load: Arc::clone(load), mending: Arc::clone(mending) }
-    }
-}
-
-impl<Q, R> fmt::Debug for Local<Q, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Local")
-    }
-}
+use super::{faults::spent, job::Reply, needs::Reload, replicas::Replicas};
 
 /// The three layers of the same process.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LocalLayers {
     /// The strategic layer.
-    pub strategic: Local<pb::SelectRequest, pb::SelectResponse>,
+    pub strategic: Arc<dyn Answers<Selecting>>,
     /// The tactical layer.
-    pub tactical: Local<pb::PlaceRequest, pb::PlaceResponse>,
+    pub tactical: Arc<dyn Answers<Placing>>,
     /// The operational layer.
-    pub operational: Local<pb::ForecastRequest, pb::ForecastResponse>,
+    pub operational: Arc<dyn Answers<Forecasting>>,
+}
+
+impl fmt::Debug for LocalLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalLayers").finish_non_exhaustive()
+    }
+}
+
+/// A layer of the same process.
+pub(crate) struct Local<H: Hop> {
+    layer: Arc<dyn Answers<H>>,
+    reload: Arc<Reload>,
+}
+
+impl<H: Hop> Local<H> {
+    fn ask(&self, ask: Ask<H::Request>) -> impl Future<Output = Reply<H>> + Send + use<H> {
+        let deadline = ask.deadline;
+        let asked = self.layer.ask(ask);
+        async move {
+            let answered = tokio::time::timeout_at(deadline.into(), asked).await;
+            (answered.unwrap_or_else(|_| Err(spent(H::LAYER))), Instant::now())
+        }
+    }
 }
 
 /// A layer that can be asked. Clones are the same layer.
@@ -80,7 +48,7 @@ pub(crate) enum Layer<H: Hop> {
     /// Its replicas, over streams.
     Remote(Replicas<H>),
     /// In this process.
-    Local(Local<H::Request, H::Response>),
+    Local(Local<H>),
 }
 
 // Derived, it would ask for a hop that can be cloned.
@@ -88,12 +56,26 @@ impl<H: Hop> Clone for Layer<H> {
     fn clone(&self) -> Self {
         match self {
             Self::Remote(replicas) => Self::Remote(replicas.clone()),
-            Self::Local(local) => Self::Local(local.clone()),
+            Self::Local(Local { layer, reload }) => {
+                Self::Local(Local { layer: Arc::clone(layer), reload: Arc::clone(reload) })
+            }
         }
     }
 }
 
+/// An answer, and when it came.
+#[derive(Debug)]
+pub(crate) struct Answered<R> {
+    pub(crate) response: R,
+    pub(crate) at: Instant,
+}
+
 impl<H: Hop> Layer<H> {
+    /// A layer of this process.
+    pub(crate) fn local(layer: Arc<dyn Answers<H>>) -> Self {
+        Self::Local(Local { layer, reload: Arc::default() })
+    }
+
     /// Whether it can be asked. One of this process was ready before there was a coordinator.
     pub(crate) fn is_up(&self) -> bool {
         match self {
@@ -117,114 +99,99 @@ impl<H: Hop> Layer<H> {
     pub(crate) async fn load(&self, version: u32) -> Result<(), Fault> {
         match self {
             Self::Remote(replicas) => replicas.load(version).await,
-            Self::Local(local) => (local.load)(version).await.map_err(|fault| {
+            Self::Local(local) => local.layer.load(version).await.map_err(|fault| {
                 let message = format!("the {} layer: {}", H::LAYER, fault.message);
                 Fault { message, ..fault }
             }),
         }
     }
 
-    /// Asks it and waits for its answer until the deadline. A version that a row names was loaded before; where it was unloaded since, it is
-    /// loaded again and the row asked once more.
-    pub(crate) async fn ask(
+    /// Asks the layer at once: the row is on its way when this returns, and the future waits for
+    /// the answer until the deadline. A version that the request names was loaded before; where it
+    /// was unloaded since, it is loaded again and the row asked once more.
+    pub(crate) fn ask(
         &self,
-        request: H::Request,
-        place: TracePlace,
-        due: Due,
-    ) -> Result<H::Response, Fault> {
-        let version = H::pinned(&request);
-        if version == 0 {
-            return self.ask_once(request, place, due).await;
-        }
-        let again = (request.clone(), place.clone());
-        let mending = match self {
-            Self::Remote(replicas) => replicas.mending(),
-            Self::Local(local) => &local.mending,
-        };
-        let seen = mending.so_far();
-        match self.ask_once(request, place, due).await {
-            // A layer has no other use for this kind.
-            Err(fault) if fault.kind == FaultKind::FailedPrecondition => {
-                let mended = mending.once(seen, self.mend(version));
-                if tokio::time::timeout_at(due.deadline.into(), mended).await.is_err() {
-                    return Err(spent(H::LAYER));
+        ask: Ask<H::Request>,
+    ) -> impl Future<Output = Result<Answered<H::Response>, Fault>> + Send {
+        let version = H::model_version(&ask.request);
+        let again = (version > 0).then(|| (ask.clone(), self.reload().count()));
+        let first = self.send(ask);
+        async move {
+            let (result, at) = first.await;
+            let (result, at) = match (result, again) {
+                // A layer has no other use for this kind.
+                (Err(fault), Some((ask, seen))) if fault.kind == FaultKind::FailedPrecondition => {
+                    let reloaded = self.reload().once(seen, self.reload_version(version));
+                    if tokio::time::timeout_at(ask.deadline.into(), reloaded).await.is_err() {
+                        return Err(spent(H::LAYER));
+                    }
+                    self.send(ask).await
                 }
-                let (request, place) = again;
-                self.ask_once(request, place, due).await
-            }
-            answered => answered,
+                (result, _) => (result, at),
+            };
+            result.map(|response| Answered { response, at })
+        }
+    }
+
+    fn send(&self, ask: Ask<H::Request>) -> impl Future<Output = Reply<H>> + Send + use<H> {
+        match self {
+            Self::Remote(replicas) => Either::Left(replicas.ask(ask)),
+            Self::Local(local) => Either::Right(local.ask(ask)),
+        }
+    }
+
+    fn reload(&self) -> &Reload {
+        match self {
+            Self::Remote(replicas) => replicas.reload(),
+            Self::Local(local) => &local.reload,
         }
     }
 
     /// Loads a version again that was unloaded behind the back of the release that needs it.
-    async fn mend(&self, version: u32) {
+    async fn reload_version(&self, version: u32) {
         tracing::warn!(layer = H::LAYER, version, "a version in use was unloaded, loading it");
         match self {
-            Self::Remote(replicas) => replicas.mend(version).await,
+            Self::Remote(replicas) => replicas.reload_version(version).await,
             Self::Local(local) => {
-                if let Err(fault) = (local.load)(version).await {
-                    tracing::error!(
-                        layer = H::LAYER,
-                        version,
-                        reason = fault.message,
-                        "not loaded"
-                    );
+                if let Err(fault) = local.layer.load(version).await {
+                    let reason = fault.message;
+                    tracing::error!(layer = H::LAYER, version, reason, "not loaded");
                 }
-            }
-        }
-    }
-
-    async fn ask_once(
-        &self,
-        request: H::Request,
-        place: TracePlace,
-        due: Due,
-    ) -> Result<H::Response, Fault> {
-        match self {
-            Self::Remote(replicas) => replicas.ask(request, place, due).await,
-            Self::Local(local) => {
-                let TracePlace { traceparent, tracestate } = place;
-                let Due { deadline, caller, alone } = due;
-                let asked = (local.ask)(LocalAsk {
-                    request,
-                    traceparent,
-                    tracestate,
-                    deadline,
-                    caller,
-                    alone,
-                });
-                let answered = tokio::time::timeout_at(deadline.into(), asked).await;
-                answered.unwrap_or_else(|_| Err(spent(H::LAYER)))
             }
         }
     }
 }
 
-/// How each layer is reached.
+/// How each layer is reached. Clones are the same layers.
+#[derive(Clone)]
 pub(crate) struct Layers {
     pub(crate) strategic: Layer<Selecting>,
     pub(crate) tactical: Layer<Placing>,
     pub(crate) operational: Layer<Forecasting>,
 }
 
-impl From<LocalLayers> for Layers {
-    fn from(local: LocalLayers) -> Self {
-        Self {
-            strategic: Layer::Local(local.strategic),
-            tactical: Layer::Local(local.tactical),
-            operational: Layer::Local(local.operational),
-        }
+impl Layers {
+    /// Whether every layer can be asked.
+    pub(crate) fn are_up(&self) -> bool {
+        self.strategic.is_up() && self.tactical.is_up() && self.operational.is_up()
+    }
+
+    /// Rows waiting to be sent, by layer in the order of the chain.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 3] {
+        [
+            (Selecting::LAYER, self.strategic.waiting()),
+            (Placing::LAYER, self.tactical.waiting()),
+            (Forecasting::LAYER, self.operational.waiting()),
+        ]
     }
 }
 
-impl LocalLayers {
-    /// Has the three load their versions, in the order of the chain.
-    pub(crate) async fn load(
-        &self,
-        [strategic, tactical, operational]: [u32; 3],
-    ) -> Result<(), Fault> {
-        Layer::<Selecting>::Local(self.strategic.clone()).load(strategic).await?;
-        Layer::<Placing>::Local(self.tactical.clone()).load(tactical).await?;
-        Layer::<Forecasting>::Local(self.operational.clone()).load(operational).await
+impl From<LocalLayers> for Layers {
+    fn from(local: LocalLayers) -> Self {
+        Self {
+            strategic: Layer::local(local.strategic),
+            tactical: Layer::local(local.tactical),
+            operational: Layer::local(local.operational),
+        }
     }
 }

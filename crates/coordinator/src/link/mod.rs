@@ -1,8 +1,10 @@
-//! The ways to a layer: long-lived streams to its replicas, on which rows of many requests travel in frames, or a call in the same process.
+//! The ways to a layer: long-lived streams to its replicas, on which rows of many requests travel
+//! in frames, or a call in the same process.
 
 #[cfg(test)]
 mod fair_tests;
-mod hop;
+mod faults;
+mod job;
 mod layer;
 mod needs;
 #[cfg(test)]
@@ -10,11 +12,12 @@ mod needs_tests;
 mod replica;
 mod replicas;
 mod session;
+mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hop::{Due, Forecasting, Hop, Placing, Selecting, TracePlace};
+pub use layer::LocalLayers;
 pub(crate) use layer::{Layer, Layers};
-pub use layer::{Local, LocalAsk, LocalLayers};
 pub(crate) use needs::Needs;
-pub(crate) use replicas::{LinkSettings, Replicas};
+pub(crate) use replicas::Replicas;
+pub(crate) use settings::LinkSettings;

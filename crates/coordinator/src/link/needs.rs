@@ -39,23 +39,23 @@ pub(super) async fn load(channel: Channel, version: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Loads what rows found missing, once for all the rows that found so.
+/// Loads again what rows found unloaded, once for all the rows that found so.
 #[derive(Debug, Default)]
-pub(super) struct Mending {
+pub(super) struct Reload {
     turn: Mutex<()>,
     done: AtomicU64,
 }
 
-impl Mending {
+impl Reload {
     /// How often it was done.
-    pub(super) fn so_far(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.done.load(Ordering::Acquire)
     }
 
-    /// Does the work, unless it was done since `seen` was so far.
+    /// Does the work, unless it was done since the count was `seen`.
     pub(super) async fn once(&self, seen: u64, work: impl Future<Output = ()>) {
         let _turn = self.turn.lock().await;
-        if self.so_far() == seen {
+        if self.count() == seen {
             work.await;
             self.done.fetch_add(1, Ordering::AcqRel);
         }

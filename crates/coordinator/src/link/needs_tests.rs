@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use strata_chassis::ClientConfig;
 use strata_domain::FaultKind;
 use strata_wire::{
-    Fault,
+    Fault, Selecting,
     pb::{
         self,
         models_server::{Models, ModelsServer},
@@ -27,7 +27,7 @@ use tokio::{
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Due, Layer, LinkSettings, Needs, Replicas, Selecting, TracePlace};
+use super::{Layer, LinkSettings, Needs, Replicas, tests::asked};
 
 /// A layer that knows which versions it has, and answers rows with the version as the provider.
 #[derive(Clone, Default)]
@@ -196,11 +196,8 @@ impl Stage {
     async fn ask(&self, model_version: u32) -> Result<i32, Fault> {
         let request = pb::SelectRequest { model_version, ..Default::default() };
         let deadline = Instant::now() + Duration::from_secs(30);
-        let answered = self
-            .layer
-            .ask(request, TracePlace::default(), Due { deadline, caller: 0, alone: false })
-            .await;
-        answered.map(|answer| answer.provider)
+        let answered = self.layer.ask(asked(request, deadline, 0)).await;
+        answered.map(|answered| answered.response.provider)
     }
 }
 

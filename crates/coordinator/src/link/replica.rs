@@ -1,41 +1,39 @@
 //! A replica of a layer: its queue, and the task that keeps a stream to it.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
-use std::time::{Duration, Instant};
 
 use strata_chassis::{Backoff, FairReceiver, FairSender, Refused, fair_channel};
-use strata_wire::Fault;
-use tokio::sync::Notify;
+use strata_wire::{Fault, Hop};
 use tonic::{Status, transport::Channel};
 
 use super::{
-    hop::Hop,
+    job::{Job, LinkState, Pending},
     needs::load,
-    replicas::{Found, LinkSettings, unreachable},
-    session::{End, Job, Session},
+    session::{End, Session},
+    settings::LinkSettings,
 };
 
 /// A handle on a replica. When it is dropped, what was sent is still answered and the stream ends.
 pub(super) struct Replica<H: Hop> {
     jobs: FairSender<Job<H>>,
-    shared: Arc<Shared>,
+    state: Arc<LinkState>,
     address: String,
     channel: Channel,
 }
 
-/// Where a replica is, for what is not rows.
-pub(super) struct Place {
+/// A replica's connection, for what is not rows.
+pub(super) struct Endpoint {
     pub(super) address: String,
     channel: Channel,
-    shared: Arc<Shared>,
+    state: Arc<LinkState>,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn is_up(&self) -> bool {
-        self.shared.up.load(Ordering::Acquire)
+        self.state.is_up()
     }
 
     /// Has it load a version; one that is loaded is left as it is.
@@ -43,31 +41,16 @@ impl Place {
         load(self.channel.clone(), version).await
     }
 
-    /// From now on it is not asked, and its stream ends once what was sent is answered; it is asked again when it has loaded what it must.
+    /// From now on it is not asked, and its stream ends once what was sent is answered; it is asked
+    /// again when it has loaded what it must.
     pub(super) fn recall(&self, settings: &LinkSettings) {
-        self.shared.down(settings);
-        self.shared.recalled.notify_one();
+        self.state.down(settings);
+        self.state.recalled.notify_one();
     }
 }
 
-/// What a replica's task tells those who choose among replicas.
-#[derive(Default)]
-struct Shared {
-    up: AtomicBool,
-    /// Rows offered and not answered yet.
-    pending: AtomicUsize,
-    /// Told when it lacks what it must have.
-    recalled: Notify,
-}
-
-/// A row that is pending for as long as this is alive.
-pub(super) struct Pending(Arc<Shared>);
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.0.pending.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+/// Takes a row that was not sent, for another replica.
+pub(super) type HandOn<H> = Box<dyn Fn(Job<H>) + Send + Sync>;
 
 impl<H: Hop> Replica<H> {
     /// Starts the task that keeps a stream to `address`.
@@ -75,30 +58,30 @@ impl<H: Hop> Replica<H> {
         address: String,
         channel: Channel,
         settings: LinkSettings,
-        others: Weak<Found<H>>,
+        hand_on: HandOn<H>,
     ) -> Self {
         let (jobs, queue) = fair_channel(settings.queue_rows);
-        let shared = Arc::<Shared>::default();
+        let state = Arc::<LinkState>::default();
         let keeper = Keeper {
             address: address.clone(),
             channel: channel.clone(),
             queue,
-            shared: Arc::clone(&shared),
+            state: Arc::clone(&state),
             settings,
-            others,
+            hand_on,
         };
         tokio::spawn(keeper.keep());
-        Self { jobs, shared, address, channel }
+        Self { jobs, state, address, channel }
     }
 
-    pub(super) fn place(&self) -> Place {
-        let Self { address, channel, shared, .. } = self;
+    pub(super) fn endpoint(&self) -> Endpoint {
+        let Self { address, channel, state, .. } = self;
         let (address, channel) = (address.clone(), channel.clone());
-        Place { address, channel, shared: Arc::clone(shared) }
+        Endpoint { address, channel, state: Arc::clone(state) }
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.shared.up.load(Ordering::Acquire)
+        self.state.is_up()
     }
 
     /// Rows waiting to be sent.
@@ -108,7 +91,7 @@ impl<H: Hop> Replica<H> {
 
     /// Rows offered and not answered yet.
     pub(super) fn pending(&self) -> usize {
-        self.shared.pending.load(Ordering::Relaxed)
+        self.state.pending()
     }
 
     /// Queues a job.
@@ -116,9 +99,8 @@ impl<H: Hop> Replica<H> {
     /// # Errors
     /// The job, when the queue is full or its task has ended.
     pub(super) fn offer(&self, mut job: Job<H>) -> Result<(), Refused<Job<H>>> {
-        self.shared.pending.fetch_add(1, Ordering::Relaxed);
-        job.pending = Some(Pending(Arc::clone(&self.shared)));
-        self.jobs.try_send(job.caller, job)
+        job.pending = Some(Pending::begin(&self.state));
+        self.jobs.try_send(job.ask.caller, job)
     }
 }
 
@@ -126,10 +108,9 @@ struct Keeper<H: Hop> {
     address: String,
     channel: Channel,
     queue: FairReceiver<Job<H>>,
-    shared: Arc<Shared>,
+    state: Arc<LinkState>,
     settings: LinkSettings,
-    /// To hand what was not sent to another replica.
-    others: Weak<Found<H>>,
+    hand_on: HandOn<H>,
 }
 
 impl<H: Hop> Keeper<H> {
@@ -143,11 +124,12 @@ impl<H: Hop> Keeper<H> {
                     tracing::info!(layer = H::LAYER, address = self.address, "layer connected");
                     complained = None;
                     let since = Instant::now();
-                    let (shared, settings) = (&self.shared, &self.settings);
-                    let going = || shared.down(settings);
-                    let end = session.run(&mut self.queue, &shared.recalled, going).await;
-                    self.shared.down(&self.settings);
-                    // A layer that takes the stream and breaks it at once is no better than one that refuses it.
+                    let (state, settings) = (&self.state, &self.settings);
+                    let going = || state.down(settings);
+                    let end = session.run(&mut self.queue, &state.recalled, going).await;
+                    self.state.down(&self.settings);
+                    // A layer that takes the stream and breaks it at once is no better than one
+                    // that refuses it.
                     if since.elapsed() > self.settings.max_backoff {
                         backoff.reset();
                     }
@@ -180,8 +162,8 @@ impl<H: Hop> Keeper<H> {
         }
     }
 
-    /// Opens a stream and has the layer load what releases need of it, on the connection of the stream: if the layer is replaced meanwhile, the
-    /// stream is gone as well.
+    /// Opens a stream and has the layer load what releases need of it, on the connection of the
+    /// stream: if the layer is replaced meanwhile, the stream is gone as well.
     async fn connect(&self) -> Result<Session<H>, Status> {
         let (frames, outbound) = Session::<H>::frames();
         let results =
@@ -197,16 +179,18 @@ impl<H: Hop> Keeper<H> {
                     tracing::warn!(layer = H::LAYER, address, version, reason, "not loaded");
                 }
             }
-            // Under the lock of what is needed: whoever needs more finds it up, or it finds that more is needed.
+            // Under the lock of what is needed: whoever needs more finds it up, or it finds that
+            // more is needed.
             let now = self.settings.needs.borrow();
             if *now == needs {
-                self.shared.up(&self.settings);
+                self.state.up(&self.settings);
                 return Ok(Session::new(frames, results));
             }
         }
     }
 
-    /// Waits, and hands what was queued to another replica; `false` when nobody wants this one any more.
+    /// Waits, and hands what was queued to another replica; `false` when nobody wants this one any
+    /// more.
     async fn pause(&mut self, delay: Duration) -> bool {
         let over = tokio::time::sleep(delay);
         tokio::pin!(over);
@@ -214,17 +198,10 @@ impl<H: Hop> Keeper<H> {
             tokio::select! {
                 () = &mut over => return true,
                 job = self.queue.recv() => match job {
-                    Some(job) => self.hand_on(job),
+                    Some(job) => (self.hand_on)(job),
                     None => return false,
                 },
             }
-        }
-    }
-
-    fn hand_on(&self, job: Job<H>) {
-        match self.others.upgrade() {
-            Some(others) => others.offer_or_refuse(job),
-            None => job.refuse(unreachable(H::LAYER)),
         }
     }
 
@@ -236,19 +213,5 @@ impl<H: Hop> Keeper<H> {
             error = status.message(),
             "{what}"
         );
-    }
-}
-
-impl Shared {
-    fn up(&self, settings: &LinkSettings) {
-        if !self.up.swap(true, Ordering::AcqRel) {
-            settings.changed(true);
-        }
-    }
-
-    fn down(&self, settings: &LinkSettings) {
-        if self.up.swap(false, Ordering::AcqRel) {
-            settings.changed(false);
-        }
     }
 }

@@ -6,49 +6,21 @@ use std::{
         Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::Instant,
 };
 
 use futures_util::future::join_all;
-use prometheus_client::metrics::gauge::Gauge;
-use strata_chassis::{ClientConfig, ClientError, Refused};
-use strata_domain::FaultKind;
-use strata_wire::Fault;
-use tokio::sync::{Notify, oneshot, watch};
+use strata_chassis::{ClientError, Refused};
+use strata_wire::{Ask, Fault, Hop};
+use tokio::sync::oneshot;
 
 use super::{
-    hop::{Due, Hop, TracePlace},
-    needs::{Mending, Needs},
-    replica::{Place, Replica},
-    session::{Job, spent},
+    faults::{queue_full, spent, unreachable},
+    job::{Job, Reply},
+    needs::Reload,
+    replica::{Endpoint, HandOn, Replica},
+    settings::LinkSettings,
 };
-
-/// How links are made.
-#[derive(Debug, Clone)]
-pub(crate) struct LinkSettings {
-    pub(crate) client: ClientConfig,
-    pub(crate) queue_rows: usize,
-    pub(crate) max_backoff: Duration,
-    pub(crate) max_message_bytes: usize,
-    pub(crate) resolve_interval: Duration,
-    /// Streams that are up.
-    pub(crate) connected: Gauge,
-    /// Told whenever a stream comes up.
-    pub(crate) came_up: Arc<Notify>,
-    /// What a replica must have loaded before it is asked.
-    pub(crate) needs: watch::Receiver<Needs>,
-}
-
-impl LinkSettings {
-    pub(super) fn changed(&self, up: bool) {
-        if up {
-            self.connected.inc();
-            self.came_up.notify_waiters();
-        } else {
-            self.connected.dec();
-        }
-    }
-}
 
 /// The replicas of one layer. Clones share them.
 pub(crate) struct Replicas<H: Hop>(Arc<Found<H>>);
@@ -61,16 +33,17 @@ impl<H: Hop> Clone for Replicas<H> {
 }
 
 /// The replicas that were found.
-pub(super) struct Found<H: Hop> {
+struct Found<H: Hop> {
     by_address: RwLock<BTreeMap<String, Replica<H>>>,
     settings: LinkSettings,
     /// Where the search for the least busy one begins, so that equals take turns.
     turn: AtomicUsize,
-    mending: Mending,
+    reload: Reload,
 }
 
 impl<H: Hop> Replicas<H> {
-    /// Finds the replicas behind `endpoints` (`http://host:port` or `unix:/path`), and keeps looking.
+    /// Finds the replicas behind `endpoints` (`http://host:port` or `unix:/path`), and keeps
+    /// looking.
     ///
     /// # Errors
     /// An endpoint that is none.
@@ -82,7 +55,7 @@ impl<H: Hop> Replicas<H> {
             by_address: RwLock::default(),
             settings,
             turn: AtomicUsize::new(0),
-            mending: Mending::default(),
+            reload: Reload::default(),
         };
         let this = Self(Arc::new(found));
         tokio::spawn(this.clone().keep_looking(endpoints.to_vec()));
@@ -99,26 +72,26 @@ impl<H: Hop> Replicas<H> {
         self.0.read().values().map(Replica::waiting).sum()
     }
 
-    /// Has every replica that is connected load a version, and those that are not but can be reached. What connects meanwhile loads what it needs
-    /// before it is asked.
+    /// Has every replica that is connected load a version, and those that are not but can be
+    /// reached. What connects meanwhile loads what it needs before it is asked.
     ///
     /// # Errors
     /// The refusal of a connected replica; `Unavailable` when there is none that can be reached.
     pub(crate) async fn load(&self, version: u32) -> Result<(), Fault> {
-        let places: Vec<_> = self.0.read().values().map(Replica::place).collect();
-        let loading = places.iter().map(|place| async move { (place, place.load(version).await) });
+        let endpoints: Vec<_> = self.0.read().values().map(Replica::endpoint).collect();
+        let loading = endpoints.iter().map(|at| async move { (at, at.load(version).await) });
         let mut loaded = 0;
-        for (place, outcome) in join_all(loading).await {
+        for (endpoint, outcome) in join_all(loading).await {
             match outcome {
                 Ok(()) => loaded += 1,
-                Err(fault) if place.is_up() => {
-                    let message =
-                        format!("the {} layer at {}: {}", H::LAYER, place.address, fault.message);
+                Err(fault) if endpoint.is_up() => {
+                    let (address, reason) = (&endpoint.address, &fault.message);
+                    let message = format!("the {} layer at {address}: {reason}", H::LAYER);
                     return Err(Fault { message, ..fault });
                 }
                 Err(fault) => tracing::warn!(
                     layer = H::LAYER,
-                    address = place.address,
+                    address = endpoint.address,
                     version,
                     reason = fault.message,
                     "not loaded by a replica that is not connected"
@@ -128,38 +101,41 @@ impl<H: Hop> Replicas<H> {
         if loaded == 0 { Err(unreachable(H::LAYER)) } else { Ok(()) }
     }
 
-    /// Loads a version again where it was unloaded. A replica that cannot have what it must is asked no more until it can.
-    pub(super) async fn mend(&self, version: u32) {
-        let places: Vec<Place> = self.0.read().values().map(Replica::place).collect();
-        let up = places.iter().filter(|place| place.is_up());
-        let loading = up.map(|place| async move { (place, place.load(version).await) });
-        for (place, outcome) in join_all(loading).await {
+    /// Loads a version again where it was unloaded. A replica that cannot have what it must is
+    /// asked no more until it can.
+    pub(super) async fn reload_version(&self, version: u32) {
+        let endpoints: Vec<Endpoint> = self.0.read().values().map(Replica::endpoint).collect();
+        let up = endpoints.iter().filter(|endpoint| endpoint.is_up());
+        let loading = up.map(|endpoint| async move { (endpoint, endpoint.load(version).await) });
+        for (endpoint, outcome) in join_all(loading).await {
             let Err(fault) = outcome else { continue };
-            let (address, reason) = (&place.address, fault.message);
+            let (address, reason) = (&endpoint.address, fault.message);
             tracing::error!(layer = H::LAYER, address, version, reason, "not loaded");
             if self.0.settings.needs.borrow().must.contains(&version) {
-                place.recall(&self.0.settings);
+                endpoint.recall(&self.0.settings);
             }
         }
     }
 
-    pub(super) fn mending(&self) -> &Mending {
-        &self.0.mending
+    pub(super) fn reload(&self) -> &Reload {
+        &self.0.reload
     }
 
-    /// Asks the least busy replica and waits for its answer until the deadline.
-    pub(crate) async fn ask(
+    /// Queues a row for the least busy replica; the future waits for its answer until the
+    /// deadline.
+    pub(crate) fn ask(
         &self,
-        request: H::Request,
-        place: TracePlace,
-        Due { deadline, caller, .. }: Due,
-    ) -> Result<H::Response, Fault> {
-        let (answer, answered) = oneshot::channel();
-        self.0.offer_or_refuse(Job { request, place, deadline, caller, answer, pending: None });
-        match tokio::time::timeout_at(deadline.into(), answered).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(unreachable(H::LAYER)),
-            Err(_) => Err(spent(H::LAYER)),
+        ask: Ask<H::Request>,
+    ) -> impl Future<Output = Reply<H>> + Send + use<H> {
+        let (reply, replied) = oneshot::channel();
+        let deadline = ask.deadline;
+        self.0.offer_or_refuse(Job { ask, reply, pending: None });
+        async move {
+            match tokio::time::timeout_at(deadline.into(), replied).await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(_)) => (Err(unreachable(H::LAYER)), Instant::now()),
+                Err(_) => (Err(spent(H::LAYER)), Instant::now()),
+            }
         }
     }
 
@@ -185,7 +161,8 @@ impl<H: Hop> Replicas<H> {
         }
     }
 
-    /// Starts links to new addresses and, if every name was resolved, ends those to addresses that are gone.
+    /// Starts links to new addresses and, if every name was resolved, ends those to addresses that
+    /// are gone.
     pub(super) fn follow(&self, addresses: &[String], complete: bool) {
         let mut replicas = self.0.by_address.write().unwrap_or_else(PoisonError::into_inner);
         if complete {
@@ -198,8 +175,8 @@ impl<H: Hop> Replicas<H> {
             match strata_chassis::channel(address, &self.0.settings.client) {
                 Ok(channel) => {
                     let settings = self.0.settings.clone();
-                    let others = Arc::downgrade(&self.0);
-                    let replica = Replica::start(address.clone(), channel, settings, others);
+                    let hand_on = self.0.hand_on();
+                    let replica = Replica::start(address.clone(), channel, settings, hand_on);
                     replicas.insert(address.clone(), replica);
                 }
                 Err(error) => tracing::warn!(layer = H::LAYER, address, %error, "not an endpoint"),
@@ -209,8 +186,9 @@ impl<H: Hop> Replicas<H> {
 }
 
 impl<H: Hop> Found<H> {
-    /// Queues a job for the least busy replica that is up; answers it with the reason when there is none or its queue is full.
-    pub(super) fn offer_or_refuse(&self, job: Job<H>) {
+    /// Queues a job for the least busy replica that is up; answers it with the reason when there is
+    /// none or its queue is full.
+    fn offer_or_refuse(&self, job: Job<H>) {
         let replicas = self.read();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % replicas.len().max(1);
         let in_turn = replicas.values().cycle().skip(turn).take(replicas.len());
@@ -220,12 +198,19 @@ impl<H: Hop> Found<H> {
         match replica.offer(job) {
             Ok(()) => {}
             Err(Refused::Full(job)) => {
-                let message = format!("{} rows wait for the {} layer", replica.waiting(), H::LAYER);
-                let fault = Fault::new(FaultKind::ResourceExhausted, message);
-                job.refuse(fault.retry_after(Duration::from_millis(50)));
+                job.refuse(queue_full(H::LAYER, replica.waiting()));
             }
             Err(Refused::Closed(job)) => job.refuse(unreachable(H::LAYER)),
         }
+    }
+
+    /// Queues what a replica could not send for another one.
+    fn hand_on(self: &Arc<Self>) -> HandOn<H> {
+        let found = Arc::downgrade(self);
+        Box::new(move |job| match found.upgrade() {
+            Some(found) => found.offer_or_refuse(job),
+            None => job.refuse(unreachable(H::LAYER)),
+        })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Replica<H>>> {
@@ -234,7 +219,8 @@ impl<H: Hop> Found<H> {
     }
 }
 
-/// Every `http://address:port` behind an endpoint. A headless Kubernetes service has one for each pod; a unix socket is what it is.
+/// Every `http://address:port` behind an endpoint. A headless Kubernetes service has one for each
+/// pod; a unix socket is what it is.
 async fn resolve(endpoint: &str) -> std::io::Result<Vec<String>> {
     let endpoint = endpoint.trim();
     if endpoint.starts_with("unix:") {
@@ -244,10 +230,4 @@ async fn resolve(endpoint: &str) -> std::io::Result<Vec<String>> {
     let authority = authority.trim_end_matches('/');
     let addresses = tokio::net::lookup_host(authority).await?;
     Ok(addresses.map(|address| format!("http://{address}")).collect())
-}
-
-/// The fault of a question that no replica can take.
-pub(super) fn unreachable(layer: &str) -> Fault {
-    let message = format!("the {layer} layer cannot be reached; try again");
-    Fault::new(FaultKind::Unavailable, message).retry_after(Duration::from_millis(200))
 }

@@ -4,42 +4,23 @@ use std::time::{Duration, Instant};
 
 use strata_chassis::FairReceiver;
 use strata_domain::FaultKind;
-use strata_wire::Fault;
+use strata_wire::{Ask, Fault, Hop, Results, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tonic::{Status, Streaming};
 
 use super::{
-    hop::{Hop, Results, Row, TracePlace},
-    replica::Pending,
+    faults::{lost, spent},
+    job::{Job, Pending, Reply},
 };
 
 /// Rows in a frame at most. Beyond it a layer's batches gain nothing.
 const FRAME_ROWS: usize = 64;
-/// Frames on their way at once. A second keeps the layer busy while the first travels; more gain nothing.
+/// Frames on their way at once. A second keeps the layer busy while the first travels; more gain
+/// nothing.
 const FRAMES_IN_FLIGHT: usize = 2;
 
-/// A question waiting to be sent.
-pub(super) struct Job<H: Hop> {
-    pub(super) request: H::Request,
-    pub(super) place: TracePlace,
-    pub(super) deadline: Instant,
-    pub(super) caller: u64,
-    pub(super) answer: Answer<H>,
-    /// Counts the job with the replica it is queued for.
-    pub(super) pending: Option<Pending>,
-}
-
-impl<H: Hop> Job<H> {
-    /// Answers that it will not be asked. A caller who left wants no answer.
-    pub(super) fn refuse(self, fault: Fault) {
-        let _ = self.answer.send(Err(fault));
-    }
-}
-
 /// Who waits for the answer to a row that was sent.
-type Asker<H> = (Answer<H>, Option<Pending>);
-
-pub(super) type Answer<H> = oneshot::Sender<Result<<H as Hop>::Response, Fault>>;
+type Asker<H> = (oneshot::Sender<Reply<H>>, Option<Pending>);
 
 /// Why a session ended.
 pub(super) enum End {
@@ -70,8 +51,9 @@ impl<H: Hop> Session<H> {
         mpsc::channel(FRAMES_IN_FLIGHT)
     }
 
-    /// Sends what comes and hands out what is answered, until the stream ends. `going` is called as soon as the layer says
-    /// that it shuts down, or is `recalled`: nobody should queue for it any more.
+    /// Sends what comes and hands out what is answered, until the stream ends. `going` is called as
+    /// soon as the layer says that it shuts down, or is `recalled`: nobody should queue for it any
+    /// more.
     pub(super) async fn run(
         mut self,
         jobs: &mut FairReceiver<Job<H>>,
@@ -89,7 +71,7 @@ impl<H: Hop> Session<H> {
                             return self.finish().await;
                         }
                     }
-                    Ok(None) => return self.broken(Status::unavailable("the layer ended the stream")),
+                    Ok(None) => return self.broken(ended()),
                     Err(status) => return self.broken(status),
                 },
                 () = recalled.notified() => {
@@ -107,7 +89,7 @@ impl<H: Hop> Session<H> {
                         };
                     }
                     if !self.send(gathered.drain(..)) {
-                        return self.broken(Status::unavailable("the layer ended the stream"));
+                        return self.broken(ended());
                     }
                 }
             }
@@ -118,27 +100,28 @@ impl<H: Hop> Session<H> {
     fn send(&mut self, jobs: impl Iterator<Item = Job<H>>) -> bool {
         let now = Instant::now();
         let mut rows = Vec::with_capacity(FRAME_ROWS);
-        let mut answers = Vec::with_capacity(FRAME_ROWS);
+        let mut askers = Vec::with_capacity(FRAME_ROWS);
         for job in jobs {
             // The caller left, or its time did.
-            if job.answer.is_closed() {
+            if job.reply.is_closed() {
                 continue;
             }
-            let left = job.deadline.saturating_duration_since(now);
+            let left = job.ask.deadline.saturating_duration_since(now);
             if left < Duration::from_micros(1) {
                 job.refuse(spent(H::LAYER));
                 continue;
             }
             let budget_us = u32::try_from(left.as_micros()).unwrap_or(u32::MAX);
-            rows.push(Row { request: job.request, place: job.place, budget_us });
-            answers.push((job.answer, job.pending));
+            let Ask { request, trace, .. } = job.ask;
+            rows.push(Row { request, trace, budget_us });
+            askers.push((job.reply, job.pending));
         }
         if rows.is_empty() {
             return true;
         }
         let frame_id = self.next_frame;
         self.next_frame += 1;
-        self.in_flight.push((frame_id, answers));
+        self.in_flight.push((frame_id, askers));
         // There is room: the channel holds as many frames as may be in flight.
         self.frames.try_send(H::frame(frame_id, rows)).is_ok()
     }
@@ -152,14 +135,15 @@ impl<H: Hop> Session<H> {
             tracing::warn!(layer = H::LAYER, frame = results.frame_id, "unasked frame ignored");
             return false;
         };
-        let (_, answers) = self.in_flight.swap_remove(place);
+        let (_, askers) = self.in_flight.swap_remove(place);
+        let now = Instant::now();
         let mut rows = results.rows.into_iter();
-        for (answer, _pending) in answers {
+        for (reply, _pending) in askers {
             let result = rows.next().unwrap_or_else(|| {
                 Err(Fault::new(FaultKind::Internal, "the layer answered too few rows"))
             });
             // A caller who left wants no answer.
-            let _ = answer.send(result);
+            let _ = reply.send((result, now));
         }
         false
     }
@@ -173,7 +157,7 @@ impl<H: Hop> Session<H> {
                 Ok(Some(result)) => {
                     self.hand_out(H::results(result));
                 }
-                Ok(None) => return self.broken(Status::unavailable("the layer ended the stream")),
+                Ok(None) => return self.broken(ended()),
                 Err(status) => return self.broken(status),
             }
         }
@@ -181,23 +165,16 @@ impl<H: Hop> Session<H> {
     }
 
     fn broken(self, status: Status) -> End {
-        for (_, answers) in self.in_flight {
-            for (answer, _pending) in answers {
-                let _ = answer.send(Err(lost(H::LAYER, &status)));
+        let now = Instant::now();
+        for (_, askers) in self.in_flight {
+            for (reply, _pending) in askers {
+                let _ = reply.send((Err(lost(H::LAYER, &status)), now));
             }
         }
         End::Broken(status)
     }
 }
 
-/// The fault of a row whose time is over.
-pub(super) fn spent(layer: &str) -> Fault {
-    let message = format!("the time allowed was spent before the {layer} layer answered");
-    Fault::new(FaultKind::DeadlineExceeded, message)
-}
-
-/// The fault of a row whose stream broke.
-fn lost(layer: &str, status: &Status) -> Fault {
-    let message = format!("the {layer} layer went away: {}", status.message());
-    Fault::new(FaultKind::Unavailable, message).retry_after(Duration::from_millis(100))
+fn ended() -> Status {
+    Status::unavailable("the layer ended the stream")
 }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use strata_chassis::ClientConfig;
 use strata_domain::FaultKind;
 use strata_wire::{
-    Fault,
+    Ask, Fault, Selecting, TracePlace,
     pb::{self, strategic_server::StrategicServer},
 };
 use tokio::{
@@ -21,13 +21,14 @@ use tokio::{
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Due, LinkSettings, Replicas, Selecting, TracePlace};
+use super::{LinkSettings, Replicas};
 
 pub(super) type Frame = pb::SelectFrame;
 pub(super) type FrameResult = Result<pb::SelectFrameResult, Status>;
 type Streams = mpsc::Receiver<(Streaming<Frame>, mpsc::Sender<FrameResult>)>;
 
-/// A layer whose streams are played by the test: it gets every stream's frames and the sender of its answers.
+/// A layer whose streams are played by the test: it gets every stream's frames and the sender of
+/// its answers.
 #[derive(Clone)]
 struct Played {
     streams: mpsc::Sender<(Streaming<Frame>, mpsc::Sender<FrameResult>)>,
@@ -91,11 +92,13 @@ impl Stage {
         let replicas = self.replicas.clone();
         let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
         let deadline = Instant::now() + time;
-        tokio::spawn(async move {
-            let due = Due { deadline, caller: 0, alone: false };
-            replicas.ask(request, TracePlace::default(), due).await
-        })
+        tokio::spawn(async move { replicas.ask(asked(request, deadline, 0)).await.0 })
     }
+}
+
+/// A question of a caller.
+pub(super) fn asked<Q>(request: Q, deadline: Instant, caller: u64) -> Ask<Q> {
+    Ask { request, trace: TracePlace::default(), deadline, caller, alone: false }
 }
 
 /// A layer that is played, and the streams it gets.
@@ -364,14 +367,8 @@ async fn nobody_there_is_unavailable_at_once() {
     drop(listener);
     let replicas = find(address, 8, &Gauge::default());
     let deadline = Instant::now() + Duration::from_secs(30);
-    let fault = replicas
-        .ask(
-            pb::SelectRequest::default(),
-            TracePlace::default(),
-            Due { deadline, caller: 0, alone: false },
-        )
-        .await
-        .unwrap_err();
+    let asking = replicas.ask(asked(pb::SelectRequest::default(), deadline, 0));
+    let fault = asking.await.0.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unavailable);
     assert!(fault.message.contains("strategic"));
 }

@@ -8,13 +8,14 @@ use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit, watch};
 
-use super::Release;
+use super::release::Release;
 use crate::link::Needs;
 
 /// Changes that are remembered.
 const HISTORY: usize = 32;
 
-/// Changes in work and waiting for their turn: they go on when their callers leave, and must not add up meanwhile.
+/// Changes in work and waiting for their turn: they go on when their callers leave, and must not
+/// add up meanwhile.
 const CHANGES: usize = 16;
 /// A change takes milliseconds, unless a layer hangs.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -67,7 +68,8 @@ impl Register {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The versions of what is in force and of what a rollback returns to, by layer in the order of the chain.
+    /// The versions of what is in force and of what a rollback returns to, by layer in the order of
+    /// the chain.
     pub(crate) fn kept(&self) -> [Vec<u32>; 3] {
         let plan = self.plan();
         let releases: Vec<_> =
@@ -103,7 +105,8 @@ impl Register {
     /// Returns to what was in force before the last change.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there was none, `ResourceExhausted` when too many changes wait; that of `load`.
+    /// `FailedPrecondition` when there was none, `ResourceExhausted` when too many changes wait;
+    /// that of `load`.
     pub(crate) async fn roll_back(
         &self,
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
@@ -126,7 +129,8 @@ impl Register {
         })
     }
 
-    /// Takes the release in force back. It waits for nothing; a release that is being loaded is put in force all the same when it is.
+    /// Takes the release in force back. It waits for nothing; a release that is being loaded is put
+    /// in force all the same when it is.
     pub(crate) fn clear(&self) {
         self.put(None);
     }
@@ -138,7 +142,8 @@ impl Register {
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if let Some(release) = &release {
-            // From here on, who connects loads it as well: nobody is missed between the loading and the switch.
+            // From here on, who connects loads it as well: nobody is missed between the loading and
+            // the switch.
             self.expect(Some(Arc::clone(release)));
             let loaded = load(release).await;
             if loaded.is_err() {
@@ -176,7 +181,8 @@ impl Register {
         self.tell(&plan);
     }
 
-    /// Tells the links what replicas must have loaded. What was in force before may be rolled back to, and some decisions are still made by it.
+    /// Tells the links what replicas must have loaded. What was in force before may be rolled back
+    /// to, and some decisions are still made by it.
     fn tell(&self, plan: &Plan) {
         let now = plan.history.front().and_then(|change| change.release.as_ref());
         let before = plan.history.get(1).and_then(|change| change.release.as_ref());

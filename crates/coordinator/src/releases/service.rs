@@ -5,8 +5,8 @@ use strata_wire::{
 };
 use tonic::{Request, Response, Status};
 
-use super::Release;
-use crate::pipeline::Pipeline;
+use super::release::Release;
+use crate::deciding::Pipeline;
 
 /// Changes the release in force.
 pub(crate) struct ReleasesService(pub(crate) Pipeline);
@@ -30,7 +30,8 @@ impl ReleasesService {
             let done = work(pipeline.clone()).await;
             pipeline.metrics.release_changed(name, done.is_ok());
             if let Err(fault) = &done {
-                tracing::warn!(change = name, kind = %fault.kind, reason = fault.message, "release not changed");
+                let (kind, reason) = (fault.kind, &fault.message);
+                tracing::warn!(change = name, %kind, reason, "release not changed");
             }
             done
         });

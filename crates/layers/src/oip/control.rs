@@ -10,7 +10,10 @@ use strata_wire::{
 };
 
 use super::{Oip, decode::invalid, quoted};
-use crate::{adapter::Adapter, models::whole, versions::Catalog};
+use crate::{
+    adapter::Adapter,
+    models::{Catalog, whole},
+};
 
 /// The versions of a layer, to be changed by whoever has no use for what they mean.
 pub(crate) trait Control: Send + Sync + 'static {
@@ -39,10 +42,12 @@ impl<A: Adapter> Control for Catalog<A> {
 type Parameters = HashMap<String, ModelRepositoryParameter>;
 
 impl Oip {
-    /// Loads the version in the parameter `version`, or the newest. It gets no traffic, and can be asked by its number.
+    /// Loads the version in the parameter `version`, or the newest. It gets no traffic, and can be
+    /// asked by its number.
     ///
     /// # Errors
-    /// As Triton: `Internal` for what is not in the repository, `InvalidArgument` for what cannot be served.
+    /// As Triton: `Internal` for what is not in the repository, `InvalidArgument` for what cannot
+    /// be served.
     pub(super) async fn load(
         &self,
         repository: &str,
@@ -67,10 +72,12 @@ impl Oip {
         }
     }
 
-    /// Unloads the version in the parameter `version`, or all that have no traffic. A model that is not there is unloaded already.
+    /// Unloads the version in the parameter `version`, or all that have no traffic. A model that is
+    /// not there is unloaded already.
     ///
     /// # Errors
-    /// As Triton: `Internal` when versions stay because they have traffic and nothing was unloaded; `NotFound` for a version that is not loaded.
+    /// As Triton: `Internal` when versions stay because they have traffic and nothing was unloaded;
+    /// `NotFound` for a version that is not loaded.
     pub(super) async fn unload(
         &self,
         repository: &str,
@@ -93,7 +100,8 @@ impl Oip {
     fn still_there(&self) -> Fault {
         let loaded: Vec<_> = self.loaded().iter().map(u32::to_string).collect();
         let message = format!(
-            "failed to unload '{}', versions that are still available: {}; they have traffic, which strata.v1.Models or `strata models traffic` gives to others",
+            "failed to unload '{}', versions that are still available: {}; they have traffic, \
+             which strata.v1.Models or `strata models traffic` gives to others",
             self.0.layer,
             loaded.join(",")
         );
@@ -128,12 +136,13 @@ fn one_repository(name: &str) -> Result<(), Fault> {
     Err(Fault::new(FaultKind::Unimplemented, message))
 }
 
-/// The parameter `version`, a number or its digits. Others are refused, but for those in `ignored`: a load that did not do what it was told
-/// to would be worse than none.
+/// The parameter `version`, a number or its digits. Others are refused, but for those in `ignored`:
+/// a load that did not do what it was told to would be worse than none.
 fn version(parameters: &Parameters, ignored: &[&str]) -> Result<Option<u32>, Fault> {
     for name in parameters.keys() {
         if name != "version" && !ignored.contains(&name.as_str()) {
-            let hint = "the manifest in the repository says how a model is set up; `version` is the only parameter";
+            let hint = "the manifest in the repository says how a model is set up; `version` is \
+             the only parameter";
             return Err(invalid(format!("unrecognized parameter {}: {hint}", quoted(name))));
         }
     }

@@ -32,7 +32,8 @@ pub(super) fn invalid(message: impl Into<String>) -> Fault {
 /// Takes the inputs out of a request: at most `max_batch` rows for the model of `manifest`.
 ///
 /// # Errors
-/// `InvalidArgument` when names, datatypes, shapes or values are not those the model takes; `NotFound` for shared memory.
+/// `InvalidArgument` when names, datatypes, shapes or values are not those the model takes;
+/// `NotFound` for shared memory.
 pub(super) fn rows(
     manifest: &Manifest,
     max_batch: usize,
@@ -110,7 +111,8 @@ fn values(input: &Input, tensor: InferInputTensor, raw: Option<&[u8]>) -> Result
     let datatype = Datatype::named(&tensor.datatype).ok_or_else(|| {
         let found = quoted(&tensor.datatype);
         invalid(format!(
-            "unexpected datatype {found} for input `{name}`: it takes FP32, and FP64 and FP16 to be converted"
+            "unexpected datatype {found} for input `{name}`: it takes FP32, and FP64 and FP16 to \
+             be converted"
         ))
     })?;
     let dims = tensor.shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(0));

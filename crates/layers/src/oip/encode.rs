@@ -16,10 +16,12 @@ use super::{
     tensor::{self, FP32},
 };
 
-/// Positions, in the manifest, of the outputs that a request asks for, in its order and each once; all if it names none.
+/// Positions, in the manifest, of the outputs that a request asks for, in its order and each once;
+/// all if it names none.
 ///
 /// # Errors
-/// `InvalidArgument` for an output the model does not have, `Unimplemented` and `NotFound` for forms that are not served.
+/// `InvalidArgument` for an output the model does not have, `Unimplemented` and `NotFound` for
+/// forms that are not served.
 pub(super) fn asked(manifest: &Manifest, request: &ModelInferRequest) -> Result<Vec<usize>, Fault> {
     if request.outputs.is_empty() {
         return Ok((0..manifest.outputs.len()).collect());

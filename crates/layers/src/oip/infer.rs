@@ -20,16 +20,13 @@ use super::{
     decode::{self, invalid},
     encode::{self, Form},
 };
-use crate::{
-    engine::{expired, fault_of},
-    runner::Company,
-};
+use crate::{models::Source, serving::faults};
 
 /// What a request came with.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
-    /// Who asks.
-    pub(super) company: Company,
+    /// The connection that asks, by its number.
+    pub(super) caller: u64,
     /// When its rows are not worth running any more.
     pub(super) deadline: Option<Instant>,
     pub(super) span: &'a Span,
@@ -64,7 +61,7 @@ impl Oip {
     async fn answer(
         &self,
         request: &mut ModelInferRequest,
-        Call { company, deadline, span }: Call<'_>,
+        Call { caller, deadline, span }: Call<'_>,
     ) -> Result<(ModelInferResponse, usize), (Fault, usize)> {
         let arrived = Instant::now();
         let refused = |fault| (fault, 1);
@@ -80,7 +77,7 @@ impl Oip {
             inputs: rows.inputs,
             deadlines: vec![patience.end; rows.count],
         };
-        let inference = runner.run(batch, company).await;
+        let inference = runner.run(batch, Source { caller, alone: false }).await;
         let inference = inference.map_err(|error| (fault_like_triton(&error), rows.count))?;
         runner.report(&inference, arrived).annotate(self.0.layer, span);
         patience.check(&inference).map_err(|fault| (fault, rows.count))?;
@@ -118,7 +115,7 @@ impl Patience {
             Some(RowStatus::Expired) if self.own => {
                 Err(Fault::new(FaultKind::Unavailable, "request timeout expired"))
             }
-            Some(RowStatus::Expired) => Err(expired()),
+            Some(RowStatus::Expired) => Err(faults::expired()),
             Some(_) => {
                 let message = "the model gave a number that is not finite";
                 Err(Fault::new(FaultKind::Internal, message))
@@ -142,22 +139,23 @@ fn timeout(parameters: &HashMap<String, InferParameter>) -> Result<Option<Durati
     }
 }
 
-/// Triton says UNAVAILABLE when its queue is full, which is what clients made for it try again after.
+/// Triton says UNAVAILABLE when its queue is full, which is what clients made for it try again
+/// after.
 fn fault_like_triton(error: &InferError) -> Fault {
     match error {
         InferError::QueueFull { .. }
         | InferError::CallerFull { .. }
         | InferError::WouldBeLate { .. } => {
-            Fault { kind: FaultKind::Unavailable, ..fault_of(error) }
+            Fault { kind: FaultKind::Unavailable, ..faults::of(error) }
         }
-        _ => fault_of(error),
+        _ => faults::of(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::RETRY_AFTER;
+    use crate::serving::faults::RETRY_AFTER;
 
     fn request(timeout: ParameterChoice) -> ModelInferRequest {
         let value = InferParameter { parameter_choice: Some(timeout) };
@@ -206,7 +204,7 @@ mod tests {
         assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(RETRY_AFTER)));
         let retry_after = Duration::from_millis(7);
         let late = InferError::WouldBeLate { wait: Duration::from_millis(12), retry_after };
-        let (here, there) = (fault_like_triton(&late), fault_of(&late));
+        let (here, there) = (fault_like_triton(&late), faults::of(&late));
         assert_eq!((here.kind, here.retry_after), (FaultKind::Unavailable, Some(retry_after)));
         assert_eq!(
             (there.kind, there.retry_after),

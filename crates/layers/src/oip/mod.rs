@@ -1,7 +1,7 @@
 //! The Open Inference Protocol: the model as tensors, for clients made for Triton and KServe.
 //!
-//! Its rows pass through the same [`Runner`](crate::runner::Runner)s as those of the layer's own service, under the same bounds. Errors
-//! have the codes that Triton gives them.
+//! Its rows pass through the same [`Runner`](crate::models::Runner)s as those of the layer's own
+//! service, under the same bounds. Errors have the codes that Triton gives them.
 
 mod control;
 mod decode;
@@ -26,7 +26,10 @@ use std::sync::Arc;
 use strata_chassis::Drain;
 use strata_runtime::Repository;
 
-use crate::{metrics::LayerMetrics, reading::Reading, runner::Runners};
+use crate::{
+    metrics::LayerMetrics,
+    models::{FileAccess, Runners},
+};
 
 /// The protocol's service of a layer: a cheap handle.
 #[derive(Clone)]
@@ -41,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) metrics: LayerMetrics,
     pub(crate) repository: Repository,
-    pub(crate) reading: Reading,
+    pub(crate) files: FileAccess,
     pub(crate) drain: Drain,
 }
 
@@ -51,7 +54,8 @@ impl Oip {
     }
 }
 
-/// A word that a client sent, for a message: short, and without characters that do something to a terminal.
+/// A word that a client sent, for a message: short, and without characters that do something to a
+/// terminal.
 fn quoted(word: &str) -> String {
     const LONGEST: usize = 64;
     let mut short: String = word.chars().take(LONGEST).flat_map(char::escape_default).collect();

@@ -18,16 +18,12 @@ use tracing::Span;
 
 use super::{Control, Oip, Parts, infer::Call, statistics, tensor};
 use crate::{
-    adapter::Adapter,
-    engine::{self, Service},
-    facts::tests::valid as facts,
+    adapter::{
+        Adapter, LayerRequest, LayerResponse, Operational, Strategic, Tactical, tests::facts,
+    },
     metrics::LayerMetrics,
-    operational::Operational,
-    reading::Reading,
-    runner::{Company, Runners},
-    strategic::Strategic,
-    tactical::Tactical,
-    versions::{Catalog, Loader, Policy, Start},
+    models::{Catalog, FileAccess, Loader, Policy, Runners, Start},
+    serving::{self, Service},
 };
 
 /// A layer as its process has it.
@@ -57,7 +53,7 @@ impl<A: Adapter> Layer<A> {
         let start = Start { version: None, policy: &Policy::Latest(1) };
         let catalog = Arc::new(Catalog::<A>::start(loader, &start).unwrap());
         let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
-        let parts = engine::Parts {
+        let parts = serving::Parts {
             catalog: Arc::clone(&catalog),
             metrics: metrics.clone(),
             drain: drain.clone(),
@@ -65,21 +61,21 @@ impl<A: Adapter> Layer<A> {
         let runners = Arc::clone(&catalog) as Arc<dyn Runners>;
         let control = Arc::clone(&catalog) as Arc<dyn Control>;
         let layer = A::NAME;
-        let reading = Reading::default();
-        let oip = Parts { layer, runners, control, metrics, repository, reading, drain };
+        let files = FileAccess::default();
+        let oip = Parts { layer, runners, control, metrics, repository, files, drain };
         Self { service: Service::new(parts), oip: Oip::new(oip), catalog }
     }
 
-    async fn ask(&self, question: A::Request) -> A::Response {
+    async fn ask(&self, question: LayerRequest<A>) -> LayerResponse<A> {
         self.service.unary(Request::new(question)).await.unwrap().into_inner()
     }
 
     /// The outputs of the row that the layer makes of a question, by name, as bytes.
-    async fn infer(&self, question: A::Request) -> Vec<(String, Vec<u8>)> {
+    async fn infer(&self, question: LayerRequest<A>) -> Vec<(String, Vec<u8>)> {
         let runner = self.oip.0.runners.stable();
         let manifest = runner.model().manifest();
         let mut row = Vec::new();
-        A::for_model(manifest).unwrap().read(question, &mut row).unwrap();
+        A::for_model(manifest).unwrap().encode(question, &mut row).unwrap();
         let input = &manifest.inputs[0];
         let dims = input.shape.row().iter().map(|dim| *dim as i64);
         let request = ModelInferRequest {
@@ -93,7 +89,7 @@ impl<A: Adapter> Layer<A> {
             raw_input_contents: vec![tensor::to_raw(&row).into()],
             ..Default::default()
         };
-        let call = Call { company: Company::HERE, deadline: None, span: &Span::none() };
+        let call = Call { caller: 0, deadline: None, span: &Span::none() };
         let response = self.oip.infer(request, call).await.unwrap();
         let names = response.outputs.into_iter().map(|output| output.name);
         names.zip(response.raw_output_contents.iter().map(|bytes| bytes.to_vec())).collect()

@@ -7,14 +7,14 @@ use strata_wire::{
 };
 
 use super::{Oip, decode::invalid, quoted};
-use crate::runner::Runner;
+use crate::models::Runner;
 
 const READY: &str = "READY";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
 impl Oip {
-    /// The version of that model, which must be loaded; without one the stable version: others may have inputs of other shapes than those a
-    /// client was told.
+    /// The version of that model, which must be loaded; without one the stable version: others may
+    /// have inputs of other shapes than those a client was told.
     ///
     /// # Errors
     /// `NotFound` if it is not loaded, `InvalidArgument` if the version is not one.
@@ -34,7 +34,8 @@ impl Oip {
             Ok(version) if version > 0 => self.0.runners.version(version).ok_or_else(|| {
                 let loaded: Vec<_> = self.loaded().iter().map(u32::to_string).collect();
                 let message = format!(
-                    "request for unknown model: `{name}` version {version} is not found; loaded: {}",
+                    "request for unknown model: `{name}` version {version} is not found; loaded: \
+                     {}",
                     loaded.join(", ")
                 );
                 Fault::new(FaultKind::NotFound, message)

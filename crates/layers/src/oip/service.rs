@@ -24,13 +24,10 @@ use tower::Service;
 use tracing::Span;
 
 use super::{Oip, infer::Call, metadata, statistics, stream::Answers};
-use crate::{
-    engine::UNARY_BUDGET,
-    runner::{Company, Runner},
-};
+use crate::{models::Runner, serving::UNARY_BUDGET};
 
-/// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a batch that is too large, so that its
-/// caller is told what the largest is.
+/// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a
+/// batch that is too large, so that its caller is told what the largest is.
 const ENVELOPE_BYTES: usize = 64 << 10;
 /// Bytes of a value on the wire at most: an FP64 in a list that is not packed.
 const VALUE_BYTES: usize = 9;
@@ -42,8 +39,8 @@ pub(crate) struct Bounded {
     max_message_bytes: usize,
 }
 
-/// The server of a layer. Requests are bounded by what the largest batch of a loaded version takes at that moment: a message that is all tiny
-/// tensors grows many times over when it is decoded.
+/// The server of a layer. Requests are bounded by what the largest batch of a loaded version takes
+/// at that moment: a message that is all tiny tensors grows many times over when it is decoded.
 pub(crate) fn server(oip: Oip, max_message_bytes: usize) -> Bounded {
     Bounded { oip, max_message_bytes }
 }
@@ -157,8 +154,8 @@ impl GrpcInferenceService for Oip {
         let (default, cap) = UNARY_BUDGET;
         let deadline = Deadline::of(&request, default, cap)?;
         let span = Self::span(request.metadata());
-        let company = Company::of(&Peer::of(&request));
-        let call = Call { company, deadline: Some(deadline.at), span: &span };
+        let caller = Peer::of(&request).number();
+        let call = Call { caller, deadline: Some(deadline.at), span: &span };
         Ok(self.infer(request.into_inner(), call).await.map(Response::new)?)
     }
 
@@ -166,8 +163,8 @@ impl GrpcInferenceService for Oip {
         &self,
         request: Request<Streaming<pb::ModelInferRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let company = Company::of(&Peer::of(&request));
-        self.stream(request.into_inner(), company).map(Response::new)
+        let caller = Peer::of(&request).number();
+        self.stream(request.into_inner(), caller).map(Response::new)
     }
 
     async fn model_config(
@@ -205,7 +202,7 @@ impl GrpcInferenceService for Oip {
         request: Request<pb::RepositoryIndexRequest>,
     ) -> Result<Response<pb::RepositoryIndexResponse>, Status> {
         let (oip, request) = (self.clone(), request.into_inner());
-        let index = self.0.reading.run(move || oip.index(&request)).await;
+        let index = self.0.files.run(move || oip.index(&request)).await;
         let lost = || Fault::new(FaultKind::Internal, "reading the repository was interrupted");
         Ok(Response::new(index.ok_or_else(lost)??))
     }

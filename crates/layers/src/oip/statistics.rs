@@ -2,7 +2,7 @@
 
 use strata_wire::oip::{InferBatchStatistics, InferStatistics, ModelStatistics, StatisticDuration};
 
-use crate::runner::{Runner, Total};
+use crate::models::{Runner, Total};
 
 /// What a version has done since it was loaded, whoever asked.
 pub(super) fn of(runner: &Runner) -> ModelStatistics {

@@ -11,12 +11,12 @@ use tonic::{Status, Streaming};
 use tracing::Span;
 
 use super::{Oip, encode, infer::Call};
-use crate::runner::Company;
 
 /// The answers of a stream.
 pub(super) type Answers = ReceiverStream<Result<ModelStreamInferResponse, Status>>;
 
-/// Requests of one stream that may be in work at once; more stay with the caller, by HTTP/2's flow control.
+/// Requests of one stream that may be in work at once; more stay with the caller, by HTTP/2's flow
+/// control.
 const MAX_REQUESTS: usize = 64;
 /// Answers that may wait to be sent.
 const ANSWERS: usize = 16;
@@ -29,13 +29,13 @@ impl Oip {
     pub(super) fn stream(
         &self,
         inbound: Streaming<ModelInferRequest>,
-        company: Company,
+        number: u64,
     ) -> Result<Answers, Status> {
         if self.0.drain.is_started() {
             return Err(draining());
         }
         let (answers, outbound) = mpsc::channel(ANSWERS);
-        let caller = Caller { oip: self.clone(), company };
+        let caller = Caller { oip: self.clone(), number };
         tokio::spawn(serve(caller, inbound, answers));
         Ok(ReceiverStream::new(outbound))
     }
@@ -44,13 +44,13 @@ impl Oip {
     async fn stream_answer(
         &self,
         request: ModelInferRequest,
-        company: Company,
+        caller: u64,
     ) -> ModelStreamInferResponse {
         let id = request.id.clone();
         let asks_for_final = asks_for_final(&request);
         // A stream has no deadline for each request; the parameter `timeout` is one.
         let result =
-            self.infer(request, Call { company, deadline: None, span: &Span::none() }).await;
+            self.infer(request, Call { caller, deadline: None, span: &Span::none() }).await;
         let (mut response, error_message) = match result {
             Ok(response) => (response, String::new()),
             Err(fault) => (ModelInferResponse { id, ..Default::default() }, fault.message),
@@ -65,11 +65,12 @@ impl Oip {
 /// Who asks whom.
 struct Caller {
     oip: Oip,
-    company: Company,
+    /// The number of the connection.
+    number: u64,
 }
 
 async fn serve(
-    Caller { oip, company }: Caller,
+    Caller { oip, number }: Caller,
     mut inbound: Streaming<ModelInferRequest>,
     answers: mpsc::Sender<Result<ModelStreamInferResponse, Status>>,
 ) {
@@ -91,7 +92,7 @@ async fn serve(
                     let (oip, accepted) = (oip.clone(), drain.guard());
                     in_work.push_back(async move {
                         let _accepted = accepted;
-                        oip.stream_answer(request, company).await
+                        oip.stream_answer(request, number).await
                     });
                 }
                 Some(Err(status)) => (reading, outcome) = (false, Err(status)),

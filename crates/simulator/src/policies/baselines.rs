@@ -1,7 +1,6 @@
 //! Simple policies, which a learnt one must beat.
 
-use strata_domain::{Estimate, Objective, Placement, Provider, scaling};
-use strata_policy::FunctionFacts;
+use strata_domain::{Estimate, FunctionFacts, Objective, Placement, Provider, scaling};
 
 use super::{
     environment::{DecisionPoint, Environment},

@@ -1,7 +1,8 @@
 //! The world as a reinforcement-learning environment: observe, act, receive a reward.
 
-use strata_domain::{Megabytes, Millis, Objective, Placement, scaling};
-use strata_policy::{ApplicationFacts, FunctionFacts};
+use strata_domain::{
+    ApplicationFacts, FunctionFacts, Megabytes, Millis, Objective, Placement, scaling,
+};
 
 use crate::{
     traces::{OBSERVED_ON, Scope},

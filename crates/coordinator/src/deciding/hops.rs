@@ -1,0 +1,155 @@
+//! Asking one layer on behalf of a decision: span, version, time.
+
+use std::time::{Duration, Instant};
+
+use strata_chassis::{
+    Pulse,
+    trace::{self, RemoteContext, TRACE_TARGET},
+};
+use strata_domain::FaultKind;
+use strata_wire::{Ask, Fault, Hop, TracePlace, pb};
+use tracing::Span;
+
+use super::chain::Timed;
+use crate::{link::Layer, metrics::CoordinatorMetrics};
+
+/// In about this time a small model is loaded again.
+const RELOAD: Duration = Duration::from_millis(200);
+
+/// The decision on whose behalf layers are asked.
+#[derive(Clone, Copy)]
+pub(super) struct Decision<'a> {
+    pub(super) span: &'a Span,
+    /// The caller's place in its trace.
+    pub(super) parent: &'a RemoteContext,
+    /// The connection of the caller, by its number.
+    pub(super) caller: u64,
+    /// Whether no other decision is in work.
+    pub(super) alone: bool,
+    pub(super) metrics: &'a CoordinatorMetrics,
+    /// Of the process's work.
+    pub(super) pulse: &'a Pulse,
+}
+
+/// An answer of a layer that reports which model gave it.
+pub(super) trait Reported {
+    /// The report.
+    fn inference(&self) -> Option<&pb::Inference>;
+}
+
+impl Reported for pb::SelectResponse {
+    fn inference(&self) -> Option<&pb::Inference> {
+        self.inference.as_ref()
+    }
+}
+
+impl Reported for pb::PlaceResponse {
+    fn inference(&self) -> Option<&pb::Inference> {
+        self.inference.as_ref()
+    }
+}
+
+impl Reported for pb::ForecastResponse {
+    fn inference(&self) -> Option<&pb::Inference> {
+        self.inference.as_ref()
+    }
+}
+
+impl<'a> Decision<'a> {
+    /// Asks a layer, in a span of its own under the decision's. The row is on its way when this
+    /// returns; `ahead` says in the span that the request rests on a guess.
+    pub(super) fn ask<H: Hop<Response: Reported>>(
+        self,
+        layer: &'a Layer<H>,
+        request: H::Request,
+        (deadline, ahead): (Instant, bool),
+    ) -> impl Future<Output = Result<Timed<H::Response>, Fault>> + Send + use<'a, H> {
+        let started = Instant::now();
+        let span = self.hop_span::<H>(ahead);
+        let version = H::model_version(&request);
+        let Self { caller, alone, metrics, pulse, .. } = self;
+        let trace = self.place(&span);
+        let asked = layer.ask(Ask { request, trace, deadline, caller, alone });
+        async move {
+            let result = asked.await;
+            pulse.beat();
+            let ended = result.as_ref().map_or_else(|_| Instant::now(), |answered| answered.at);
+            let elapsed = ended.saturating_duration_since(started);
+            metrics.hop(H::LAYER, elapsed);
+            result
+                .map_err(blame::<H>)
+                .inspect_err(|fault| trace::fail(&span, &fault.message))
+                .map(|answered| answered.response)
+                .and_then(|response| check_version::<H>(response, version))
+                .map(|response| (response, elapsed))
+        }
+    }
+
+    fn hop_span<H: Hop>(self, ahead: bool) -> Span {
+        if self.span.is_disabled() {
+            return Span::none();
+        }
+        let span = tracing::info_span!(
+            target: TRACE_TARGET,
+            parent: self.span,
+            "coordinator.hop",
+            otel.kind = "client",
+            strata.layer = H::LAYER
+        );
+        if ahead {
+            trace::record(&span, "strata.speculative", true);
+        }
+        span
+    }
+
+    /// Where the layer's own span hangs. Without a collector of its own this hop is not in the
+    /// trace; the caller's place is passed on.
+    fn place(self, span: &Span) -> TracePlace {
+        let here = trace::context_of(span);
+        let context = if here.trace_id().is_some() { &here } else { self.parent };
+        match context.is_sampled() {
+            true => TracePlace {
+                traceparent: context.traceparent().unwrap_or_default(),
+                tracestate: context.tracestate().unwrap_or_default(),
+            },
+            false => TracePlace::default(),
+        }
+    }
+}
+
+/// A layer that refuses what the coordinator asked, or lacks what a release needs, is no fault of
+/// the caller's.
+fn blame<H: Hop>(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::InvalidArgument => {}
+        FaultKind::FailedPrecondition => {
+            let message = format!(
+                "the {} layer cannot serve the release in force: {}",
+                H::LAYER,
+                fault.message
+            );
+            return Fault::new(FaultKind::Unavailable, message).retry_after(RELOAD);
+        }
+        _ => return fault,
+    }
+    tracing::error!(layer = H::LAYER, fault = fault.message, "the layer refused a question");
+    let message = format!("the {} layer refused the coordinator's question", H::LAYER);
+    Fault::new(FaultKind::Internal, message)
+}
+
+/// A release is answered by its own versions or not at all: a layer too old to know of
+/// `model_version` would answer by its traffic.
+fn check_version<H: Hop<Response: Reported>>(
+    response: H::Response,
+    wanted: u32,
+) -> Result<H::Response, Fault> {
+    let version = response.inference().map_or(0, |inference| inference.version);
+    if wanted == 0 || version == wanted {
+        return Ok(response);
+    }
+    let message = format!(
+        "the {} layer answered with version {version} where the release in force has {wanted}",
+        H::LAYER
+    );
+    Err(Fault::new(FaultKind::Internal, message))
+}

@@ -1,0 +1,12 @@
+//! From a question to a decision: the chain of the three layers.
+
+mod answer;
+mod chain;
+mod hops;
+mod pipeline;
+mod speculation;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use pipeline::{Call, Pipeline};
+pub use speculation::Speculation;

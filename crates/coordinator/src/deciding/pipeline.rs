@@ -1,0 +1,232 @@
+//! The path of a question through the three layers.
+
+use std::{sync::Arc, time::Instant};
+
+use futures_util::TryFutureExt;
+use strata_chassis::{
+    Deadline, InFlight, Pulse, settle,
+    trace::{self, RemoteContext, TRACE_TARGET},
+};
+use strata_domain::FaultKind;
+use strata_wire::{Fault, Forecasting, Hop, Placing, pb};
+use tracing::Span;
+
+use super::{
+    answer::answer,
+    chain::{Placed, Provisioned, Routed},
+    hops::Decision,
+    speculation::{Ahead, Speculation, settle_for},
+};
+use crate::{
+    intake::Question,
+    link::Layers,
+    metrics::CoordinatorMetrics,
+    releases::{Register, Release},
+};
+
+/// The three layers, and what is counted on the way.
+#[derive(Clone)]
+pub(crate) struct Pipeline {
+    pub(crate) layers: Layers,
+    pub(crate) releases: Arc<Register>,
+    /// Decisions in work.
+    pub(crate) deciding: Arc<InFlight>,
+    /// Whether one thread runs all async tasks.
+    pub(crate) one_worker: bool,
+    /// Whether layers are asked ahead.
+    pub(crate) speculation: Speculation,
+    /// Of the process's work.
+    pub(crate) pulse: Pulse,
+    pub(crate) metrics: CoordinatorMetrics,
+}
+
+/// The call a request came with.
+pub(crate) struct Call<'a> {
+    pub(crate) arrived: Instant,
+    pub(crate) deadline: Deadline,
+    pub(crate) parent: &'a RemoteContext,
+    /// The connection it came on, by its number.
+    pub(crate) caller: u64,
+    /// Whether it is a call of its own; the next request of a stream is not seen before this one
+    /// waits for something.
+    pub(crate) unary: bool,
+}
+
+impl Pipeline {
+    /// Has every replica of the three layers load its version of a release.
+    ///
+    /// # Errors
+    /// The first refusal, with the layer and the replica.
+    pub(crate) async fn load(&self, release: &Release) -> Result<(), Fault> {
+        let Layers { strategic, tactical, operational } = &self.layers;
+        let versions = release.versions();
+        let kept = self.releases.kept();
+        tokio::try_join!(
+            strategic.load(versions[0]).map_err(|fault| with_kept(fault, &kept[0])),
+            tactical.load(versions[1]).map_err(|fault| with_kept(fault, &kept[1])),
+            operational.load(versions[2]).map_err(|fault| with_kept(fault, &kept[2])),
+        )?;
+        Ok(())
+    }
+
+    /// Decides one request by the release in force now, in a span under the call's.
+    pub(crate) async fn decide(
+        &self,
+        request: pb::DecideRequest,
+        call: Call<'_>,
+    ) -> Result<pb::DecideResponse, Fault> {
+        let own = match request.traceparent.as_str() {
+            "" => RemoteContext::default(),
+            traceparent => RemoteContext::from_pair(traceparent, &request.tracestate),
+        };
+        let parent = if own.trace_id().is_some() { &own } else { call.parent };
+        let span = decision_span(parent);
+        let flight = self.deciding.begin();
+        if call.unary && self.one_worker {
+            // With several workers another would take this task over, which costs more than it
+            // gains.
+            settle().await;
+        }
+        let release = self.releases.in_force();
+        let release = release.as_deref();
+        let decision = Decision {
+            span: &span,
+            parent,
+            caller: call.caller,
+            alone: call.unary && flight.is_alone(),
+            metrics: &self.metrics,
+            pulse: &self.pulse,
+        };
+        let in_work = flight.count();
+        let result = self
+            .chain(request, (decision, in_work), (release, call.deadline))
+            .await
+            .map(|provisioned| answer(provisioned, release, call.arrived.elapsed()));
+        self.conclude(&result, &call, (&span, parent), release);
+        result
+    }
+
+    /// Asks the three layers, each with what the one above it answered. A layer that is asked ahead
+    /// is asked with a guess, and once more where the guess was wrong.
+    async fn chain(
+        &self,
+        request: pb::DecideRequest,
+        (decision, in_work): (Decision<'_>, usize),
+        (release, deadline): (Option<&Release>, Deadline),
+    ) -> Result<Provisioned, Fault> {
+        if let Some(release) = release.filter(|_| !decision.span.is_disabled()) {
+            trace::record(decision.span, "strata.release", release.name().to_owned());
+        }
+        let question = Question::read(request)?;
+        let versions = release.map_or([0; 3], Release::versions);
+        let Layers { strategic, tactical, operational } = &self.layers;
+        let select = |question: &Question| {
+            let until = (share(deadline, 3), false);
+            decision.ask(strategic, question.select(versions[0]), until)
+        };
+        let place = |question: &Question, provider, ahead| {
+            let until = (if ahead { two_thirds(deadline) } else { share(deadline, 2) }, ahead);
+            decision.ask(tactical, question.place(provider, versions[1]), until)
+        };
+        let forecast = |question: &Question, placement, ahead| {
+            let request = question.forecast(placement, versions[2]);
+            decision.ask(operational, request, (deadline.at, ahead))
+        };
+
+        let guess = self.speculation.guess(&question.candidates, in_work);
+        let selected = select(&question);
+        let placed = guess.provider.map(|provider| {
+            let answer = place(&question, provider, true);
+            Ahead::new(Placing::LAYER, provider, answer, &self.metrics)
+        });
+        let forecasted = guess.placement.map(|placement| {
+            let answer = forecast(&question, placement, true);
+            Ahead::new(Forecasting::LAYER, placement, answer, &self.metrics)
+        });
+
+        let routed = Routed::new(question, selected.await?)?;
+        let provider = routed.provider;
+        let again = || place(&routed.question, provider, false);
+        let answer = settle_for(placed, provider, again).await?;
+        let placed = Placed::new(routed, answer)?;
+        let placement = placed.placement;
+        let again = || forecast(&placed.routed.question, placement, false);
+        let answer = settle_for(forecasted, placement, again).await?;
+        Provisioned::new(placed, answer)
+    }
+
+    /// Counts, traces and logs what became of a request.
+    fn conclude(
+        &self,
+        result: &Result<pb::DecideResponse, Fault>,
+        call: &Call<'_>,
+        (span, parent): (&Span, &RemoteContext),
+        release: Option<&Release>,
+    ) {
+        self.metrics.decided(call.arrived.elapsed(), result.as_ref().err().map(|fault| fault.kind));
+        let trace_id = || {
+            let here = trace::context_of(span).trace_id().or(parent.trace_id());
+            here.map(|id| id.to_string()).unwrap_or_default()
+        };
+        let release = release.map(Release::name);
+        match result {
+            Ok(decision) => {
+                if !span.is_disabled() {
+                    trace::record(span, "strata.decision.id", decision.decision_id.clone());
+                }
+                tracing::debug!(
+                    trace_id = trace_id(),
+                    decision_id = decision.decision_id,
+                    elapsed_us = decision.elapsed_us,
+                    release,
+                    "decided"
+                );
+            }
+            Err(fault) => {
+                trace::fail(span, &fault.message);
+                tracing::debug!(
+                    trace_id = trace_id(),
+                    kind = %fault.kind,
+                    fault = fault.message,
+                    release,
+                    "not decided"
+                );
+            }
+        }
+    }
+}
+
+fn decision_span(parent: &RemoteContext) -> Span {
+    if !trace::enabled() {
+        return Span::none();
+    }
+    let span =
+        tracing::info_span!(target: TRACE_TARGET, "coordinator.decide", otel.kind = "server");
+    trace::set_parent(&span, parent);
+    span
+}
+
+/// A layer that has no room does not know which of its versions releases need.
+fn with_kept(fault: Fault, kept: &[u32]) -> Fault {
+    if fault.kind != FaultKind::ResourceExhausted || kept.is_empty() {
+        return fault;
+    }
+    let kept: Vec<_> = kept.iter().map(u32::to_string).collect();
+    let message = format!(
+        "{}; the release in force and the one a rollback returns to need {}",
+        fault.message,
+        kept.join(", ")
+    );
+    Fault { message, ..fault }
+}
+
+/// The moment by which a hop must be over that is the first of `hops` still to come: an even share
+/// of what is left, so that a slow layer leaves the others their time.
+fn share(deadline: Deadline, hops: u32) -> Instant {
+    Instant::now() + deadline.remaining() / hops
+}
+
+/// The same for the second of three hops that is asked together with the first.
+fn two_thirds(deadline: Deadline) -> Instant {
+    Instant::now() + deadline.remaining() / 3 * 2
+}

@@ -1,0 +1,212 @@
+//! The operational layer: what will the function need next?
+
+use std::fmt;
+
+use strata_chassis::trace::TRACE_TARGET;
+use strata_domain::{FaultKind, UtcTime};
+use strata_policy::operational::{
+    self, CallHistory, Decoder, Encoder, MAX_STEP_VALUE, Observation, STEP_SECONDS, Step,
+    WINDOW_STEPS,
+};
+use strata_runtime::Manifest;
+use strata_wire::{
+    Fault, Forecasting, Violations, calls_from_pb, memory_from_pb, pb, placement_from_pb,
+    time_from_pb,
+};
+use tracing::Span;
+
+use super::{
+    Adapter,
+    schema::{self, ModelMismatch},
+};
+
+/// Forecasts of a rate agree within the larger of this share of the greater one and so many
+/// requests a second: below that, nobody would provision otherwise.
+const SAME_RATE: (f64, f64) = (0.1, 0.1);
+/// Forecasts of memory or CPU use agree within this much: a fifth of the headroom that autoscalers
+/// commonly keep.
+const SAME_SHARE: f64 = 0.05;
+
+/// The operational layer.
+#[derive(Debug)]
+pub(crate) struct Operational {
+    encoder: Encoder,
+    decoder: Decoder,
+    forecast: usize,
+    /// The bounds, and where the output has which; not every model gives them.
+    upper: Option<(usize, Decoder)>,
+}
+
+impl Adapter for Operational {
+    type Hop = Forecasting;
+    type Context = ();
+
+    fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch> {
+        let features = schema::features(manifest, operational::INPUT, &[WINDOW_STEPS])?;
+        let forecast = schema::output(manifest, operational::OUTPUT, operational::LABELS.len())?;
+        let decoder = |position: usize, output: &'static str| {
+            Decoder::resolve(&manifest.outputs[position].labels)
+                .map_err(|label| ModelMismatch::Label { output, label })
+        };
+        let upper = match manifest.outputs.iter().any(|o| o.name == operational::UPPER) {
+            true => {
+                let labels = operational::LABELS.len();
+                let position = schema::output(manifest, operational::UPPER, labels)?;
+                Some((position, decoder(position, operational::UPPER)?))
+            }
+            false => None,
+        };
+        Ok(Self {
+            encoder: Encoder::resolve(features)
+                .map_err(|source| ModelMismatch::Features { input: operational::INPUT, source })?,
+            decoder: decoder(forecast, operational::OUTPUT)?,
+            forecast,
+            upper,
+        })
+    }
+
+    fn encode(&self, request: pb::ForecastRequest, input: &mut Vec<f32>) -> Result<(), Fault> {
+        let mut violations = Violations::new();
+        let at = match &request.at {
+            Some(at) => time_from_pb(at, "at", &mut violations),
+            None => {
+                violations.add("at", "must be given");
+                None
+            }
+        };
+        let placement = match &request.placement {
+            Some(placement) => placement_from_pb(placement, "placement", &mut violations),
+            None => {
+                violations.add("placement", "must be given");
+                None
+            }
+        };
+        let observed = match request.observed_memory_mb {
+            0 => placement.map(|placement| placement.memory),
+            megabytes => memory_from_pb(megabytes, "observed_memory_mb", &mut violations),
+        };
+        let window = window_from_pb(&request.steps, at, &mut violations);
+        let calls = history_from_pb(request.calls.as_ref(), &mut violations);
+        let (placement, observed, window) = match (placement, observed, window) {
+            (Some(placement), Some(observed), Some(window)) if violations.is_empty() => {
+                (placement, observed, window)
+            }
+            _ => return Err(violations.into_fault()),
+        };
+        let re_expressed = |step: Step| step.re_expressed(observed, placement.memory);
+        let window = window.map(re_expressed);
+        let calls = CallHistory { busy: calls.busy.map(re_expressed), ..calls };
+        let observation = Observation { window: &window, calls, provider: placement.provider };
+        self.encoder.encode(&observation, input);
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        (): &(),
+        outputs: &[&[f32]],
+        inference: pb::Inference,
+    ) -> Result<pb::ForecastResponse, Fault> {
+        let decoded = |decoder: &Decoder, output: usize| {
+            decoder
+                .decode(outputs[output])
+                .ok_or_else(|| Fault::new(FaultKind::Internal, "the model gave too few numbers"))
+        };
+        let forecast = decoded(&self.decoder, self.forecast)?;
+        let upper = match &self.upper {
+            Some((output, decoder)) => Some(decoded(decoder, *output)?),
+            None => None,
+        };
+        Ok(pb::ForecastResponse {
+            forecast: Some(pb::Forecast {
+                request_rate: forecast.request_rate,
+                memory_util: forecast.memory_util,
+                cpu_util: forecast.cpu_util,
+                memory_headroom: 1.0 - forecast.memory_util,
+                cpu_headroom: 1.0 - forecast.cpu_util,
+                concurrency: 0.0,
+                request_rate_upper: upper.map(|u| u.request_rate.max(forecast.request_rate)),
+                memory_util_upper: upper.map(|u| u.memory_util.max(forecast.memory_util)),
+                cpu_util_upper: upper.map(|u| u.cpu_util.max(forecast.cpu_util)),
+            }),
+            inference: Some(inference),
+        })
+    }
+
+    fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
+        // In the order of the decoder and not of the output, which may differ between versions.
+        self.decoder.decode(outputs[self.forecast]).map_or_else(Vec::new, |forecast| {
+            let numbers = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
+            numbers.map(|number| number as f32).to_vec()
+        })
+    }
+
+    fn agree(one: &pb::ForecastResponse, other: &pb::ForecastResponse) -> bool {
+        let (Some(one), Some(other)) = (&one.forecast, &other.forecast) else { return false };
+        let rate = one.request_rate.max(other.request_rate);
+        let rate_within = (SAME_RATE.0 * rate).max(SAME_RATE.1);
+        (one.request_rate - other.request_rate).abs() <= rate_within
+            && (one.memory_util - other.memory_util).abs() <= SAME_SHARE
+            && (one.cpu_util - other.cpu_util).abs() <= SAME_SHARE
+    }
+
+    fn span() -> Span {
+        tracing::info_span!(target: TRACE_TARGET, "operational.forecast", otel.kind = "server")
+    }
+}
+
+/// What a message says of a function's calls.
+fn history_from_pb(calls: Option<&pb::CallHistory>, violations: &mut Violations) -> CallHistory {
+    let Some(calls) = calls else { return CallHistory::default() };
+    let (idle_seconds, gaps) = calls_from_pb(calls, "calls", violations);
+    let busy = calls.busy.as_ref().map(|step| step_from_pb(step, "calls.busy", violations));
+    let mut seconds = |name: &str, value: Option<f64>| {
+        violations.optional_number(format_args!("calls.{name}"), value, 0.0..=f64::MAX)
+    };
+    CallHistory {
+        idle_seconds,
+        gaps,
+        busy,
+        run_seconds: seconds("run_seconds", calls.run_seconds),
+        long_run_seconds: seconds("long_run_seconds", calls.long_run_seconds),
+    }
+}
+
+/// A step of a message whose path is `field`; its hour is not known.
+fn step_from_pb(
+    step: &pb::TelemetryStep,
+    field: impl fmt::Display,
+    violations: &mut Violations,
+) -> Step {
+    let mut number = |name: &str, value: f64, max: f64| {
+        violations.number(format_args!("{field}.{name}"), value, 0.0..=max)
+    };
+    Step {
+        request_rate: number("request_rate", step.request_rate, MAX_STEP_VALUE),
+        memory_util: number("memory_util", step.memory_util, 1.0),
+        cpu_util: number("cpu_util", step.cpu_util, 1.0),
+        queue_depth: number("queue_depth", step.queue_depth, MAX_STEP_VALUE),
+        hour_sin: 0.0,
+    }
+}
+
+/// The steps of a message, the last of which ends at `at`.
+fn window_from_pb(
+    steps: &[pb::TelemetryStep],
+    at: Option<UtcTime>,
+    violations: &mut Violations,
+) -> Option<[Step; WINDOW_STEPS]> {
+    let Ok(steps) = <&[pb::TelemetryStep; WINDOW_STEPS]>::try_from(steps) else {
+        violations.add("steps", format_args!("must be {WINDOW_STEPS}, are {}", steps.len()));
+        return None;
+    };
+    let mut window = [Step::default(); WINDOW_STEPS];
+    for (index, (step, from)) in window.iter_mut().zip(steps).enumerate() {
+        let age = STEP_SECONDS * (WINDOW_STEPS - 1 - index) as i64;
+        *step = Step {
+            hour_sin: at.map_or(0.0, |at| at.plus_seconds(-age).hour_sin()),
+            ..step_from_pb(from, format_args!("steps[{index}]"), violations)
+        };
+    }
+    Some(window)
+}

@@ -1,0 +1,70 @@
+//! Whether a model's manifest is one that a layer can serve.
+
+use strata_policy::SchemaError;
+use strata_runtime::Manifest;
+
+/// A model that this layer cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModelMismatch {
+    /// It has other inputs than the one this layer feeds.
+    #[error("the model must have the one input `{wanted}`; its manifest has {found}")]
+    Inputs { wanted: &'static str, found: String },
+    /// The rows of its input have another shape.
+    #[error("a row of input `{name}` must be {wanted:?}; the manifest says {found:?}")]
+    InputShape { name: &'static str, wanted: Vec<usize>, found: Vec<usize> },
+    /// An output is missing or has another size.
+    #[error("the model must have an output `{name}` of {wanted} numbers; its manifest has {found}")]
+    Output { name: &'static str, wanted: usize, found: String },
+    /// An output lacks a label.
+    #[error("output `{output}` must have a label `{label}`")]
+    Label { output: &'static str, label: &'static str },
+    /// It takes features that cannot be given.
+    #[error("input `{input}`")]
+    Features {
+        input: &'static str,
+        #[source]
+        source: SchemaError,
+    },
+}
+
+/// The features (name, unit) of the model's one input, which must be called `name` and have rows of
+/// the shape `leading` followed by the features.
+pub(crate) fn features<'m>(
+    manifest: &'m Manifest,
+    name: &'static str,
+    leading: &[usize],
+) -> Result<Vec<(&'m str, &'m str)>, ModelMismatch> {
+    let [input] = manifest.inputs.as_slice() else {
+        return Err(inputs_mismatch(manifest, name));
+    };
+    if input.name != name {
+        return Err(inputs_mismatch(manifest, name));
+    }
+    let mut wanted = leading.to_vec();
+    wanted.push(input.features.len());
+    if input.shape.row() != wanted {
+        let found = input.shape.row().to_vec();
+        return Err(ModelMismatch::InputShape { name, wanted, found });
+    }
+    Ok(input.features.iter().map(|f| (f.name.as_str(), f.unit.as_str())).collect())
+}
+
+fn inputs_mismatch(manifest: &Manifest, wanted: &'static str) -> ModelMismatch {
+    let names: Vec<_> = manifest.inputs.iter().map(|input| input.name.as_str()).collect();
+    ModelMismatch::Inputs { wanted, found: names.join(", ") }
+}
+
+/// Position of the output called `name`, which must hold `width` numbers per row.
+pub(crate) fn output(
+    manifest: &Manifest,
+    name: &'static str,
+    width: usize,
+) -> Result<usize, ModelMismatch> {
+    let fits =
+        |output: &strata_runtime::Output| output.name == name && output.shape.row() == [width];
+    manifest.outputs.iter().position(fits).ok_or_else(|| {
+        let found: Vec<_> =
+            manifest.outputs.iter().map(|o| format!("{} {:?}", o.name, o.shape.row())).collect();
+        ModelMismatch::Output { name, wanted: width, found: found.join(", ") }
+    })
+}

@@ -1,0 +1,165 @@
+//! Versions that run what others answer, and are compared with them.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use strata_runtime::{Batch, Inference, RowStatus};
+use strata_wire::pb;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::version::Version;
+use crate::{
+    adapter::{Adapter, LayerRequest, LayerResponse},
+    models::runner::outputs_of,
+};
+
+/// Rows that may wait for their comparison; more are skipped, so that a slow shadow holds no memory
+/// and delays nobody.
+const ROOM: usize = 2048;
+
+/// A row that was answered, kept for a comparison.
+pub(crate) struct AnsweredRow<A: Adapter> {
+    pub(crate) request: LayerRequest<A>,
+    /// The version that answered.
+    pub(crate) version: u32,
+    pub(crate) answer: LayerResponse<A>,
+    pub(crate) scores: Vec<f32>,
+}
+
+/// What a version did in the shadow since it was loaded.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    outcomes: Mutex<Outcomes>,
+    room: Arc<Semaphore>,
+    used: AtomicBool,
+}
+
+/// Rows by what came of their comparison.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Outcomes {
+    /// Compared, with the same answer.
+    pub(crate) agreed: u64,
+    /// Compared, with another answer.
+    pub(crate) differed: u64,
+    /// Not compared.
+    pub(crate) skipped: u64,
+    /// Sum over the rows compared of the largest difference of a score.
+    pub(crate) difference: f64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let room = Arc::new(Semaphore::new(ROOM));
+        Self { outcomes: Mutex::default(), room, used: AtomicBool::new(false) }
+    }
+}
+
+impl Tally {
+    /// So far; `None` if it has never been in the shadow.
+    pub(crate) fn read(&self) -> Option<Outcomes> {
+        let outcomes = *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.used.load(Ordering::Relaxed).then_some(outcomes)
+    }
+
+    fn add(&self, more: Outcomes) {
+        self.used.store(true, Ordering::Relaxed);
+        // Sums of numbers: a panic elsewhere cannot have left them half-done.
+        let mut sum = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.agreed += more.agreed;
+        sum.differed += more.differed;
+        sum.skipped += more.skipped;
+        sum.difference += more.difference;
+    }
+
+    fn skip(&self, rows: usize) {
+        self.add(Outcomes { skipped: rows as u64, ..Outcomes::default() });
+    }
+
+    /// Room for so many rows, until it is dropped.
+    fn reserve(&self, rows: usize) -> Option<OwnedSemaphorePermit> {
+        let rows = u32::try_from(rows).ok()?;
+        Arc::clone(&self.room).try_acquire_many_owned(rows).ok()
+    }
+}
+
+/// Lets every shadow run the rows, beside whatever else is done. A shadow that has no room left
+/// skips them.
+pub(crate) fn observe<A: Adapter>(shadows: &[Arc<Version<A>>], rows: Vec<AnsweredRow<A>>) {
+    if rows.is_empty() {
+        return;
+    }
+    let rows = Arc::new(rows);
+    for shadow in shadows {
+        // Not those it answered itself.
+        let others = rows.iter().filter(|answered| answered.version != shadow.number).count();
+        if others == 0 {
+            continue;
+        }
+        let Some(room) = shadow.shadow.reserve(others) else {
+            shadow.shadow.skip(others);
+            continue;
+        };
+        let (shadow, rows) = (Arc::clone(shadow), Arc::clone(&rows));
+        tokio::spawn(async move {
+            compare(&shadow, &rows).await;
+            drop(room);
+        });
+    }
+}
+
+async fn compare<A: Adapter>(shadow: &Version<A>, rows: &[AnsweredRow<A>]) {
+    let (mut input, mut encoded) = (Vec::new(), Vec::new());
+    let mut refused = 0;
+    for answered in rows.iter().filter(|answered| answered.version != shadow.number) {
+        match shadow.adapter.encode(answered.request.clone(), &mut input) {
+            Ok(context) => encoded.push((context, answered)),
+            Err(_) => refused += 1,
+        }
+    }
+    shadow.shadow.skip(refused);
+    if encoded.is_empty() {
+        return;
+    }
+    let batch = Batch { rows: encoded.len(), inputs: vec![input], deadlines: Vec::new() };
+    let inference = match shadow.runner.model().infer(batch).await {
+        Ok(inference) => inference,
+        Err(error) => {
+            tracing::debug!(version = shadow.number, %error, "the shadow skips rows");
+            return shadow.shadow.skip(encoded.len());
+        }
+    };
+    let mut outcomes = Outcomes::default();
+    for (row, (context, answered)) in encoded.iter().enumerate() {
+        match verdict(shadow, &inference, (row, context, answered)) {
+            Some((true, difference)) => {
+                outcomes.agreed += 1;
+                outcomes.difference += difference;
+            }
+            Some((false, difference)) => {
+                outcomes.differed += 1;
+                outcomes.difference += difference;
+            }
+            None => outcomes.skipped += 1,
+        }
+    }
+    shadow.shadow.add(outcomes);
+}
+
+/// Whether the shadow gives a row the same answer, and the largest difference of a score.
+fn verdict<A: Adapter>(
+    shadow: &Version<A>,
+    inference: &Inference,
+    (row, context, answered): (usize, &A::Context, &AnsweredRow<A>),
+) -> Option<(bool, f64)> {
+    if inference.rows.get(row) != Some(&RowStatus::Done) {
+        return None;
+    }
+    let outputs = outputs_of(inference, row);
+    let answer = shadow.adapter.decode(context, &outputs, pb::Inference::default()).ok()?;
+    let scores = shadow.adapter.scores(&outputs);
+    let pairs = scores.iter().zip(&answered.scores);
+    let difference = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    Some((A::agree(&answer, &answered.answer), difference))
+}

@@ -1,0 +1,361 @@
+//! The facts of a function: checked on their way in, complete on their way out.
+
+use strata_domain::{
+    ApplicationFacts, DEFAULT_SLA_MS, FunctionFacts, GramsCo2e, MAX_SLA_PENALTY, Megabytes, Millis,
+    Objective, Placement, Region, TYPICAL_CPU_SHARE, Usd, UtcTime,
+};
+
+use super::{
+    calls_from_pb, calls_to_pb, data_provider_from_pb, home_from_pb, placement_from_pb,
+    placement_to_pb, provider_to_pb, region_to_pb, time_from_pb, time_to_pb, weights_from_pb,
+    weights_to_pb,
+};
+use crate::{Violations, pb};
+
+/// The facts in a message whose path is `facts`; `None` without a moment. Every field that is
+/// missing or wrong is noted, and the facts mean nothing when anything was noted.
+pub fn facts_from_pb(
+    facts: Option<&pb::FunctionFacts>,
+    violations: &mut Violations,
+) -> Option<FunctionFacts> {
+    let Some(facts) = facts else {
+        violations.add("facts", "must be given");
+        return None;
+    };
+    let at = moment(facts, violations);
+    let mut number = |name: &str, value: f64, max: f64| {
+        violations.number(format_args!("facts.{name}"), value, 0.0..=max)
+    };
+    let any = f64::MAX;
+    let rate = number("invocation_rate_per_minute", facts.invocation_rate_per_minute, any);
+    let inter_arrival = number("inter_arrival_ms", facts.inter_arrival_ms, any);
+    let duration = number("duration_ms", facts.duration_ms, any);
+    let avg_duration = number("avg_duration_ms", facts.avg_duration_ms, any);
+    let std_duration = number("std_duration_ms", facts.std_duration_ms, any);
+    let memory = number("memory_mb", facts.memory_mb, any);
+    let avg_cost = number("avg_cost_usd", facts.avg_cost_usd, any);
+    let avg_carbon = number("avg_carbon_g", facts.avg_carbon_g, any);
+    let cold_start_rate = number("cold_start_rate", facts.cold_start_rate, 1.0);
+    let request_bytes = number("request_bytes", facts.request_bytes, any);
+    let response_bytes = number("response_bytes", facts.response_bytes, any);
+    let cpu_share = facts.cpu_share.map(|share| number("cpu_share", share, 1.0));
+    let objective = objective(facts, violations);
+    let application = application(facts, violations);
+    let current = facts
+        .current
+        .as_ref()
+        .and_then(|current| placement_from_pb(current, "facts.current", violations));
+    let home = home_from_pb(facts.home_region, "facts.home_region", violations);
+    let data_provider =
+        data_provider_from_pb(facts.data_provider, "facts.data_provider", violations);
+    let expected = expected_from_pb(&facts.expected_objectives, violations);
+    let calls = facts.calls.as_ref();
+    let (idle_seconds, recent_gaps) =
+        calls.map(|calls| calls_from_pb(calls, "facts.calls", violations)).unwrap_or_default();
+    Some(FunctionFacts {
+        at: at?,
+        invocation_rate_per_minute: rate,
+        inter_arrival: Millis::new(inter_arrival),
+        idle_seconds,
+        recent_gaps,
+        duration: Millis::new(duration),
+        avg_duration: Millis::new(avg_duration),
+        std_duration: Millis::new(std_duration),
+        memory: Megabytes::new(memory),
+        avg_cost: Usd::new(avg_cost),
+        avg_carbon: GramsCo2e::new(avg_carbon),
+        cold_start_rate,
+        application,
+        current,
+        home: home.or(current.map(|placement| placement.region)).unwrap_or(Region::UsEast),
+        data_provider,
+        request_bytes,
+        response_bytes,
+        cpu_share: cpu_share.unwrap_or(TYPICAL_CPU_SHARE),
+        objective,
+        expected,
+    })
+}
+
+fn moment(facts: &pb::FunctionFacts, violations: &mut Violations) -> Option<UtcTime> {
+    let Some(at) = &facts.at else {
+        violations.add("facts.at", "must be given");
+        return None;
+    };
+    time_from_pb(at, "facts.at", violations)
+}
+
+fn application(facts: &pb::FunctionFacts, violations: &mut Violations) -> ApplicationFacts {
+    let mut number = |name: &str, value: f64, max: f64| {
+        violations.number(format_args!("facts.{name}"), value, 0.0..=max)
+    };
+    ApplicationFacts {
+        cold_start_rate: number("app_cold_start_rate", facts.app_cold_start_rate, 1.0),
+        sla_violation_rate: number("app_sla_violation_rate", facts.app_sla_violation_rate, 1.0),
+        avg_invocation_rate_per_minute: number(
+            "app_avg_invocation_rate_per_minute",
+            facts.app_avg_invocation_rate_per_minute,
+            f64::MAX,
+        ),
+        is_bursty: facts.app_is_bursty,
+    }
+}
+
+fn objective(facts: &pb::FunctionFacts, violations: &mut Violations) -> Objective {
+    let range = 0.0..=MAX_SLA_PENALTY;
+    let penalty = violations.optional_number("facts.late_penalty", facts.late_penalty, range);
+    let slo_ms = violations.number("facts.latency_slo_ms", facts.latency_slo_ms, 0.0..=f64::MAX);
+    Objective {
+        weights: weights_from_pb(facts.weights.as_ref(), "facts.weights", violations),
+        sla_ms: if slo_ms > 0.0 { slo_ms } else { DEFAULT_SLA_MS },
+        sla_penalty: penalty.unwrap_or(Objective::tactical().sla_penalty),
+    }
+}
+
+/// The expected objective of every placement, if they were given.
+fn expected_from_pb(
+    values: &[f32],
+    violations: &mut Violations,
+) -> Option<Box<[f32; Placement::COUNT]>> {
+    if values.is_empty() {
+        return None;
+    }
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let range = format_args!("must be finite, is {}", values[index]);
+        violations.add(format_args!("facts.expected_objectives[{index}]"), range);
+    }
+    let expected = <[f32; Placement::COUNT]>::try_from(values).ok();
+    if expected.is_none() {
+        let range = format_args!("must be {} or none, are {}", Placement::COUNT, values.len());
+        violations.add("facts.expected_objectives", range);
+    }
+    expected.map(Box::new)
+}
+
+/// The message of what is known of a function.
+pub fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
+    let current = facts.current.map(|current| pb::Placement {
+        // A layer has no use for the provider's name of the region.
+        provider_region: String::new(),
+        ..placement_to_pb(current)
+    });
+    let ApplicationFacts {
+        cold_start_rate: app_cold_start_rate,
+        sla_violation_rate: app_sla_violation_rate,
+        avg_invocation_rate_per_minute: app_avg_invocation_rate_per_minute,
+        is_bursty: app_is_bursty,
+    } = facts.application;
+    pb::FunctionFacts {
+        at: Some(time_to_pb(facts.at)),
+        invocation_rate_per_minute: facts.invocation_rate_per_minute,
+        inter_arrival_ms: facts.inter_arrival.get(),
+        duration_ms: facts.duration.get(),
+        avg_duration_ms: facts.avg_duration.get(),
+        std_duration_ms: facts.std_duration.get(),
+        memory_mb: facts.memory.get(),
+        avg_cost_usd: facts.avg_cost.get(),
+        avg_carbon_g: facts.avg_carbon.get(),
+        cold_start_rate: facts.cold_start_rate,
+        app_cold_start_rate,
+        app_sla_violation_rate,
+        app_avg_invocation_rate_per_minute,
+        app_is_bursty,
+        current,
+        home_region: region_to_pb(facts.home).into(),
+        data_provider: facts.data_provider.map_or(0, |provider| provider_to_pb(provider).into()),
+        request_bytes: facts.request_bytes,
+        response_bytes: facts.response_bytes,
+        cpu_share: Some(facts.cpu_share),
+        weights: Some(weights_to_pb(facts.objective.weights)),
+        latency_slo_ms: facts.objective.sla_ms,
+        late_penalty: Some(facts.objective.sla_penalty),
+        calls: calls_to_pb(facts.idle_seconds, &facts.recent_gaps),
+        expected_objectives: facts.expected.as_ref().map_or_else(Vec::new, |e| e.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use prost::Message;
+    use strata_domain::{Provider, RecentGaps, Weights};
+
+    use super::*;
+
+    /// Facts in which every field has a value of its own.
+    fn valid() -> pb::FunctionFacts {
+        pb::FunctionFacts {
+            at: Some(prost_types::Timestamp { seconds: 1_563_197_400, nanos: 0 }),
+            invocation_rate_per_minute: 30.0,
+            inter_arrival_ms: 2000.0,
+            duration_ms: 120.0,
+            avg_duration_ms: 100.0,
+            std_duration_ms: 25.0,
+            memory_mb: 170.0,
+            avg_cost_usd: 2e-6,
+            avg_carbon_g: 1e-4,
+            cold_start_rate: 0.02,
+            app_cold_start_rate: 0.05,
+            app_sla_violation_rate: 0.01,
+            app_avg_invocation_rate_per_minute: 40.0,
+            app_is_bursty: true,
+            current: Some(pb::Placement {
+                provider: pb::Provider::Gcp.into(),
+                region: pb::Region::EuWest1.into(),
+                memory_mb: 512,
+                provider_region: "ignored".to_owned(),
+            }),
+            home_region: 0,
+            data_provider: pb::Provider::Azure.into(),
+            request_bytes: 700.0,
+            response_bytes: 3000.0,
+            cpu_share: Some(0.8),
+            weights: Some(pb::ObjectiveWeights { cost: 1.0, performance: 3.0, carbon: 0.0 }),
+            latency_slo_ms: 400.0,
+            late_penalty: Some(3.5),
+            calls: Some(pb::CallHistory {
+                idle_seconds: Some(90.0),
+                gap_seconds: vec![60.0, 120.0],
+                ..Default::default()
+            }),
+            expected_objectives: Vec::new(),
+        }
+    }
+
+    /// The fields named when `spoil` was done to valid facts.
+    fn wrong_fields(spoil: impl FnOnce(&mut pb::FunctionFacts)) -> Vec<String> {
+        let mut facts = valid();
+        spoil(&mut facts);
+        let mut violations = Violations::new();
+        let _ = facts_from_pb(Some(&facts), &mut violations);
+        violations.into_fault().violations.into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn valid_facts_are_read_and_home_falls_back_to_where_it_runs() {
+        let mut violations = Violations::new();
+        let facts = facts_from_pb(Some(&valid()), &mut violations);
+        assert!(violations.is_empty());
+        let facts = facts.map(|facts| (facts.home, facts.memory.get(), facts.std_duration.get()));
+        assert_eq!(facts, Some((Region::EuWest, 170.0, 25.0)));
+    }
+
+    #[test]
+    fn what_is_wanted_is_read_and_has_defaults() {
+        let read = |facts: pb::FunctionFacts| {
+            facts_from_pb(Some(&facts), &mut Violations::new()).map(|facts| facts.objective)
+        };
+        let asked = read(valid()).map(|o| (o.weights.performance(), o.sla_ms, o.sla_penalty));
+        assert_eq!(asked, Some((0.75, 400.0, 3.5)));
+        let silent =
+            pb::FunctionFacts { weights: None, latency_slo_ms: 0.0, late_penalty: None, ..valid() };
+        assert_eq!(read(silent), Some(Objective::tactical()));
+        let forgiving = pb::FunctionFacts { late_penalty: Some(0.0), ..valid() };
+        assert_eq!(read(forgiving).map(|objective| objective.sla_penalty), Some(0.0));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        assert_eq!(wrong_fields(|facts| facts.at = None), ["facts.at"]);
+        let calls = |gap_seconds| pb::CallHistory { gap_seconds, ..Default::default() };
+        assert_eq!(
+            wrong_fields(|facts| facts.calls = Some(calls(vec![1.0, -1.0]))),
+            ["facts.calls.gap_seconds[1]"]
+        );
+        assert_eq!(
+            wrong_fields(|facts| facts.calls = Some(calls(vec![1.0; 17]))),
+            ["facts.calls.gap_seconds"]
+        );
+        let expected = |values| wrong_fields(|facts| facts.expected_objectives = values);
+        assert_eq!(expected(vec![0.5; 72]), [""; 0]);
+        assert_eq!(expected(vec![0.5; 71]), ["facts.expected_objectives"]);
+        let holed = (0..72).map(|index| if index == 3 { f32::NAN } else { 0.5 }).collect();
+        assert_eq!(expected(holed), ["facts.expected_objectives[3]"]);
+        assert_eq!(wrong_fields(|f| f.duration_ms = f64::NAN), ["facts.duration_ms"]);
+        assert_eq!(wrong_fields(|f| f.avg_cost_usd = -1e-9), ["facts.avg_cost_usd"]);
+        assert_eq!(wrong_fields(|f| f.memory_mb = f64::INFINITY), ["facts.memory_mb"]);
+        assert_eq!(wrong_fields(|f| f.home_region = 9), ["facts.home_region"]);
+        for penalty in [-0.1, 100.5, f64::NAN, f64::INFINITY] {
+            let named = wrong_fields(|f| f.late_penalty = Some(penalty));
+            assert_eq!(named, ["facts.late_penalty"], "{penalty}");
+        }
+        let spoil = |facts: &mut pb::FunctionFacts| {
+            (facts.cold_start_rate, facts.app_cold_start_rate) = (1.1, -0.1);
+            facts.current = Some(pb::Placement::default());
+        };
+        assert_eq!(
+            wrong_fields(spoil),
+            [
+                "facts.cold_start_rate",
+                "facts.app_cold_start_rate",
+                "facts.current.provider",
+                "facts.current.region",
+                "facts.current.memory_mb",
+            ]
+        );
+    }
+
+    /// Facts with every field drawn from what a function can have.
+    fn any_facts() -> impl Strategy<Value = FunctionFacts> {
+        let numbers = prop::array::uniform11(0.0..1e6f64);
+        let shares = prop::array::uniform4(0.0..=1.0f64);
+        let gaps = prop::collection::vec(0.0..1e5f64, 0..=RecentGaps::MOST);
+        let places = (0..Placement::COUNT, 0..Region::ALL.len(), 0..=Provider::ALL.len());
+        let given = (any::<[bool; 3]>(), prop::option::of(0.0..1e6f64));
+        let objective = (0..=4u8, 1.0..1e5f64, 0.0..=MAX_SLA_PENALTY);
+        (numbers, shares, gaps, places, given, objective, 0..LAST_DAY).prop_map(
+            |(n, share, gaps, (placement, home, data), (flags, idle), objective, day)| {
+                let (cost, sla_ms, sla_penalty) = objective;
+                let cost = f64::from(cost) / 4.0;
+                FunctionFacts {
+                    at: UtcTime::from_unix_seconds(day * 86_400 + 17),
+                    invocation_rate_per_minute: n[0],
+                    inter_arrival: Millis::new(n[1]),
+                    idle_seconds: idle,
+                    recent_gaps: gaps.into_iter().collect(),
+                    duration: Millis::new(n[2]),
+                    avg_duration: Millis::new(n[3]),
+                    std_duration: Millis::new(n[4]),
+                    memory: Megabytes::new(n[5]),
+                    avg_cost: Usd::new(n[6]),
+                    avg_carbon: GramsCo2e::new(n[7]),
+                    cold_start_rate: share[0],
+                    application: ApplicationFacts {
+                        cold_start_rate: share[1],
+                        sla_violation_rate: share[2],
+                        avg_invocation_rate_per_minute: n[8],
+                        is_bursty: flags[0],
+                    },
+                    current: Placement::from_index(placement).filter(|_| flags[1]),
+                    home: Region::ALL[home],
+                    data_provider: Provider::from_index(data),
+                    request_bytes: n[9],
+                    response_bytes: n[10],
+                    cpu_share: share[3],
+                    objective: Objective {
+                        weights: Weights::new(cost, 1.0 - cost, 0.0).unwrap(),
+                        sla_ms,
+                        sla_penalty,
+                    },
+                    expected: flags[2].then(|| {
+                        Box::new(std::array::from_fn(|index| index as f32 * share[0] as f32))
+                    }),
+                }
+            },
+        )
+    }
+
+    /// Days since 1970 of the last one that the contract takes.
+    const LAST_DAY: i64 = 2_932_896;
+
+    proptest! {
+        #[test]
+        fn facts_survive_the_wire(facts in any_facts()) {
+            let message = pb::FunctionFacts::decode(&*facts_to_pb(&facts).encode_to_vec()).unwrap();
+            let mut violations = Violations::new();
+            prop_assert_eq!(facts_from_pb(Some(&message), &mut violations), Some(facts));
+            prop_assert!(violations.is_empty());
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Between generated messages and the domain's types. Everything from outside is checked here.
+
+mod calls;
+mod facts;
+mod objective;
+mod placement;
+mod time;
+
+pub use calls::{calls_from_pb, calls_to_pb};
+pub use facts::{facts_from_pb, facts_to_pb};
+pub use objective::{estimate_to_pb, weights_from_pb, weights_to_pb};
+pub use placement::{
+    data_provider_from_pb, home_from_pb, memory_from_pb, placement_from_pb, placement_to_pb,
+    provider_from_pb, provider_to_pb, region_from_pb, region_to_pb, required_provider_from_pb,
+};
+pub use time::{time_from_pb, time_to_pb};

@@ -1,0 +1,41 @@
+//! What is wanted of a placement, and what one is estimated to give.
+
+use std::fmt;
+
+use strata_domain::{Estimate, Weights};
+
+use crate::{Violations, pb};
+
+/// The weights of a message whose path is `field`, equal ones' default where there is none; notes
+/// what is wrong with them.
+pub fn weights_from_pb(
+    weights: Option<&pb::ObjectiveWeights>,
+    field: impl fmt::Display,
+    violations: &mut Violations,
+) -> Weights {
+    let Some(weights) = weights else { return Weights::default() };
+    Weights::new(weights.cost, weights.performance, weights.carbon).unwrap_or_else(|error| {
+        violations.add(field, error);
+        Weights::default()
+    })
+}
+
+/// Weights of an objective as a message; they add up to 1.
+pub const fn weights_to_pb(weights: Weights) -> pb::ObjectiveWeights {
+    pb::ObjectiveWeights {
+        cost: weights.cost(),
+        performance: weights.performance(),
+        carbon: weights.carbon(),
+    }
+}
+
+/// The message of an estimate and its objective.
+pub fn estimate_to_pb(estimate: &Estimate, objective: f64) -> pb::Estimate {
+    pb::Estimate {
+        cost_usd: estimate.cost.get(),
+        latency_ms: estimate.latency_ms,
+        carbon_g: estimate.carbon.get(),
+        cold_start_probability: estimate.cold_start_probability,
+        objective,
+    }
+}
