@@ -1,8 +1,8 @@
 //! Fair queueing: items wait in one lane per caller, and the lanes take turns, so that a caller
 //! that sends many items does not hold up one that sends few.
 //!
-//! [`Lanes`] is a plain data structure: it has no lock, wakes nobody and bounds nothing. Its owners
-//! do: `runtime` for the batches of a model, `chassis` for the rows of a channel.
+//! [`Lanes`] is a plain data structure: it neither locks, nor wakes anybody, nor bounds its size.
+//! Its users do: `runtime` queues the batches of a model in it, `chassis` the items of a channel.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ const SPARE: usize = 64;
 #[derive(Debug)]
 pub struct Lanes<T> {
     lanes: Vec<Lane<T>>,
-    /// Which lane is whose, of those that hold items.
+    /// The lane of each caller that has items.
     callers: HashMap<u64, usize>,
     /// The lanes that hold items; the first is next.
     turns: VecDeque<usize>,
@@ -35,7 +35,7 @@ pub struct Lanes<T> {
 #[derive(Debug)]
 struct Lane<T> {
     caller: u64,
-    /// Each with its cost.
+    /// Each item with its cost.
     items: VecDeque<(usize, T)>,
     cost: usize,
     /// What the lane may still take in this round.
@@ -53,10 +53,10 @@ enum End {
 }
 
 impl<T> Lanes<T> {
-    /// Empty lanes that may take items worth `quantum` in a turn; at least 1 is assumed.
+    /// No items yet. Each lane may take items worth `quantum`, at least 1, in its turn.
     ///
-    /// A small quantum interleaves callers finely; a quantum below the usual cost of an item makes
-    /// a lane wait for several rounds.
+    /// A small quantum interleaves callers finely. An item that costs more than the quantum waits
+    /// for several rounds.
     #[must_use]
     pub fn new(quantum: usize) -> Self {
         Self {
@@ -88,8 +88,8 @@ impl<T> Lanes<T> {
         self.turns.is_empty()
     }
 
-    /// About how much is taken before the last item of a caller that adds items worth `cost`: all
-    /// it has waiting, and no more than its own total from every other caller.
+    /// About what is taken before the last item of a caller that adds items worth `cost`: all items
+    /// that the caller has, and from every other caller no more than from this one.
     #[must_use]
     pub fn ahead(&self, caller: u64, cost: usize) -> usize {
         let own = self.cost_of(caller);
@@ -120,7 +120,7 @@ impl<T> Lanes<T> {
         self.cost += cost;
     }
 
-    /// Moves items worth at most `most` to the end of `taken`; tells what they are worth.
+    /// Moves items worth at most `most` to the end of `taken`. Returns their cost.
     ///
     /// An item that is worth more than `most` comes alone. A lane that is interrupted because there
     /// is no room left continues its turn in the next call.

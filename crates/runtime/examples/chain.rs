@@ -24,7 +24,7 @@ use strata_runtime::{ModelFiles, Repository};
 
 const MODELS: [&str; 3] = ["strategic", "tactical", "operational"];
 const BATCHES: [usize; 5] = [16, 32, 64, 128, 256];
-/// Of the time, for each single row figure, each size of batch, and each final rate.
+/// The time is divided among the figures of single rows, the batch sizes and the final rates.
 const PARTS: u32 = 10;
 
 type Result<T> = std::result::Result<T, String>;
@@ -68,21 +68,21 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A model with an input that stays where it is.
+/// A model with its input, which is the same for every run.
 struct Step {
     session: Session,
     shape: Vec<usize>,
     values: Vec<f32>,
 }
 
-/// The files of all three, and what their sessions are made in.
+/// The files of all three models, and the environment of their sessions.
 struct Models {
     environment: Environment,
     files: [ModelFiles; 3],
 }
 
 impl Models {
-    /// All three, for batches of so many rows.
+    /// All three models, for batches of `rows` rows.
     fn chain(&self, rows: usize) -> Result<Chain> {
         (0..MODELS.len()).map(|index| self.step(index, rows)).collect::<Result<_>>().map(Chain)
     }
@@ -118,7 +118,7 @@ impl Step {
     }
 }
 
-/// All three, one after the other.
+/// All three models, one after the other.
 struct Chain(Vec<Step>);
 
 impl Chain {
@@ -127,7 +127,7 @@ impl Chain {
     }
 }
 
-/// How often a second `work` is done; what it does first is not counted.
+/// How often a second `work` completes; the warm-up is not counted.
 fn rate(time: Duration, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     for _ in 0..3 {
         work()?;
@@ -141,7 +141,7 @@ fn rate(time: Duration, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(f64::from(done) / started.elapsed().as_secs_f64())
 }
 
-/// How long `work` takes in microseconds, the median; what it does first is not counted.
+/// The median time of `work` in microseconds; the warm-up is not counted.
 fn median_us(time: Duration, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     for _ in 0..3 {
         work()?;
@@ -157,7 +157,7 @@ fn median_us(time: Duration, mut work: impl FnMut() -> Result<()>) -> Result<f64
     Ok(times[times.len() / 2].as_secs_f64() * 1e6)
 }
 
-/// How often a second all threads together run a chain, each its own.
+/// How often a second all threads together complete a chain; each thread has its own.
 fn on_threads(
     threads: usize,
     time: Duration,

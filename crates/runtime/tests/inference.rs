@@ -44,7 +44,7 @@ async fn inputs_and_outputs_keep_the_order_of_the_manifest() {
     let answer = model.infer(batch(2, inputs.clone())).await.unwrap();
     assert_eq!(answer.outputs, [vec![2.0, 7.0], vec![11.0, 13.0, 25.0, 29.0]]);
 
-    // The graph's order turned round in the manifest: callers follow the manifest.
+    // The manifest has the reverse of the graph's order: callers follow the manifest.
     let files = models::files("pair");
     let mut manifest = files.manifest().clone();
     manifest.inputs.reverse();

@@ -71,7 +71,8 @@ def publish(name, nodes, inputs, outputs, constants, features=None):
         "inputs:",
     ]
     for value in inputs:
-        lines += [f"- name: {value.name}", f"  shape: {shape(value)}", "  dtype: f32", "  features:"]
+        lines += [f"- name: {value.name}", f"  shape: {shape(value)}"]
+        lines += ["  dtype: f32", "  features:"]
         lines += [f"  - {{ name: {value.name}{i}, unit: '1' }}" for i in range(last(value))]
     lines += ["outputs:"]
     for value in outputs:
@@ -82,7 +83,8 @@ def publish(name, nodes, inputs, outputs, constants, features=None):
 
 node = helper.make_node
 
-publish("double", [node("Mul", ["x", "two"], ["y"])], [info("x", 3)], [info("y", 3)], [tensor("two", 2)])
+double = [node("Mul", ["x", "two"], ["y"])]
+publish("double", double, [info("x", 3)], [info("y", 3)], [tensor("two", 2)])
 
 publish(
     "pair",
@@ -140,7 +142,10 @@ publish("log", [node("Log", ["x"], ["y"])], [info("x", 1)], [info("y", 1)], [])
 
 publish(
     "table",
-    [node("Cast", ["x"], ["index"], to=TensorProto.INT64), node("Gather", ["rows", "index"], ["y"])],
+    [
+        node("Cast", ["x"], ["index"], to=TensorProto.INT64),
+        node("Gather", ["rows", "index"], ["y"]),
+    ],
     [info("x")],
     [info("y", 2)],
     [tensor("rows", [[0, 1], [2, 3], [4, 5], [6, 7]])],

@@ -1,5 +1,5 @@
-//! The handle and the owner thread, with a stand-in for the session whose every run waits for the
-//! test to let it go on.
+//! The handle and the owner thread. Instead of a session they have a runner whose runs wait until
+//! the test ends them.
 
 mod in_place;
 
@@ -18,10 +18,10 @@ use super::{
     *,
 };
 
-/// Bounds a test that fails; one that passes never waits for it.
+/// Bounds a test that fails; a test that passes never waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a gated run shall do.
+/// How a gated run ends.
 enum Verdict {
     Finish,
     Fail,
@@ -244,7 +244,7 @@ async fn a_thread_that_dies_leaves_no_caller_waiting() {
     let (model, gate) = gated(&ModelOptions::default());
     let running = model.infer(rows(&[1.0]));
     gate.entered();
-    // Sizes are checked at the door, so only a fault of ours gets this past it.
+    // The handle checks sizes, so only a defect of this crate could queue such a job.
     let (answer, broken) = oneshot::channel();
     let batch = Batch { rows: 1, inputs: vec![Vec::new()], deadlines: Vec::new() };
     model.shared.queue.push(Job { batch, caller: 0, enqueued: Instant::now(), answer }).unwrap();
@@ -281,7 +281,7 @@ async fn the_last_handle_ends_the_thread() {
     let answer = clone.infer(rows(&[1.0]));
     let mut ended = Box::pin(clone.ended());
     drop(clone);
-    // What was accepted is still under way.
+    // The batch that was accepted still runs.
     let polled = std::future::poll_fn(|context| Poll::Ready(ended.as_mut().poll(context)));
     assert!(polled.await.is_pending());
     gate.pass();

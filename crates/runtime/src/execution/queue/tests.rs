@@ -11,7 +11,7 @@ fn small() -> ModelOptions {
     ModelOptions { max_batch: 16, queue_rows: 1000, ..ModelOptions::default() }
 }
 
-/// A job whose one value tells it apart; nobody waits for its answer.
+/// A job whose answer nobody receives.
 fn job(caller: u64, rows: usize, patience: Option<Duration>) -> Job {
     let enqueued = Instant::now();
     let deadlines = patience.map(|patience| vec![Some(enqueued + patience); rows]);
@@ -45,7 +45,7 @@ fn callers_take_turns_whatever_one_of_them_has_waiting() {
     let first = next(&queue);
     assert_eq!(first.len(), 16);
     assert_eq!(first.iter().filter(|(caller, _)| *caller == 2).count(), 8);
-    // Alone again, the first caller has whole runs.
+    // The first caller is the only one again and fills whole runs.
     assert_eq!(next(&queue), [(1, 1); 16]);
     assert_eq!(queue.rows(), 400 - 8 - 16);
 }
@@ -79,7 +79,7 @@ fn large_batches_of_one_caller_leave_the_small_ones_of_another_their_share() {
         small_left -= run.iter().filter(|(caller, _)| *caller == 2).count();
         rows_before += run.iter().filter(|(caller, _)| *caller == 1).map(|(_, r)| r).sum::<usize>();
     }
-    // As many rows as its own, and the batch that was under way.
+    // About as many rows as caller 2 has itself.
     assert!((16..=64).contains(&rows_before), "{rows_before}");
 }
 
@@ -100,7 +100,7 @@ fn a_caller_at_its_limit_is_refused_and_others_get_in() {
     queue.push(job(1, 4, None)).unwrap();
     queue.push(job(1, 1, None)).unwrap();
     assert_eq!(queue.push(job(1, 1, None)), Err(InferError::CallerFull { limit: 5 }));
-    // A single batch may be larger than that.
+    // A caller's only batch may wait whatever its size.
     queue.push(job(2, 5, None)).unwrap();
     assert_eq!(queue.push(job(3, 1, None)), Err(InferError::QueueFull { limit: 10 }));
     next(&queue);
@@ -113,7 +113,7 @@ fn a_job_that_would_be_late_is_refused_with_the_time_until_it_would_not() {
     for _ in 0..10 {
         queue.push(job(1, 16, Some(HOUR))).unwrap();
     }
-    // Nothing is known yet, so nothing is refused.
+    // No run times are known yet, so nothing is refused.
     queue.push(job(1, 16, Some(Duration::from_micros(1)))).unwrap();
     a_millisecond_each(&queue);
     let late = queue.push(job(1, 1, Some(Duration::from_millis(5)))).unwrap_err();
@@ -133,7 +133,7 @@ fn nobody_is_refused_where_nothing_waits_or_a_row_has_time() {
     let mut mixed = job(1, 2, Some(Duration::from_micros(1)));
     mixed.batch.deadlines[1] = None;
     queue.push(mixed).unwrap();
-    // Time that is spent is told as such, after no run.
+    // A deadline that has passed is no reason to refuse: the row expires without a run.
     queue.push(job(1, 1, Some(Duration::ZERO))).unwrap();
     assert!(queue.push(job(1, 1, Some(Duration::from_micros(1)))).is_err());
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Doubles at once, and tells on which thread.
+/// Doubles its input at once, and tells on which thread.
 struct Quick(SyncSender<thread::ThreadId>);
 
 impl RunBatch for Quick {
@@ -23,7 +23,7 @@ async fn a_row_runs_in_place_once_the_session_is_known_to_be_quick_and_sleeps() 
     let options = ModelOptions { warm_up: false, ..ModelOptions::default() };
     let quick = vec![Quick(ran)];
     let model = started(quick, &options).unwrap();
-    // Nobody knows yet how long a run takes.
+    // No run time is known yet.
     assert_eq!(model.infer_in_place(rows(&[1.0])), Err(rows(&[1.0])));
     let here = thread::current().id();
     let inference = loop {
@@ -51,7 +51,7 @@ async fn several_rows_run_in_place_once_it_is_known_what_runs_take() {
         model.infer(rows(&[1.0])).await.unwrap();
         threads.recv_timeout(PATIENCE).unwrap();
         runs += 1;
-        // More than a run holds are for the queue to split or refuse.
+        // The queue splits or refuses a batch that is larger than a run.
         assert!(model.infer_in_place(rows(&[0.0; 5])).is_err());
         if let Ok(inference) = model.infer_in_place(rows(&[1.0, 2.0])) {
             break inference.unwrap();
@@ -71,7 +71,7 @@ async fn where_rows_wait_for_others_or_owner_threads_step_back_none_runs_in_plac
     for options in [waiting, stepping_back] {
         let (ran, _threads) = sync_channel(64);
         let model = started(vec![Quick(ran)], &options).unwrap();
-        // So often that the owner thread was asleep at least once.
+        // Often enough for the owner thread to have slept at least once.
         for _ in 0..32 {
             model.infer(rows(&[1.0])).await.unwrap();
             thread::sleep(pause);
