@@ -28,6 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Tensors are read where they arrived and sent where they were made, without a copy.
         .bytes(".inference.ModelInferRequest.raw_input_contents")
         .bytes(".inference.ModelInferResponse.raw_output_contents")
+        // Requests travel through queues and tasks: what they hold inline is copied at each step.
+        .boxed(".strata.v1.SelectRequest.facts")
+        .boxed(".strata.v1.PlaceRequest.facts")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -69,13 +69,13 @@ pub fn facts() -> pb::FunctionFacts {
 
 /// A request to the strategic layer.
 pub fn select() -> pb::SelectRequest {
-    pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() }
+    pb::SelectRequest { facts: Some(facts().into()), explain: true, ..Default::default() }
 }
 
 /// A request to the tactical layer.
 pub fn place() -> pb::PlaceRequest {
     pb::PlaceRequest {
-        facts: Some(facts()),
+        facts: Some(facts().into()),
         provider: pb::Provider::Aws.into(),
         explain: true,
         ..Default::default()

@@ -61,7 +61,7 @@ async fn the_strategic_layer_names_the_field_that_is_wrong() {
     let cluster = shared_cluster();
     let mut client = cluster.strategic();
     each_is_refused(requests::facts(), facts(), async |facts| {
-        let question = pb::SelectRequest { facts: Some(facts), ..requests::select() };
+        let question = pb::SelectRequest { facts: Some(facts.into()), ..requests::select() };
         client.select(question).await
     })
     .await;
@@ -79,7 +79,7 @@ async fn the_tactical_layer_names_the_field_that_is_wrong() {
     let cluster = shared_cluster();
     let mut client = cluster.tactical();
     each_is_refused(requests::facts(), facts(), async |facts| {
-        let question = pb::PlaceRequest { facts: Some(facts), ..requests::place() };
+        let question = pb::PlaceRequest { facts: Some(facts.into()), ..requests::place() };
         client.place(question).await
     })
     .await;

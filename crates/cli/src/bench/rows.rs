@@ -15,10 +15,12 @@ pub(crate) struct Rows {
 impl Rows {
     /// Those of requests that are complete, as the ones made from the trace are.
     pub(crate) fn of(requests: &[pb::DecideRequest]) -> Self {
-        let select =
-            |request| pb::SelectRequest { facts: Some(facts(request)), ..Default::default() };
+        let select = |request| pb::SelectRequest {
+            facts: Some(facts(request).into()),
+            ..Default::default()
+        };
         let place = |request: &pb::DecideRequest| pb::PlaceRequest {
-            facts: Some(facts(request)),
+            facts: Some(facts(request).into()),
             provider: request.current.as_ref().map_or(1, |current| current.provider),
             ..Default::default()
         };

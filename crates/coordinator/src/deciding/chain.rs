@@ -21,7 +21,7 @@ pub(crate) struct HopReport {
 /// A question whose provider is chosen.
 #[derive(Debug)]
 pub(crate) struct Routed {
-    pub(crate) question: Question,
+    pub(crate) question: Box<Question>,
     pub(crate) provider: Provider,
     pub(crate) report: HopReport,
 }
@@ -89,7 +89,7 @@ impl Routed {
     /// # Errors
     /// `Internal` when that is none of those it may choose.
     pub(super) fn new(
-        question: Question,
+        question: Box<Question>,
         (response, elapsed): Timed<pb::SelectResponse>,
     ) -> Result<Self, Fault> {
         let mask = question.candidates.providers();

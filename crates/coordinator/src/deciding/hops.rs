@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use strata_chassis::{
     Pulse,
     trace::{self, RemoteContext, TRACE_TARGET},
@@ -63,14 +64,15 @@ impl<'a> Decision<'a> {
         layer: &'a Layer<H>,
         request: H::Request,
         (deadline, ahead): (Instant, bool),
-    ) -> impl Future<Output = Result<Timed<H::Response>, Fault>> + Send + use<'a, H> {
+    ) -> BoxFuture<'a, Result<Timed<H::Response>, Fault>> {
         let started = Instant::now();
         let span = self.hop_span::<H>(ahead);
         let version = H::model_version(&request);
         let Self { caller, alone, metrics, pulse, .. } = self;
         let trace = self.place(&span);
         let asked = layer.ask(Ask { request, trace, deadline, caller, alone });
-        async move {
+        // Boxed: three of them are parts of each decision, which would be copied whole.
+        Box::pin(async move {
             let result = asked.await;
             pulse.beat();
             let ended = result.as_ref().map_or_else(|_| Instant::now(), |answered| answered.at);
@@ -82,7 +84,7 @@ impl<'a> Decision<'a> {
                 .map(|answered| answered.response)
                 .and_then(|response| check_version::<H>(response, version))
                 .map(|response| (response, elapsed))
-        }
+        })
     }
 
     fn hop_span<H: Hop>(self, ahead: bool) -> Span {

@@ -27,7 +27,7 @@ pub(crate) struct Question {
     pub(crate) current: Option<Placement>,
     /// What is known of the function, with the expected objectives: they are worked out and encoded
     /// once for all layers.
-    pub(crate) facts: pb::FunctionFacts,
+    pub(crate) facts: Box<pb::FunctionFacts>,
     pub(crate) candidates: Candidates,
     /// Exactly [`WINDOW_STEPS`] of them.
     pub(crate) steps: Vec<pb::TelemetryStep>,
@@ -41,7 +41,7 @@ impl Question {
     /// # Errors
     /// `InvalidArgument` with every field that is wrong, `NotFound` when there is no telemetry,
     /// `FailedPrecondition` when the constraints leave no placement.
-    pub(crate) fn read(request: pb::DecideRequest) -> Result<Self, Fault> {
+    pub(crate) fn read(request: pb::DecideRequest) -> Result<Box<Self>, Fault> {
         let mut violations = Violations::new();
         if request.correlation_id.len() > MAX_CORRELATION_ID {
             let bytes = request.correlation_id.len();
@@ -76,7 +76,7 @@ impl Question {
         let mut facts = fill(&workload, known);
         let candidates = Candidates::new(&facts, &limits)?;
         facts.expected = Some(candidates.objectives());
-        Ok(Self {
+        Ok(Box::new(Self {
             correlation_id: request.correlation_id,
             function_key,
             at,
@@ -84,9 +84,9 @@ impl Question {
             candidates,
             steps: request.telemetry,
             calls: with_runs(workload.calls, &facts),
-            facts: facts_to_pb(&facts),
+            facts: Box::new(facts_to_pb(&facts)),
             explain: request.options.is_some_and(|options| options.explain),
-        })
+        }))
     }
 }
 

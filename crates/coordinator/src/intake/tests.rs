@@ -27,7 +27,7 @@ fn facts(question: &Question) -> FunctionFacts {
     facts_from_pb(Some(&question.facts), &mut Violations::new()).unwrap()
 }
 
-fn read(spoil: impl FnOnce(&mut pb::DecideRequest)) -> Result<Question, Fault> {
+fn read(spoil: impl FnOnce(&mut pb::DecideRequest)) -> Result<Box<Question>, Fault> {
     let mut request = request();
     spoil(&mut request);
     Question::read(request)

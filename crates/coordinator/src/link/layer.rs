@@ -114,13 +114,14 @@ impl<H: Hop> Layer<H> {
         ask: Ask<H::Request>,
     ) -> impl Future<Output = Result<Answered<H::Response>, Fault>> + Send {
         let version = H::model_version(&ask.request);
-        let again = (version > 0).then(|| (ask.clone(), self.reload().count()));
+        let again = (version > 0).then(|| Box::new((ask.clone(), self.reload().count())));
         let first = self.send(ask);
         async move {
             let (result, at) = first.await;
             let (result, at) = match (result, again) {
                 // A layer has no other use for this kind.
-                (Err(fault), Some((ask, seen))) if fault.kind == FaultKind::FailedPrecondition => {
+                (Err(fault), Some(again)) if fault.kind == FaultKind::FailedPrecondition => {
+                    let (ask, seen) = *again;
                     let reloaded = self.reload().once(seen, self.reload_version(version));
                     if tokio::time::timeout_at(ask.deadline.into(), reloaded).await.is_err() {
                         return Err(spent(H::LAYER));

@@ -40,7 +40,7 @@ impl Adapter for Strategic {
 
     fn encode(&self, request: pb::SelectRequest, input: &mut Vec<f32>) -> Result<Context, Fault> {
         let mut violations = Violations::new();
-        let facts = facts_from_pb(request.facts.as_ref(), &mut violations);
+        let facts = facts_from_pb(request.facts.as_deref(), &mut violations);
         let mask = match request.provider_mask {
             None => ProviderMask::ALL,
             Some(bits) => {

@@ -45,7 +45,7 @@ impl Adapter for Tactical {
 
     fn encode(&self, request: pb::PlaceRequest, input: &mut Vec<f32>) -> Result<Context, Fault> {
         let mut violations = Violations::new();
-        let facts = facts_from_pb(request.facts.as_ref(), &mut violations);
+        let facts = facts_from_pb(request.facts.as_deref(), &mut violations);
         let provider = required_provider_from_pb(request.provider, "provider", &mut violations);
         let mask = match request.action_mask {
             None => ActionMask::ALL,

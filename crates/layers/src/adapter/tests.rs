@@ -99,7 +99,7 @@ outputs: [{ name: forecast, shape: [batch, 3], labels: [cpu_util, request_rate, 
 fn strategic_rows_follow_the_manifest_and_answers_the_mask() {
     let layer = Strategic::for_model(&two_features()).unwrap();
     let request = pb::SelectRequest {
-        facts: Some(facts()),
+        facts: Some(facts().into()),
         provider_mask: Some(0b101),
         explain: true,
         ..Default::default()
@@ -117,7 +117,7 @@ fn a_bad_question_leaves_the_input_as_it_was() {
     let layer = Strategic::for_model(&two_features()).unwrap();
     for bits in [0, 8, u32::MAX] {
         let request = pb::SelectRequest {
-            facts: Some(facts()),
+            facts: Some(facts().into()),
             provider_mask: Some(bits),
             ..Default::default()
         };
@@ -131,7 +131,7 @@ fn a_bad_question_leaves_the_input_as_it_was() {
 #[test]
 fn scores_that_are_not_asked_for_are_not_sent() {
     let layer = Strategic::for_model(&two_features()).unwrap();
-    let request = pb::SelectRequest { facts: Some(facts()), ..Default::default() };
+    let request = pb::SelectRequest { facts: Some(facts().into()), ..Default::default() };
     let question = layer.encode(request, &mut Vec::new()).unwrap();
     let answer = layer.decode(&question, &[&[0.1, 0.9, 0.5]], pb::Inference::default()).unwrap();
     assert!(answer.q_values.is_empty());
@@ -141,7 +141,7 @@ fn scores_that_are_not_asked_for_are_not_sent() {
 fn tactical_finds_its_outputs_by_name_and_keeps_the_provider() {
     let layer = Tactical::for_model(&tactical()).unwrap();
     let request = pb::PlaceRequest {
-        facts: Some(facts()),
+        facts: Some(facts().into()),
         provider: pb::Provider::Gcp.into(),
         explain: true,
         ..Default::default()

@@ -103,7 +103,8 @@ fn output(name: &str, values: &[f32]) -> (String, Vec<u8>) {
 #[tokio::test]
 async fn the_strategic_model_gives_both_the_same_bits() {
     let layer = Layer::<Strategic>::start();
-    let question = pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() };
+    let question =
+        pb::SelectRequest { facts: Some(facts().into()), explain: true, ..Default::default() };
     let answer = layer.ask(question.clone()).await;
     assert_eq!(layer.infer(question).await, [output("q_values", &answer.q_values)]);
 }
@@ -112,8 +113,12 @@ async fn the_strategic_model_gives_both_the_same_bits() {
 async fn the_tactical_model_gives_both_the_same_bits() {
     let layer = Layer::<Tactical>::start();
     let provider = pb::Provider::Azure.into();
-    let question =
-        pb::PlaceRequest { facts: Some(facts()), provider, explain: true, ..Default::default() };
+    let question = pb::PlaceRequest {
+        facts: Some(facts().into()),
+        provider,
+        explain: true,
+        ..Default::default()
+    };
     let answer = layer.ask(question.clone()).await;
     let mut outputs = layer.infer(question).await;
     outputs.sort();
@@ -154,7 +159,8 @@ async fn the_operational_model_gives_both_the_same_bits() {
 #[tokio::test]
 async fn statistics_count_what_either_service_ran() {
     let layer = Layer::<Strategic>::start();
-    let question = pb::SelectRequest { facts: Some(facts()), explain: true, ..Default::default() };
+    let question =
+        pb::SelectRequest { facts: Some(facts().into()), explain: true, ..Default::default() };
     let before = statistics::of(&layer.oip.0.runners.stable());
     assert_eq!((before.inference_count, before.last_inference), (0, 0));
     layer.ask(question.clone()).await;

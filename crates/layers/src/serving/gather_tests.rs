@@ -68,7 +68,7 @@ fn question(memory_mb: f64) -> pb::PlaceRequest {
         ..pb::FunctionFacts::default()
     };
     pb::PlaceRequest {
-        facts: Some(facts),
+        facts: Some(facts.into()),
         provider: pb::Provider::Aws.into(),
         action_mask: None,
         explain: true,

@@ -134,7 +134,7 @@ impl Layer {
 }
 
 fn question(function_key: Option<u64>) -> pb::SelectRequest {
-    pb::SelectRequest { facts: Some(facts()), function_key, ..Default::default() }
+    pb::SelectRequest { facts: Some(facts().into()), function_key, ..Default::default() }
 }
 
 #[tokio::test]
