@@ -82,9 +82,8 @@ pub struct RequestsConfig {
     pub stream_in_flight: usize,
     /// Requests of one connection in work at once; more are refused.
     pub caller_in_flight: usize,
-    /// Whether the tactical and the operational layer are asked before the layer above has
-    /// answered, with a guess for its answer: `off`, `on`, or `auto`, which guesses less while the
-    /// layers are busy.
+    /// Whether layers are asked before the layer above has answered, with a guess for its answer:
+    /// `off`, `on`, or `auto` while few decisions are in work.
     pub speculation: Speculation,
 }
 

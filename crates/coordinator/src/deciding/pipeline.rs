@@ -7,7 +7,7 @@ use strata_chassis::{
     Deadline, InFlight, Pulse, settle,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
-use strata_domain::FaultKind;
+use strata_domain::{FaultKind, Placement};
 use strata_wire::{Fault, Forecasting, Hop, Placing, pb};
 use tracing::Span;
 
@@ -133,13 +133,13 @@ impl Pipeline {
             decision.ask(operational, request, (deadline.at, ahead))
         };
 
-        let guess = self.speculation.guess(&question.candidates, in_work);
+        let guess = self.speculation.guess(&question.candidates, &self.layers, in_work);
         let selected = select(&question);
-        let placed = guess.provider.map(|provider| {
+        let placed = guess.map(|Placement { provider, .. }| {
             let answer = place(&question, provider, true);
             Ahead::new(Placing::LAYER, provider, answer, &self.metrics)
         });
-        let forecasted = guess.placement.map(|placement| {
+        let forecasted = guess.map(|placement| {
             let answer = forecast(&question, placement, true);
             Ahead::new(Forecasting::LAYER, placement, answer, &self.metrics)
         });

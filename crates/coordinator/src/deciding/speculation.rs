@@ -9,9 +9,9 @@
 //! the operational layer a third more rows.
 
 use serde::{Deserialize, Serialize};
-use strata_domain::{Placement, Provider};
+use strata_domain::Placement;
 
-use crate::{intake::Candidates, metrics::CoordinatorMetrics};
+use crate::{intake::Candidates, link::Layers, metrics::CoordinatorMetrics};
 
 /// Whether layers are asked ahead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,36 +21,32 @@ pub enum Speculation {
     Off,
     /// Always.
     On,
-    /// While the layers are not busy.
+    /// While few decisions are in work.
     #[default]
     Auto,
 }
 
-/// Decisions in work beyond which `auto` guesses no placement: more of them fill the layers'
-/// batches by themselves, and rows asked in vain would take their place.
-const FEW: usize = 16;
-
-/// What the layers below are asked with before the layers above have answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Guess {
-    /// For the tactical layer.
-    pub(super) provider: Option<Provider>,
-    /// For the operational layer.
-    pub(super) placement: Option<Placement>,
-}
+/// Decisions in work beyond which `auto` guesses nothing. Measured on 2 cores with the four
+/// processes, guesses take the median of 1, 2, 4 and 8 callers to 0.82, 0.90, 0.94 and 0.98 of the
+/// chain's; with 64 callers, who keep every layer busy, they cost a tenth of the throughput.
+const FEW: usize = 4;
 
 impl Speculation {
-    /// What to guess about a question while so many decisions are in work.
-    pub(super) fn guess(self, candidates: &Candidates, in_work: usize) -> Guess {
-        if self == Self::Off {
-            return Guess::default();
-        }
-        let best = candidates.best();
-        let whole = self == Self::On || in_work <= FEW;
-        Guess {
-            provider: best.map(|placement| placement.provider),
-            placement: best.filter(|_| whole),
-        }
+    /// The placement that the layers below are asked with before those above have answered, while so
+    /// many decisions are in work. `auto` guesses nothing for layers of the same process: rows of
+    /// few decisions run on the thread that asks, one after the other.
+    pub(super) fn guess(
+        self,
+        candidates: &Candidates,
+        layers: &Layers,
+        in_work: usize,
+    ) -> Option<Placement> {
+        let guesses = match self {
+            Self::Off => false,
+            Self::On => true,
+            Self::Auto => in_work <= FEW && layers.are_remote(),
+        };
+        if guesses { candidates.best() } else { None }
     }
 }
 

@@ -177,6 +177,11 @@ impl Layers {
         self.strategic.is_up() && self.tactical.is_up() && self.operational.is_up()
     }
 
+    /// Whether rows travel to them over streams.
+    pub(crate) fn are_remote(&self) -> bool {
+        matches!(self.strategic, Layer::Remote(_))
+    }
+
     /// Rows waiting to be sent, by layer in the order of the chain.
     pub(crate) fn waiting(&self) -> [(&'static str, usize); 3] {
         [
