@@ -72,7 +72,19 @@ pub fn command(name: &str) -> Command {
 /// # Panics
 /// As [`finish`] does.
 pub fn strata(line: &str) -> Finished {
-    let mut command = command("strata");
+    run("strata", line)
+}
+
+/// Runs the program `strata-bench` to its end. `line` holds its arguments, separated by spaces.
+///
+/// # Panics
+/// As [`finish`] does.
+pub fn strata_bench(line: &str) -> Finished {
+    run("strata-bench", line)
+}
+
+fn run(program: &str, line: &str) -> Finished {
+    let mut command = command(program);
     command.args(line.split_whitespace());
     finish(command)
 }

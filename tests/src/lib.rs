@@ -25,7 +25,7 @@ mod waiting;
 
 pub use callers::{Callers, Tally};
 pub use cluster::Cluster;
-pub use commands::{FUNCTION_FLAGS, Finished, command, finish, strata};
+pub use commands::{FUNCTION_FLAGS, Finished, command, finish, strata, strata_bench};
 pub use http::{Answer, get};
 pub use layers::LAYERS;
 pub use metrics::metric;

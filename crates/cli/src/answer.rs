@@ -1,10 +1,9 @@
-//! A decision in words.
+//! A decision as text.
 
 use std::fmt::Write;
 
+use strata_terminal::{number_columns, text_columns};
 use strata_wire::{pb, provider_from_pb, region_from_pb};
-
-use crate::table;
 
 /// The answer for a person to read.
 pub(crate) fn text(asked: &pb::DecideRequest, answer: &pb::DecideResponse) -> String {
@@ -45,7 +44,7 @@ pub(crate) fn text(asked: &pb::DecideRequest, answer: &pb::DecideResponse) -> St
     text
 }
 
-/// A placement: provider, region by the provider's name, memory.
+/// A placement: provider, region in the provider's own name, memory.
 pub(crate) fn place(placement: &pb::Placement) -> String {
     let provider = provider_name(placement.provider);
     let region = region_name(placement.region);
@@ -56,12 +55,12 @@ pub(crate) fn place(placement: &pb::Placement) -> String {
     }
 }
 
-/// The name of a provider as flags take it.
+/// The name of a provider in flags.
 pub(crate) fn provider_name(value: i32) -> &'static str {
     provider_from_pb(value).map_or("unknown", |provider| provider.name())
 }
 
-/// The name of a region as flags take it.
+/// The name of a region in flags.
 pub(crate) fn region_name(value: i32) -> &'static str {
     region_from_pb(value).map_or("unknown", |region| region.name())
 }
@@ -85,7 +84,7 @@ fn milliseconds(us: u32) -> String {
 }
 
 fn estimates(answer: &pb::DecideResponse) -> comfy_table::Table {
-    let mut table = table::numbers(&["an invocation is estimated to", "there", "where it runs"]);
+    let mut table = number_columns(&["an invocation is estimated to", "there", "where it runs"]);
     let there = answer.estimate.unwrap_or_default();
     let mut row = |name: &str, show: fn(&pb::Estimate) -> String| {
         let here = answer.current_estimate.as_ref().map_or_else(|| "-".to_owned(), show);
@@ -100,7 +99,7 @@ fn estimates(answer: &pb::DecideResponse) -> comfy_table::Table {
 }
 
 fn layers(answer: &pb::DecideResponse) -> comfy_table::Table {
-    let mut table = table::plain(&["layer", "model", "time", "queued", "ran", "batch", "answer"]);
+    let mut table = text_columns(&["layer", "model", "time", "queued", "ran", "batch", "answer"]);
     for layer in &answer.layers {
         let name = layer_name(layer.layer()).to_owned();
         let [model, queued, ran, batch] = match &layer.inference {

@@ -1,29 +1,19 @@
-//! `strata`: starts the services, asks them for decisions, replays the bundled trace, measures.
+//! `strata`: starts the services, asks them for decisions, replays the bundled trace, reports.
 
 mod answer;
-mod bench;
-mod cluster;
 mod commands;
-mod connection;
-mod failure;
-mod histogram;
-mod load;
-mod memory;
-mod output;
-mod process_group;
 mod protojson;
 mod replay;
 mod report;
 mod request;
-mod signals;
-mod table;
-mod time_flag;
-mod workload;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use strata_terminal::run_command;
+
+use crate::commands::Arguments;
 
 fn main() -> ExitCode {
-    commands::run(commands::Arguments::parse())
+    run_command("strata", Arguments::parse().run())
 }

@@ -1,6 +1,6 @@
 //! The JSON form of protobuf messages: camelCase names, enums by name, timestamps as RFC 3339,
-//! 64-bit integers as strings. Derived from the descriptors, so that it is complete whatever the
-//! contract becomes.
+//! 64-bit integers as strings. The descriptors define it, so that it follows every change of the
+//! contract.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ static POOL: LazyLock<Result<DescriptorPool, String>> = LazyLock::new(|| {
 
 /// A message of the contract that this program reads or writes as JSON.
 pub(crate) trait Named: Message + Default {
-    /// Its full name.
+    /// The full name of the message.
     const NAME: &'static str;
 }
 
@@ -36,21 +36,21 @@ impl Named for pb::ListReleasesResponse {
     const NAME: &'static str = "strata.v1.ListReleasesResponse";
 }
 
-/// The message as a JSON value. Fields that have their default are left out.
+/// The message as a JSON value, without the fields that have their default.
 ///
 /// # Errors
-/// Only if the descriptors do not fit the generated code: a mistake in the build.
+/// Only if the descriptors do not match the generated code: a mistake in the build.
 pub(crate) fn to_value<M: Named>(message: &M) -> anyhow::Result<serde_json::Value> {
     let bytes = message.encode_to_vec();
     let dynamic = DynamicMessage::decode(descriptor::<M>()?, bytes.as_slice())?;
     serde_json::to_value(&dynamic).context("the message cannot be written as JSON")
 }
 
-/// The message in `json`.
+/// Parses the message in `json`.
 ///
 /// # Errors
-/// With line and column: text that is no JSON, an unknown field, a value of the wrong type,
-/// something after the end.
+/// Line and column of invalid JSON, an unknown field, a value of the wrong type, or text after the
+/// end.
 pub(crate) fn from_str<M: Named>(json: &str) -> anyhow::Result<M> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let dynamic = descriptor::<M>()?.deserialize(&mut reader)?;

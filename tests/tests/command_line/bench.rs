@@ -1,14 +1,14 @@
-//! `strata bench`: measurements in rounds.
+//! `strata-bench`: measurements in rounds.
 
 use serde_json::{Value, json};
-use strata_tests::{Cluster, strata};
+use strata_tests::{Cluster, strata_bench};
 
 #[test]
 fn bench_measures_in_rounds_and_writes_keys() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let only = "echo,decide_unary,decide_stream_256,unix,tactical,decide_open_50,reload,ready,rss";
     let json = file.path().display();
-    let table = strata(&format!("bench --rounds 2 --duration 40ms --only {only} --json {json}"))
+    let table = strata_bench(&format!("--rounds 2 --duration 40ms --only {only} --json {json}"))
         .expect_success();
     for part in ["bare tonic echo", "DecideStream", "p99.9 us", "rss_total_mb", "medians of 2"] {
         assert!(table.contains(part), "{part} is not in\n{table}");
@@ -44,7 +44,7 @@ fn bench_of_a_running_coordinator_is_next_to_an_echo() {
     let cluster = Cluster::start();
     let endpoint = cluster.coordinator.spec().endpoint();
     let table =
-        strata(&format!("bench --quick --duration 40ms --endpoint {endpoint} --callers 1,3"))
+        strata_bench(&format!("--quick --duration 40ms --endpoint {endpoint} --callers 1,3"))
             .expect_success();
     for part in ["bare tonic echo, 3 callers", "Decide, 3 callers", "DecideStream, 256"] {
         assert!(table.contains(part), "{part} is not in\n{table}");
@@ -53,7 +53,7 @@ fn bench_of_a_running_coordinator_is_next_to_an_echo() {
 
 #[test]
 fn bench_refuses_names_of_nothing() {
-    let refused = strata("bench --only speed");
+    let refused = strata_bench("--only speed");
     assert_eq!(refused.code(), Some(1));
     let said = refused.stderr;
     assert!(said.contains("--only speed is the beginning of no"), "{said}");

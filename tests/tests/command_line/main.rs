@@ -1,4 +1,4 @@
-//! The program `strata`.
+//! The programs `strata` and `strata-bench`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench;

@@ -1,21 +1,22 @@
 //! `strata decide`
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
+use strata_load::{DEFAULT_ENDPOINT, Refusal, coordinator};
+use strata_terminal::{parse_duration, say};
 
-use crate::failure::Refusal;
-use crate::request::{self, RequestFlags};
-use crate::{answer, connection, output, protojson, time_flag};
+use crate::{
+    answer, protojson,
+    request::{self, RequestFlags},
+};
 
 /// Ask for one decision.
 ///
 /// The request comes from flags, or from a file in protobuf's JSON form.
 #[derive(Debug, Args)]
-// Whether -3 ms make sense the coordinator says, by the name of the field.
+// The coordinator refuses -3 ms by the name of the field.
 #[command(allow_negative_numbers = true)]
 pub(crate) struct Decide {
     /// File with a DecideRequest in protobuf's JSON form; - is standard input
@@ -26,11 +27,11 @@ pub(crate) struct Decide {
     json: bool,
     /// The coordinator
     #[arg(long, value_name = "URL", env = "STRATA_ENDPOINT")]
-    #[arg(default_value = connection::DEFAULT_ENDPOINT)]
+    #[arg(default_value = DEFAULT_ENDPOINT)]
     endpoint: String,
     /// Time the decision may take
     #[arg(long, value_name = "TIME", default_value = "5s")]
-    #[arg(value_parser = time_flag::parse)]
+    #[arg(value_parser = parse_duration)]
     timeout: Duration,
     #[command(flatten)]
     request: RequestFlags,
@@ -42,10 +43,10 @@ impl Decide {
             Some(path) => request::from_file(path)?,
             None => self.request.build()?,
         };
-        let mut client = connection::coordinator(&self.endpoint)?;
+        let mut client = coordinator(&self.endpoint)?;
         let mut call = tonic::Request::new(asked.clone());
         call.set_timeout(self.timeout);
-        // The server keeps the deadline; this is for one that does not answer at all.
+        // The server observes the deadline; this ends the wait for a server that does not answer.
         let answered = tokio::time::timeout(self.timeout + SLACK, client.decide(call)).await;
         let response = answered
             .with_context(|| format!("{} does not answer", self.endpoint))?
@@ -53,13 +54,13 @@ impl Decide {
             .with_context(|| format!("no decision from {}", self.endpoint))?
             .into_inner();
         if self.json {
-            output::say(format_args!("{:#}", protojson::to_value(&response)?))?;
+            say(format_args!("{:#}", protojson::to_value(&response)?))?;
         } else {
-            output::say(answer::text(&asked, &response))?;
+            say(answer::text(&asked, &response))?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Time for the answer, or the refusal, to travel.
+/// Time for the answer, or the refusal, to arrive.
 const SLACK: Duration = Duration::from_secs(1);

@@ -1,30 +1,28 @@
 //! `strata health`
 
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use strata_chassis::ClientConfig;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
-
-use crate::failure::Refusal;
-use crate::{connection, output, time_flag};
+use strata_load::{DEFAULT_ENDPOINT, Refusal};
+use strata_terminal::{parse_duration, say};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// Ask a server whether it is ready, by the gRPC health protocol.
 ///
-/// Prints SERVING and exits with 0 if it is; exits with 1 if it is not, does not answer, or does not know the service.
+/// Prints SERVING and exits with 0 if it is ready. Exits with 1 if it is not ready, does not
+/// answer, or does not know the service.
 #[derive(Debug, Args)]
 pub(crate) struct Health {
     /// The server: the coordinator or a layer
-    #[arg(value_name = "URL", default_value = connection::DEFAULT_ENDPOINT, env = "STRATA_ENDPOINT")]
+    #[arg(value_name = "URL", env = "STRATA_ENDPOINT", default_value = DEFAULT_ENDPOINT)]
     endpoint: String,
     /// One of its services, such as strata.v1.Coordinator [default: the server as a whole]
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     service: String,
-    /// Time the answer may take
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_flag::parse)]
+    /// Time in which the server must answer
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     timeout: Duration,
 }
 
@@ -39,7 +37,7 @@ impl Health {
             .map_err(Refusal::of)
             .with_context(|| format!("no health from {endpoint}"))?;
         match answer.get_ref().status().as_str_name() {
-            "SERVING" => output::say("SERVING")?,
+            "SERVING" => say("SERVING")?,
             state => bail!("{endpoint} says {state}"),
         }
         Ok(ExitCode::SUCCESS)
@@ -51,8 +49,7 @@ impl Health {
 mod tests {
     use tokio::net::TcpListener;
     use tokio_stream::wrappers::TcpListenerStream;
-    use tonic_health::ServingStatus;
-    use tonic_health::server::HealthReporter;
+    use tonic_health::{ServingStatus, server::HealthReporter};
 
     use super::*;
 

@@ -1,8 +1,7 @@
 //! The subcommands.
 
-mod bench;
 mod decide;
-mod echo_server;
+mod each_endpoint;
 mod health;
 mod models;
 mod releases;
@@ -16,10 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::output;
-
-/// Starts Strata's services, asks them for decisions, replays a real trace through them, and
-/// measures them.
+/// Starts Strata's services, asks them for decisions, and replays a real trace through them.
 #[derive(Debug, Parser)]
 #[command(name = "strata", version, about)]
 pub(crate) struct Arguments {
@@ -39,49 +35,32 @@ enum Command {
     Replay(replay::Replay),
     /// Compare the services' decisions with baselines on a trace, as a page with pictures
     Report(report::Report),
-    /// Measure throughput, latency and memory on this machine
-    Bench(bench::Bench),
-    /// Change which versions of their models layers serve; publish and check models of your own
+    /// Change the versions that layers serve; publish and verify models of your own
     Models(models::Models),
     /// Pin a version of each layer's model under a name, and switch the three together
     Releases(releases::Releases),
     /// Write decision requests made from the bundled trace, for ghz and the like
     Requests(requests::Requests),
-    /// Answer decision requests with nothing: what `bench` compares with
-    #[command(hide = true)]
-    EchoServer(echo_server::EchoServer),
 }
 
-/// Runs the command. Exit codes: 0 well, 1 not, 2 not understood, 130 and 143 ended by SIGINT and
-/// SIGTERM.
-pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::note(format_args!("strata: the async runtime cannot start: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = runtime.block_on(async {
-        match arguments.command {
+impl Arguments {
+    /// Runs the command. Exit codes: 0 success, 1 failure, 2 a command line that clap refuses, 130
+    /// and 143 ended by SIGINT and SIGTERM.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
             Command::Up(command) => command.run().await,
             Command::Decide(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Report(command) => command.run().await,
-            Command::Bench(command) => command.run().await,
             Command::Models(command) => command.run().await,
             Command::Releases(command) => command.run().await,
             Command::Requests(command) => command.run(),
-            Command::EchoServer(command) => command.run().await,
         }
-    });
-    // A read of standard input that nobody waits for any more must not hold the exit.
-    runtime.shutdown_background();
-    outcome.unwrap_or_else(|error| {
-        output::note(format_args!("strata: {error:#}"));
-        ExitCode::FAILURE
-    })
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +132,7 @@ mod tests {
     fn times_are_bounded() {
         for flag in ["decide --file - --timeout", "health --timeout", "up --ready-within"]
             .into_iter()
-            .chain(["replay --up --ready-within", "bench --ready-within", "bench --duration"])
+            .chain(["replay --up --ready-within"])
         {
             parse(&format!("strata {flag} 1h")).unwrap();
             for time in ["0s", "61m", "100000000000y"] {

@@ -1,39 +1,43 @@
 //! `strata models`
 
-use std::ffi::OsString;
-use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::{
+    ffi::OsString,
+    path::Path,
+    process::{ExitCode, ExitStatus},
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use strata_cluster::own_dir;
 
 use super::versions;
-use crate::cluster;
 
-/// Change which versions of their models running layers serve, publish models of your own, and check what is published.
+/// Change the versions that running layers serve, publish models of your own, and verify published
+/// models.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
     #[command(subcommand)]
     command: Command,
 }
 
-/// Import, quantize and verify are what the program `trainer` does; its arguments are passed on as they are.
+/// The program `trainer` does import, quantize and verify: their arguments are passed on unchanged.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the versions of layers: what is there, what is loaded, who answers
+    /// Show the versions of layers: available, loaded, and with which traffic
     List(versions::List),
-    /// Load a version next to those loaded; it answers nothing until it gets traffic
+    /// Load a version beside the loaded ones; it gets no traffic yet
     Load(versions::Load),
     /// Unload a version that has no traffic
     Unload(versions::Unload),
-    /// Share the traffic among loaded versions, and let others run in the shadow
+    /// Split the traffic among loaded versions, and run others as shadows
     Traffic(versions::Traffic),
     /// Return to the traffic before the last change
     Rollback(versions::Rollback),
     /// Publish a PyTorch checkpoint or an ONNX graph as a new version (`import --help` for more)
     #[command(disable_help_flag = true)]
     Import(Passed),
-    /// Publish an int8 variant beside a version's graph, with what it costs in accuracy (`quantize --help` for more)
+    /// Publish an int8 variant beside a version's graph, with its loss of accuracy (`quantize
+    /// --help` for more)
     #[command(disable_help_flag = true)]
     Quantize(Passed),
     /// Check every published model of a directory: hash, manifest, parity, finite outputs
@@ -48,7 +52,7 @@ struct Passed {
 }
 
 impl Models {
-    /// Asks the layers, or runs the trainer beside this program and ends as it does.
+    /// Asks the layers; or runs the trainer beside this program, and returns its exit code.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let (command, passed) = match self.command {
             Command::List(command) => return command.run().await,
@@ -60,16 +64,24 @@ impl Models {
             Command::Quantize(passed) => ("quantize", passed),
             Command::Verify(passed) => ("verify", passed),
         };
-        run(&cluster::own_dir()?, command, &passed.arguments).await
+        run_trainer(&own_dir()?, command, &passed.arguments).await
     }
 }
 
-async fn run(dir: &Path, command: &str, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
+async fn run_trainer(
+    dir: &Path,
+    command: &str,
+    arguments: &[OsString],
+) -> anyhow::Result<ExitCode> {
     let program = dir.join("trainer");
     if !program.is_file() {
-        bail!("there is no program trainer in {}; run `make build`", dir.display());
+        bail!(
+            "there is no program trainer in {}; build it with `make trainer` or \
+             `cargo build --release -p strata-trainer`",
+            dir.display()
+        );
     }
-    // It shares the terminal: Ctrl-C reaches it as well, and nothing outlives it.
+    // The trainer shares the terminal, so that Ctrl-C reaches it too.
     let status = tokio::process::Command::new(&program)
         .arg(command)
         .args(arguments)
@@ -80,7 +92,7 @@ async fn run(dir: &Path, command: &str, arguments: &[OsString]) -> anyhow::Resul
     Ok(code(status))
 }
 
-/// The exit code of the program; a shell's 128 + N when signal N ended it.
+/// The exit code of the program; 128 + N, as shells do, if signal N ended it.
 fn code(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
@@ -106,7 +118,8 @@ mod tests {
         let script = format!("#!/bin/sh\necho \"$@\" > {}\nexit 7\n", heard.display());
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let ended = run(dir.path(), "import", &arguments("--layer tactical a.pt")).await.unwrap();
+        let ended =
+            run_trainer(dir.path(), "import", &arguments("--layer tactical a.pt")).await.unwrap();
         assert_eq!(ended, ExitCode::from(7));
         assert_eq!(std::fs::read_to_string(heard).unwrap(), "import --layer tactical a.pt\n");
     }
@@ -114,7 +127,13 @@ mod tests {
     #[tokio::test]
     async fn a_missing_trainer_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let error = run(dir.path(), "verify", &[]).await.unwrap_err().to_string();
-        assert!(error.contains("no program trainer") && error.contains("make build"), "{error}");
+        for command in ["import", "quantize", "verify"] {
+            let error = run_trainer(dir.path(), command, &[]).await.unwrap_err().to_string();
+            for part in
+                ["no program trainer", "make trainer", "cargo build --release -p strata-trainer"]
+            {
+                assert!(error.contains(part), "{error}");
+            }
+        }
     }
 }

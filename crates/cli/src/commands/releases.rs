@@ -1,18 +1,16 @@
-//! `strata releases list`, `switch`, `rollback` and `clear`: the versions that coordinators pin across the layers.
+//! `strata releases list`, `switch`, `rollback` and `clear`.
 
-use std::process::ExitCode;
-use std::str::FromStr;
-use std::time::Duration;
+use std::{process::ExitCode, str::FromStr, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
-use strata_wire::pb;
-use strata_wire::pb::releases_client::ReleasesClient;
-use tonic::Response;
-use tonic::transport::Channel;
+use strata_load::DEFAULT_ENDPOINT;
+use strata_terminal::{parse_duration, say, text_columns};
+use strata_wire::{pb, pb::releases_client::ReleasesClient};
+use tonic::{Response, transport::Channel};
 
-use crate::failure::Refusal;
-use crate::{connection, output, protojson, table, time_flag};
+use super::each_endpoint::each_endpoint;
+use crate::protojson;
 
 /// Pin a version of each layer's model under a name, and switch the three together
 #[derive(Debug, Args)]
@@ -25,36 +23,37 @@ pub(crate) struct Releases {
 enum Command {
     /// Show the release in force and the changes so far
     List(Coordinators),
-    /// Have every replica load its version, then put them in force together: `switch r2 strategic=2 tactical=2 operational=1`
+    /// Load the versions on every replica, then put them in force together: `switch r2 strategic=2
+    /// tactical=2 operational=1`
     Switch(Switch),
     /// Return to what was in force before the last change
     Rollback(Coordinators),
-    /// Take the release in force back: layers choose by their own traffic
+    /// Withdraw the release in force: layers choose versions by their own traffic
     Clear(Coordinators),
 }
 
 #[derive(Debug, Args)]
 struct Switch {
-    /// Its name: 1 to 64 letters, digits, `.`, `_` and `-`
+    /// Name of the release: 1 to 64 letters, digits, `.`, `_` and `-`
     name: String,
-    /// A layer and its version; all three
+    /// A layer and its version, for all three layers
     #[arg(required = true, num_args = 3, value_name = "LAYER=VERSION")]
     versions: Vec<LayerVersion>,
     #[command(flatten)]
     coordinators: Coordinators,
 }
 
-/// What is changed.
+/// The coordinators to change.
 #[derive(Debug, Args)]
 struct Coordinators {
-    /// Every coordinator, comma separated: each has releases of its own
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = connection::DEFAULT_ENDPOINT)]
+    /// Every coordinator, comma separated: each has its own releases
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = DEFAULT_ENDPOINT)]
     endpoint: Vec<String>,
     /// Print the releases in protobuf's JSON form, one object for each coordinator
     #[arg(long)]
     json: bool,
-    /// Time each coordinator may take
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time_flag::parse)]
+    /// Time in which each coordinator must answer
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
     timeout: Duration,
 }
 
@@ -131,43 +130,21 @@ impl Releases {
 }
 
 impl Coordinators {
-    /// Asks each in turn and shows what it has then. One that refuses keeps the others from nothing, and makes the exit code 1.
-    async fn each(self, ask: impl AsyncFn(&mut Client) -> Listed) -> anyhow::Result<ExitCode> {
-        let mut code = ExitCode::SUCCESS;
-        for endpoint in &self.endpoint {
-            match self.one(endpoint, &ask).await {
-                Ok(answer) if self.json => {
-                    output::say(format_args!("{:#}", protojson::to_value(&answer)?))?;
-                }
-                Ok(answer) => output::say(shown(&answer))?,
-                Err(error) => {
-                    output::note(format_args!("strata: {error:#}"));
-                    code = ExitCode::FAILURE;
-                }
-            }
-        }
-        Ok(code)
-    }
-
-    async fn one(
-        &self,
-        endpoint: &str,
-        ask: &impl AsyncFn(&mut Client) -> Listed,
-    ) -> anyhow::Result<pb::ListReleasesResponse> {
-        let mut client = ReleasesClient::new(connection::channel(endpoint)?);
-        let answer = tokio::time::timeout(self.timeout, ask(&mut client))
-            .await
-            .with_context(|| format!("{endpoint} does not answer"))?
-            .map_err(Refusal::of)
-            .with_context(|| format!("{endpoint} refuses"))?;
-        Ok(answer.into_inner())
+    /// Calls each coordinator in turn and shows its releases.
+    async fn each(self, call: impl AsyncFn(&mut Client) -> Listed) -> anyhow::Result<ExitCode> {
+        let list = async |channel| call(&mut Client::new(channel)).await.map(Response::into_inner);
+        let show = |answer: pb::ListReleasesResponse| match self.json {
+            true => say(format_args!("{:#}", protojson::to_value(&answer)?)),
+            false => say(shown(&answer)),
+        };
+        each_endpoint(&self.endpoint, self.timeout, list, show).await
     }
 }
 
-/// A line for each change, the newest first: what is in force, what a rollback returns to, what was before.
+/// A line for each change, the newest first: in force, previous (the target of a rollback), older.
 fn shown(listed: &pb::ListReleasesResponse) -> String {
     let header = ["release", "strategic", "tactical", "operational", "since", ""];
-    let mut lines = table::plain(&header);
+    let mut lines = text_columns(&header);
     for (place, change) in listed.history.iter().enumerate() {
         let [name, strategic, tactical, operational] = match &change.release {
             Some(release) => [

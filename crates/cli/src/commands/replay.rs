@@ -1,18 +1,15 @@
 //! `strata replay`
 
-use std::fmt::Write;
-use std::process::ExitCode;
+use std::{fmt::Write, process::ExitCode};
 
 use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use strata_cluster::{Ended, StartFlags, serve};
+use strata_load::{DEFAULT_ENDPOINT, Part, Stream, TraceRequest, run_stream, trace_requests};
+use strata_terminal::say;
 
-use super::up::Start;
-use crate::cluster::{self, Ended};
-use crate::load::{Stream, run_stream};
 use crate::replay::Tally;
-use crate::workload::{self, Part, TraceRequest};
-use crate::{connection, output};
 
 /// Replay the bundled trace through DecideStream and show what was decided.
 ///
@@ -22,7 +19,7 @@ use crate::{connection, output};
 pub(crate) struct Replay {
     /// The coordinator
     #[arg(long, value_name = "URL", env = "STRATA_ENDPOINT")]
-    #[arg(default_value = connection::DEFAULT_ENDPOINT)]
+    #[arg(default_value = DEFAULT_ENDPOINT)]
     endpoint: String,
     /// At most this many requests
     #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
@@ -30,7 +27,7 @@ pub(crate) struct Replay {
     /// Part of the trace
     #[arg(long, value_enum, default_value_t = Part::All)]
     part: Part,
-    /// Requests sent and not answered yet
+    /// Requests in flight: sent and not answered yet
     #[arg(long, value_name = "COUNT", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=8192))]
     in_flight: u32,
@@ -38,20 +35,20 @@ pub(crate) struct Replay {
     #[arg(long)]
     up: bool,
     #[command(flatten)]
-    start: Start,
+    start: StartFlags,
 }
 
 impl Replay {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let requests = workload::requests(self.part, self.limit)?;
-        // Drawn when the first request is sent.
+        let requests = trace_requests(self.part, self.limit)?;
+        // The bar is drawn when the first request is sent.
         let bar = ProgressBar::hidden();
         let stream = Stream { endpoint: self.endpoint, in_flight: self.in_flight as usize };
         if !self.up {
             return replay(stream, &requests, &bar).await;
         }
-        let options = self.start.behind(&bar);
-        let ended = cluster::serve(options, async |running| {
+        let options = self.start.options_with_bar(&bar);
+        let ended = serve(options, async |running| {
             replay(Stream { endpoint: running.endpoint, ..stream }, &requests, &bar).await
         });
         match ended.await? {
@@ -68,7 +65,7 @@ async fn replay(
     let mut tally = Tally::new()?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {rate} {eta}")?;
     bar.set_style(style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
-        // A bar that cannot be drawn is no reason to stop.
+        // The replay goes on without the bar.
         let _ = write!(text, "{:.0}/s", state.per_sec());
     }));
     bar.set_length(requests.len() as u64);
@@ -85,7 +82,7 @@ async fn replay(
     .await;
     bar.finish_and_clear();
     let elapsed = replayed?;
-    output::say(tally.report(elapsed))?;
+    say(tally.report(elapsed))?;
     match tally.faults() {
         0 => Ok(ExitCode::SUCCESS),
         faults => bail!("{faults} of {} requests were not decided", requests.len()),

@@ -1,21 +1,18 @@
 //! `strata report`
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
+use strata_cluster::{Ended, StartFlags, serve};
 use strata_domain::{MAX_SLA_PENALTY, Objective, Weights};
 use strata_simulator::{Scope, Trace, World, WorldOptions};
+use strata_terminal::say;
 
-use super::up::Start;
-use crate::cluster::{self, Ended};
-use crate::output;
 use crate::report::{self, Subject};
 
-/// Replay a trace with the decisions of the services and of the baselines, and report what became of
-/// them.
+/// Replay a trace with the decisions of the services and of baselines, and report the outcomes.
 ///
 /// Starts the four services on free ports. Writes report.html, report.json and pictures.
 #[derive(Debug, Args)]
@@ -29,17 +26,17 @@ pub(crate) struct Report {
     /// Directory to write to
     #[arg(long, value_name = "DIR", default_value = "target/report")]
     out: PathBuf,
-    /// How much cost, performance and carbon count; scaled to a sum of 1
+    /// Weights of cost, performance and carbon; scaled to a sum of 1
     #[arg(long, value_name = "COST,PERFORMANCE,CARBON", value_parser = weights)]
     weights: Option<Weights>,
-    /// Latency promised, in ms [default: 1000]
+    /// Latency of the SLA, in ms [default: 1000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
     sla_ms: Option<u32>,
-    /// Penalty for promises broken that could be kept, 0 to 100 [default: 2]
+    /// Penalty for avoidable SLA violations, 0 to 100 [default: 2]
     #[arg(long, value_name = "PENALTY", value_parser = penalty)]
     sla_penalty: Option<f64>,
     #[command(flatten)]
-    start: Start,
+    start: StartFlags,
 }
 
 impl Report {
@@ -49,17 +46,16 @@ impl Report {
             format!("{} cannot be made; name another --out", self.out.display())
         })?;
         let bar = ProgressBar::hidden();
-        let options = self.start.behind(&bar);
-        let served =
-            cluster::serve(options, async |running| report::ask(&subject, &running, &bar).await);
+        let options = self.start.options_with_bar(&bar);
+        let served = serve(options, async |running| report::ask(&subject, &running, &bar).await);
         let answers = match served.await? {
             Ended::Done(answers) => answers,
             Ended::Interrupted(code) => return Ok(code),
         };
         let results = report::judge(&subject, answers);
         report::write(&results, &self.out)?;
-        output::say(report::headline(&results))?;
-        output::say(format_args!("written: {}", self.out.join("report.html").display()))?;
+        say(report::headline(&results))?;
+        say(format_args!("written: {}", self.out.join("report.html").display()))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -77,7 +73,7 @@ impl Report {
                 )
             }
         };
-        // That of the layer that has the last word about a placement.
+        // The objective of the tactical layer, which decides the placement.
         let usual = Objective::tactical();
         let objective = Objective {
             weights: self.weights.unwrap_or(usual.weights),

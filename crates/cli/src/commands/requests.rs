@@ -1,18 +1,17 @@
 //! `strata requests`
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
+use strata_load::{Part, trace_requests};
+use strata_terminal::say;
 
-use crate::workload::{self, Part};
-use crate::{output, protojson};
+use crate::protojson;
 
 /// Write decision requests made from the bundled trace, for ghz and the like.
 ///
-/// One JSON array of DecideRequest messages in protobuf's JSON form.
+/// The output is a JSON array of DecideRequest messages in protobuf's JSON form, a line for each.
 #[derive(Debug, Args)]
 pub(crate) struct Requests {
     /// At most this many
@@ -28,13 +27,12 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let requests = workload::requests(self.part, self.limit)?;
-        // A line for each request.
+        let requests = trace_requests(self.part, self.limit)?;
         let lines = requests.iter().map(|r| Ok(protojson::to_value(&r.request)?.to_string()));
         let lines = lines.collect::<anyhow::Result<Vec<_>>>()?;
         let text = format!("[\n{}\n]", lines.join(",\n"));
         match &self.out {
-            None => output::say(text)?,
+            None => say(text)?,
             Some(path) => std::fs::File::create(path)
                 .and_then(|mut file| writeln!(file, "{text}"))
                 .with_context(|| format!("{} cannot be written", path.display()))?,

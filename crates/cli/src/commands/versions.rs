@@ -1,25 +1,21 @@
-//! `strata models list`, `load`, `unload`, `traffic` and `rollback`: the versions of running layers.
+//! `strata models list`, `load`, `unload`, `traffic` and `rollback`.
 
-use std::process::ExitCode;
-use std::str::FromStr;
-use std::time::Duration;
+use std::{process::ExitCode, str::FromStr, time::Duration};
 
-use anyhow::Context;
 use clap::Args;
 use comfy_table::CellAlignment;
-use strata_wire::pb;
-use strata_wire::pb::models_client::ModelsClient;
-use tonic::Response;
-use tonic::transport::Channel;
+use strata_terminal::{parse_duration, say, text_columns};
+use strata_wire::{pb, pb::models_client::ModelsClient};
+use tonic::{Response, Status, transport::Channel};
 
-use crate::failure::Refusal;
-use crate::{connection, output, protojson, table, time_flag};
+use super::each_endpoint::each_endpoint;
+use crate::protojson;
 
 /// The layers of `strata up`.
 const LOCAL: [&str; 3] =
     ["http://127.0.0.1:50051", "http://127.0.0.1:50052", "http://127.0.0.1:50053"];
 
-/// Show the versions of a layer: what is there, what is loaded, who answers
+/// Show the versions of layers: available, loaded, and with which traffic
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Layers, comma separated [default: the three of `strata up`]
@@ -29,7 +25,7 @@ pub(crate) struct List {
     shown: Shown,
 }
 
-/// Load a version next to those loaded; it answers nothing until it gets traffic
+/// Load a version beside the loaded ones; it gets no traffic yet
 #[derive(Debug, Args)]
 pub(crate) struct Load {
     /// The version [default: the newest]
@@ -49,13 +45,13 @@ pub(crate) struct Unload {
     replicas: Replicas,
 }
 
-/// Share the traffic among loaded versions: `1=90 2=10`, `canary=100`
+/// Split the traffic among loaded versions: `1=90 2=10`, `canary=100`
 #[derive(Debug, Args)]
 pub(crate) struct Traffic {
-    /// A version, or the label stable or canary, and its percent; all of them make 100
+    /// A version, or the label stable or canary, and its percent; the sum must be 100
     #[arg(required = true, value_name = "VERSION=PERCENT")]
     shares: Vec<Share>,
-    /// Loaded versions that run every row and answer none, comma separated
+    /// Loaded versions that run every row as shadows, without answering, comma separated
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     shadow: Vec<u32>,
     #[command(flatten)]
@@ -69,10 +65,10 @@ pub(crate) struct Rollback {
     replicas: Replicas,
 }
 
-/// What is changed.
+/// The replicas to change.
 #[derive(Debug, Args)]
 struct Replicas {
-    /// Every replica of the layer, comma separated: each has versions and traffic of its own
+    /// Every replica of the layer, comma separated: each has its own versions and traffic
     #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
     endpoint: Vec<String>,
     #[command(flatten)]
@@ -84,15 +80,15 @@ struct Shown {
     /// Print the versions in protobuf's JSON form, one object for each layer
     #[arg(long)]
     json: bool,
-    /// Time each layer may take
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time_flag::parse)]
+    /// Time in which each layer must answer
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
     timeout: Duration,
 }
 
 /// The share of a version, by its number or its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Share {
-    who: String,
+    version_or_label: String,
     percent: u32,
 }
 
@@ -101,19 +97,22 @@ impl FromStr for Share {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const RULE: &str = "must be a version and its percent, such as 2=10 or canary=100";
-        let (who, percent) = text.split_once('=').ok_or(RULE)?;
+        let (version_or_label, percent) = text.split_once('=').ok_or(RULE)?;
         let percent = percent.parse().map_err(|_| RULE)?;
-        if who.is_empty() { Err(RULE) } else { Ok(Self { who: who.to_owned(), percent }) }
+        if version_or_label.is_empty() {
+            return Err(RULE);
+        }
+        Ok(Self { version_or_label: version_or_label.to_owned(), percent })
     }
 }
 
 impl From<&Share> for pb::TrafficShare {
     fn from(share: &Share) -> Self {
         let percent = share.percent;
-        match share.who.parse() {
+        match share.version_or_label.parse() {
             Ok(version) => Self { version, percent, label: String::new() },
-            // Whether there is such a label the layer says.
-            Err(_) => Self { version: 0, percent, label: share.who.clone() },
+            // The layer refuses an unknown label.
+            Err(_) => Self { version: 0, percent, label: share.version_or_label.clone() },
         }
     }
 }
@@ -166,50 +165,34 @@ impl Rollback {
 type Layer = ModelsClient<Channel>;
 
 impl Replicas {
-    /// Changes each in turn and shows what it has then. One that refuses keeps the others from nothing, and makes the exit code 1.
+    /// Changes each replica in turn, then shows its versions.
     async fn each(
         self,
-        change: impl AsyncFn(&mut Layer) -> Result<(), tonic::Status>,
+        change: impl AsyncFn(&mut Layer) -> Result<(), Status>,
     ) -> anyhow::Result<ExitCode> {
-        let mut code = ExitCode::SUCCESS;
-        let mut rows = Vec::new();
-        for endpoint in &self.endpoint {
-            match self.one(endpoint, &change).await {
-                Ok(answer) if self.shown.json => {
-                    output::say(format_args!("{:#}", protojson::to_value(&answer)?))?;
-                }
-                Ok(answer) => rows.extend(answer.versions),
-                Err(error) => {
-                    output::note(format_args!("strata: {error:#}"));
-                    code = ExitCode::FAILURE;
-                }
-            }
-        }
-        if !rows.is_empty() {
-            output::say(shown(&rows))?;
-        }
-        Ok(code)
-    }
-
-    async fn one(
-        &self,
-        endpoint: &str,
-        change: &impl AsyncFn(&mut Layer) -> Result<(), tonic::Status>,
-    ) -> anyhow::Result<pb::ListModelsResponse> {
-        let mut layer = ModelsClient::new(connection::channel(endpoint)?);
-        let work = async {
+        let mut versions = Vec::new();
+        let call = async |channel| {
+            let mut layer = Layer::new(channel);
             change(&mut layer).await?;
             layer.list(pb::ListModelsRequest::default()).await.map(Response::into_inner)
         };
-        tokio::time::timeout(self.shown.timeout, work)
-            .await
-            .with_context(|| format!("{endpoint} does not answer"))?
-            .map_err(Refusal::of)
-            .with_context(|| format!("{endpoint} refuses"))
+        let code = each_endpoint(&self.endpoint, self.shown.timeout, call, |answer| {
+            if self.shown.json {
+                say(format_args!("{:#}", protojson::to_value(&answer)?))?;
+            } else {
+                versions.extend(answer.versions);
+            }
+            Ok(())
+        });
+        let code = code.await?;
+        if !versions.is_empty() {
+            say(shown(&versions))?;
+        }
+        Ok(code)
     }
 }
 
-/// A line for each version, and under the table why versions failed.
+/// A line for each version; below the table, why versions failed.
 fn shown(versions: &[pb::ModelVersion]) -> String {
     let header = [
         "model",
@@ -222,7 +205,7 @@ fn shown(versions: &[pb::ModelVersion]) -> String {
         "shadow agrees",
         "sha256",
     ];
-    let mut lines = table::plain(&header);
+    let mut lines = text_columns(&header);
     for version in versions {
         lines.add_row([
             version.model.clone(),

@@ -1,11 +1,14 @@
 //! The tables of a replay.
 
-use std::fmt::{Display, Write};
-use std::time::Duration;
+use std::{
+    fmt::{Display, Write},
+    time::Duration,
+};
+
+use strata_load::Latencies;
+use strata_terminal::number_columns;
 
 use super::tally::{Sums, Tally};
-use crate::histogram::Latencies;
-use crate::table;
 
 impl Tally {
     /// Everything that was counted, after a replay that took `elapsed`.
@@ -42,7 +45,7 @@ impl Tally {
     }
 
     fn times(&self) -> comfy_table::Table {
-        let mut table = table::numbers(&["time, ms", "p50", "p95", "p99"]);
+        let mut table = number_columns(&["time, ms", "p50", "p95", "p99"]);
         let mut row = |name: &str, latencies: &Latencies| {
             let of = |quantile| format!("{:.2}", latencies.quantile_ms(quantile));
             table.add_row([name.to_owned(), of(0.5), of(0.95), of(0.99)]);
@@ -56,7 +59,7 @@ impl Tally {
     }
 
     fn places(&self) -> comfy_table::Table {
-        let mut table = table::numbers(&["placed", "decisions", "share"]);
+        let mut table = number_columns(&["placed", "decisions", "share"]);
         let decisions = self.decisions();
         let mut row = |name: &dyn Display, count: u64| {
             table.add_row([name.to_string(), count.to_string(), percent(count, decisions)]);
@@ -69,7 +72,7 @@ impl Tally {
 
     fn savings(&self) -> comfy_table::Table {
         let header = ["estimated for an invocation", "staying put", "as decided", "change"];
-        let mut table = table::numbers(&header);
+        let mut table = number_columns(&header);
         let weights =
             [("by calls", self.by_call.means()), ("by decision", self.by_decision.means())];
         for (weight, (chosen, staying)) in weights {

@@ -1,24 +1,22 @@
-//! Counting of decisions.
+//! Counts and sums over the decisions of a replay.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use strata_load::{Latencies, TraceRequest};
 use strata_wire::pb;
 
 use crate::answer::{layer_name, provider_name, region_name};
-use crate::histogram::Latencies;
-use crate::workload::TraceRequest;
 
 /// Everything a replay counts.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// From a request's sending to its answer, on the caller's side.
+    /// From the sending of a request to its answer, at the caller.
     pub(super) end_to_end: Latencies,
-    /// From its arrival at the coordinator to the answer.
+    /// From the arrival of a request at the coordinator to its answer.
     pub(super) coordinator: Latencies,
     /// By the layer's name, in the order of the chain.
     pub(super) layers: Vec<(&'static str, Latencies)>,
-    /// How many decisions chose each.
+    /// How many decisions chose each provider, region and memory size.
     pub(super) providers: BTreeMap<&'static str, u64>,
     pub(super) regions: BTreeMap<&'static str, u64>,
     pub(super) memory_mb: BTreeMap<u32, u64>,
@@ -26,10 +24,10 @@ pub(crate) struct Tally {
     pub(super) moves: u64,
     /// Decisions with a layer that was not fresh.
     pub(super) stale: u64,
-    /// How often, and what the first of them said.
+    /// How often each kind of fault came, and the message of the first.
     pub(super) faults: BTreeMap<&'static str, (u64, String)>,
-    /// Estimates of the chosen placements and of staying put, by calls and by decision, over the
-    /// requests the models have not seen.
+    /// Estimates of the chosen placements and of staying put, weighted by calls and by decisions,
+    /// over the requests that no model has seen.
     pub(super) by_call: Comparison,
     pub(super) by_decision: Comparison,
 }
@@ -58,7 +56,7 @@ impl Sums {
     }
 
     fn over(self, weight: f64) -> Self {
-        // No weight, no mean: 0 of nothing.
+        // The sums are 0 if the weight is.
         let weight = if weight > 0.0 { weight } else { 1.0 };
         Self {
             cost_usd: self.cost_usd / weight,
@@ -75,12 +73,12 @@ impl Comparison {
         self.staying.add(staying, weight);
     }
 
-    /// How many decisions were summed, each by its weight.
+    /// The sum of the weights.
     pub(super) fn weight(&self) -> f64 {
         self.weight
     }
 
-    /// The weighted means of an invocation on the chosen placements, and where the functions run
+    /// The weighted means for an invocation: on the chosen placements, and where the functions run
     /// now.
     pub(super) fn means(&self) -> (Sums, Sums) {
         (self.chosen.over(self.weight), self.staying.over(self.weight))
@@ -110,7 +108,7 @@ impl Tally {
         })
     }
 
-    /// Counts an answer to `asked`.
+    /// Counts the answer to `asked`.
     pub(crate) fn count(
         &mut self,
         asked: &TraceRequest,

@@ -1,11 +1,16 @@
-//! The whole report of a small world, with answers that need no services.
+//! The report on a small world, with answers that need no services.
 
 use serde_json::Value;
 use strata_domain::Objective;
 use strata_simulator::{Scope, StayPut, Trace, WindowOptions, World, WorldOptions, evaluate};
 
-use super::forecast::{Forecast, Forecasts};
-use super::{Answers, Results, Subject, html, json, judge, write};
+use super::{
+    answers::{Answers, Forecast, Forecasts},
+    page::{SECTIONS, json_of},
+    results::{Results, judge},
+    subject::Subject,
+    write,
+};
 
 const POLICIES: [&str; 10] = [
     "strata",
@@ -49,7 +54,7 @@ fn all_finite(value: &Value) -> bool {
 #[test]
 fn the_figures_are_complete_and_right() {
     let results = results();
-    let json = json::of(&results);
+    let json = json_of(&results);
     assert!(all_finite(&json), "{json}");
     for policy in POLICIES {
         for key in ["mean", "ci_low", "ci_high"] {
@@ -78,7 +83,7 @@ fn the_page_has_every_section_and_needs_nothing_else() {
     let out = tempfile::tempdir().unwrap();
     write(&results, out.path()).unwrap();
     let page = std::fs::read_to_string(out.path().join("report.html")).unwrap();
-    for (id, title) in html::SECTIONS {
+    for (id, title) in SECTIONS {
         assert!(page.contains(&format!("<h2 id=\"{id}\">{title}</h2>")), "{id}");
     }
     assert!(page.contains("does <b>not</b> beat stay put: difference +0.0000"));

@@ -10,9 +10,11 @@ use prost_types::Timestamp;
 use strata_domain::{Provider, Region};
 use strata_wire::{pb, provider_to_pb, region_to_pb};
 
-/// The groups of flags that describe a request: a request in a file excludes them.
+use crate::protojson;
+
+/// The groups of flags that describe a request. They conflict with a request in a file.
 pub(crate) const FLAG_GROUPS: [&str; 4] =
-    ["SubjectFlags", "LoadFlags", "TelemetryFlags", "WishFlags"];
+    ["SubjectFlags", "LoadFlags", "TelemetryFlags", "ConstraintFlags"];
 
 /// The flags of a request.
 #[derive(Debug, Args)]
@@ -24,7 +26,7 @@ pub(crate) struct RequestFlags {
     #[command(flatten)]
     telemetry: telemetry::TelemetryFlags,
     #[command(flatten)]
-    wishes: WishFlags,
+    constraints: ConstraintFlags,
 }
 
 #[derive(Debug, Args)]
@@ -36,7 +38,7 @@ struct SubjectFlags {
     /// The function
     #[arg(long, value_name = "NAME", required_unless_present = "file")]
     function: Option<String>,
-    /// Moment the decision is for, RFC 3339 [default: now]
+    /// Time for which is decided, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// Provider it runs on now: aws, azure or gcp
@@ -48,7 +50,7 @@ struct SubjectFlags {
     /// Memory it has now in MB: 128, 256, 512, 1024, 2048 or 3008
     #[arg(long, value_name = "MB", requires = "provider")]
     memory: Option<u32>,
-    /// Returned in the answer as it is
+    /// Returned in the answer unchanged
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
 }
@@ -65,7 +67,8 @@ struct LoadFlags {
     /// Time since the last invocation [default: not known]
     #[arg(long, value_name = "SECONDS")]
     idle_seconds: Option<f64>,
-    /// Times between the latest invocations, oldest first, at most 16: 600,600,600 for a timer [default: not known]
+    /// Times between the latest invocations, oldest first, at most 16: 600,600,600 for a timer
+    /// [default: not known]
     #[arg(long, value_name = "SECONDS", value_delimiter = ',')]
     gap_seconds: Vec<f32>,
     /// Run time of the latest invocation [default: the mean; one of the two must be given]
@@ -80,7 +83,7 @@ struct LoadFlags {
     /// Memory it uses [default: from the telemetry]
     #[arg(long, value_name = "MB")]
     memory_mb: Option<f64>,
-    /// Where most callers are, named as for --region [default: where it runs now]
+    /// Region of most callers, named as for --region [default: where it runs now]
     #[arg(long, value_name = "REGION")]
     home_region: Option<Region>,
     /// Mean size of a request
@@ -93,7 +96,7 @@ struct LoadFlags {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Constraints and options")]
-struct WishFlags {
+struct ConstraintFlags {
     /// Only these providers, separated by commas
     #[arg(long, value_name = "PROVIDERS", value_delimiter = ',')]
     allow_providers: Vec<Provider>,
@@ -115,7 +118,7 @@ struct WishFlags {
     /// Weights of cost, performance and carbon, such as 0.4,0.4,0.2
     #[arg(long, value_name = "W,W,W", value_delimiter = ',', num_args = 1)]
     weights: Vec<f64>,
-    /// Taken off the objective when every call is late and need not be: 0 to 100 [default: 2]
+    /// Penalty on the objective when every call is avoidably late: 0 to 100 [default: 2]
     #[arg(long, value_name = "PENALTY")]
     late_penalty: Option<f64>,
     /// Return the scores of the models
@@ -130,10 +133,10 @@ struct WishFlags {
 }
 
 impl RequestFlags {
-    /// The request they describe. Whether it makes sense the coordinator says.
+    /// Builds the request. The coordinator validates its values.
     ///
     /// # Errors
-    /// A telemetry file that cannot be read, or weights that are not three.
+    /// When the telemetry file cannot be read, or there are not three weights.
     pub(crate) fn build(self) -> anyhow::Result<pb::DecideRequest> {
         let current = self.subject.placement();
         let subject = self.subject;
@@ -147,10 +150,10 @@ impl RequestFlags {
             current,
             telemetry: self.telemetry.steps(self.load.rate)?,
             workload: Some(self.load.workload()),
-            constraints: self.wishes.constraints(),
-            weights: self.wishes.weights()?,
-            late_penalty: self.wishes.late_penalty,
-            options: self.wishes.options(),
+            constraints: self.constraints.constraints(),
+            weights: self.constraints.weights()?,
+            late_penalty: self.constraints.late_penalty,
+            options: self.constraints.options(),
             ..pb::DecideRequest::default()
         })
     }
@@ -190,7 +193,7 @@ impl LoadFlags {
     }
 }
 
-impl WishFlags {
+impl ConstraintFlags {
     fn constraints(&self) -> Option<pb::Constraints> {
         let constraints = pb::Constraints {
             allowed_providers: self
@@ -228,12 +231,12 @@ impl WishFlags {
     }
 }
 
-/// The request in a file, or on standard input for `-`, in protobuf's JSON form.
+/// Reads a request in protobuf's JSON form from a file, or from standard input for `-`.
 ///
 /// # Errors
-/// What cannot be read, with line and column.
+/// When the file cannot be read, or the line and column at which it cannot be parsed.
 pub(crate) fn from_file(path: &Path) -> anyhow::Result<pb::DecideRequest> {
     let text = telemetry::read(path)?;
-    crate::protojson::from_str(&text)
+    protojson::from_str(&text)
         .with_context(|| format!("{} is not a DecideRequest in JSON", path.display()))
 }

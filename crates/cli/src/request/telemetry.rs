@@ -1,7 +1,9 @@
 //! The twelve steps of telemetry that go with a request.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -10,7 +12,7 @@ use strata_wire::pb;
 /// Steps of 15 seconds in a request.
 const STEPS: usize = 12;
 const SECONDS_PER_MINUTE: f64 = 60.0;
-/// Far more than twelve steps or one request need; a device given by mistake never ends.
+/// Far more than twelve steps or a request need: a device given by mistake would never end.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
@@ -37,7 +39,7 @@ pub(super) struct TelemetryFlags {
     queue_depth: f64,
 }
 
-/// A step in a file. Both spellings of protobuf's JSON form are taken.
+/// A step in a file, in either spelling of protobuf's JSON form.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
@@ -63,7 +65,7 @@ impl From<Step> for pb::TelemetryStep {
 }
 
 impl TelemetryFlags {
-    /// The steps, none if no flag asks for any. `rate` is in invocations per minute.
+    /// The steps; empty without any flag. `rate` is in invocations per minute.
     pub(super) fn steps(self, rate: Option<f64>) -> anyhow::Result<Vec<pb::TelemetryStep>> {
         if let Some(path) = self.telemetry {
             return from_file(&path);

@@ -1,0 +1,136 @@
+//! Loads on single layers.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use strata_cluster::Service;
+use strata_load::{CALLERS_PER_CONNECTION, Measured, Refusal, channel, run_closed};
+use strata_wire::oip::{
+    self, grpc_inference_service_client::GrpcInferenceServiceClient,
+    model_infer_request::InferInputTensor,
+};
+use tonic::transport::Channel;
+
+use crate::{
+    callers::{
+        FramesLoad, LayerMethods, Operational, Strategic, Tactical, Tensors, Unary, run_frames,
+    },
+    case::{CALLERS, Way},
+    rows::Rows,
+};
+
+/// Rows in flight in a stream of frames, as far as the frames in flight allow.
+const ROWS_IN_FLIGHT: usize = 512;
+/// Frames in flight: two or more, so that one waits while the other runs; a layer reads 64 at most.
+const FRAMES_IN_FLIGHT: std::ops::RangeInclusive<usize> = 2..=64;
+
+/// A layer that is loaded alone.
+pub(crate) struct OneLayer<'a> {
+    pub(crate) layer: Service,
+    pub(crate) endpoint: &'a str,
+    pub(crate) rows: &'a Rows,
+}
+
+impl OneLayer<'_> {
+    /// Loads the layer for `duration`.
+    ///
+    /// # Errors
+    /// When the layer cannot be reached.
+    pub(crate) async fn measure(&self, way: Way, duration: Duration) -> anyhow::Result<Measured> {
+        match (way, self.layer) {
+            (Way::Oip(rows), _) => self.tensors(rows, duration).await,
+            (_, Service::Strategic) => {
+                self.rows_of::<Strategic>(&self.rows.strategic, (way, duration)).await
+            }
+            (_, Service::Tactical) => {
+                self.rows_of::<Tactical>(&self.rows.tactical, (way, duration)).await
+            }
+            _ => self.rows_of::<Operational>(&self.rows.operational, (way, duration)).await,
+        }
+    }
+
+    async fn tensors(&self, rows: usize, duration: Duration) -> anyhow::Result<Measured> {
+        let request = infer_request(self.layer, self.endpoint, rows).await?;
+        let callers = channels(self.endpoint)?.into_iter().map(|channel| Tensors {
+            client: GrpcInferenceServiceClient::new(channel),
+            request: request.clone(),
+        });
+        let mut measured = run_closed(callers.collect(), duration).await?;
+        measured.good *= rows as u64;
+        Ok(measured)
+    }
+
+    async fn rows_of<L: LayerMethods>(
+        &self,
+        requests: &Arc<Vec<L::Request>>,
+        (way, duration): (Way, Duration),
+    ) -> anyhow::Result<Measured> {
+        let Way::Frames(rows) = way else {
+            let unary =
+                |channel| Unary::<L> { client: L::client(channel), requests: requests.clone() };
+            let callers = channels(self.endpoint)?.into_iter().map(unary);
+            return run_closed(callers.collect(), duration).await;
+        };
+        let in_flight = ROWS_IN_FLIGHT / rows;
+        let in_flight = in_flight.clamp(*FRAMES_IN_FLIGHT.start(), *FRAMES_IN_FLIGHT.end());
+        let endpoint = self.endpoint.to_owned();
+        let load = FramesLoad { endpoint, rows, in_flight, duration };
+        run_frames::<L>(&load, requests).await
+    }
+}
+
+/// A channel for each caller; several callers share a connection.
+fn channels(endpoint: &str) -> anyhow::Result<Vec<Channel>> {
+    let connections = CALLERS.div_ceil(CALLERS_PER_CONNECTION);
+    let channels = (0..connections).map(|_| channel(endpoint));
+    let channels = channels.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok((0..CALLERS).map(|number| channels[number / CALLERS_PER_CONNECTION].clone()).collect())
+}
+
+/// Values from 0 to 1 for one row of a layer's model, as many as its metadata says. They do not
+/// change the run time of the model.
+///
+/// # Errors
+/// When the layer cannot be reached, or its model has more than one input.
+pub(crate) async fn values(layer: Service, endpoint: &str) -> anyhow::Result<Vec<f32>> {
+    let (_, shape) = input(layer, endpoint).await?;
+    let count: i64 = shape.iter().skip(1).product();
+    Ok((0..count).map(|index| (index * 37 % 100) as f32 / 100.0).collect())
+}
+
+/// The name and the shape of the only input of a layer's model.
+async fn input(layer: Service, endpoint: &str) -> anyhow::Result<(String, Vec<i64>)> {
+    let mut client = GrpcInferenceServiceClient::new(channel(endpoint)?);
+    let name = layer.name().to_owned();
+    let request = oip::ModelMetadataRequest { name, version: String::new() };
+    let metadata = client.model_metadata(request).await.map_err(Refusal::of);
+    let metadata = metadata.with_context(|| format!("{endpoint} refuses"))?.into_inner();
+    match <[_; 1]>::try_from(metadata.inputs) {
+        Ok([input]) => Ok((input.name, input.shape)),
+        Err(inputs) => bail!("the model of {} has {} inputs", layer.name(), inputs.len()),
+    }
+}
+
+/// An inference request of this many rows.
+async fn infer_request(
+    layer: Service,
+    endpoint: &str,
+    rows: usize,
+) -> anyhow::Result<oip::ModelInferRequest> {
+    let (name, mut shape) = input(layer, endpoint).await?;
+    let row = values(layer, endpoint).await?;
+    let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+    shape[0] = i64::try_from(rows)?;
+    Ok(oip::ModelInferRequest {
+        model_name: layer.name().to_owned(),
+        inputs: vec![InferInputTensor {
+            name,
+            datatype: "FP32".to_owned(),
+            shape,
+            ..Default::default()
+        }],
+        raw_input_contents: vec![Bytes::from(bytes.repeat(rows))],
+        ..Default::default()
+    })
+}
