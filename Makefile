@@ -10,6 +10,9 @@ GRPCURL := github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 IMAGE ?= strata
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
+# What `make run` needs.
+PROGRAMS := -p strata-layers -p strata-coordinator -p strata-node -p strata-cli
+
 # Where cargo puts the programs, and where they find ONNX Runtime from any working directory.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export STRATA_ORT_LIB ?= $(CURDIR)/.ort/libonnxruntime.so
@@ -50,8 +53,7 @@ tools: venv ## build the pinned ghz and grpcurl into bin
 	@tools/go-install.sh bin $(GHZ) $(GRPCURL)
 
 build: ort ## build the services and strata (release profile)
-	$(CARGO) build --release --locked \
-	  -p strata-layers -p strata-coordinator -p strata-node -p strata-cli
+	$(CARGO) build --release --locked $(PROGRAMS)
 
 trainer: ort ## build the trainer, which strata models import, quantize and verify run
 	$(CARGO) build --release --locked -p strata-trainer
@@ -83,8 +85,9 @@ peers: .venv-peers/.done ## install the Python servers of make bench into .venv-
 	  -r tests/peers/requirements.txt
 	@touch $@
 
-bench-programs: build
-	$(CARGO) build --release --locked -p strata-bench
+# One command for all: crates that both need are built with one set of features.
+bench-programs: ort
+	$(CARGO) build --release --locked $(PROGRAMS) -p strata-bench
 	$(CARGO) build --release --locked -p strata-runtime --example chain
 
 bench: bench-programs peers ## measure services and peers in 12 minutes: target/bench/results.json
