@@ -1,8 +1,14 @@
 //! What is known of a function: the one form in which every crate holds it.
 
 use crate::{
-    CallPattern, GramsCo2e, Home, InvocationProfile, Megabytes, MemoryTier, Millis, Objective,
-    Outlook, Placement, Provider, RecentGaps, Region, Usd, UtcTime, cold_start::Chance,
+    calls::{CallPattern, RecentGaps},
+    estimate::{Home, InvocationProfile},
+    formulas::cold_start::Chance,
+    objective::Objective,
+    outlook::Outlook,
+    placement::{MemoryTier, Placement, Provider, Region},
+    time::UtcTime,
+    units::{GramsCo2e, Megabytes, Millis, Usd},
 };
 
 const MS_PER_MINUTE: f64 = 60_000.0;
@@ -40,41 +46,45 @@ pub struct FunctionFacts {
     pub current: Option<Placement>,
     /// Where most of its callers are.
     pub home: Region,
-    /// The provider that holds its data and sends its requests; `None` when callers are on the internet.
+    /// The provider that holds its data and sends its requests; `None` when callers are on the
+    /// internet.
     pub data_provider: Option<Provider>,
     /// Bytes of a request.
     pub request_bytes: f64,
     /// Bytes of an answer.
     pub response_bytes: f64,
-    /// Share of a run at full speed that waits for the processor, 0 to 1, as processor accounting shows it;
-    /// [`TYPICAL_CPU_SHARE`](crate::TYPICAL_CPU_SHARE) when unknown.
+    /// Share of a run at full speed that waits for the processor, 0 to 1, as processor accounting
+    /// shows it; [`TYPICAL_CPU_SHARE`](crate::TYPICAL_CPU_SHARE) when unknown.
     pub cpu_share: f64,
-    /// What is wanted of a placement.
+    /// The objective by which placements are scored.
     pub objective: Objective,
-    /// Expected objective of each placement, in the order of [`Placement::all`], as whoever asks has worked them out; `None`: they are worked
-    /// out from the rest.
+    /// Expected objective of each placement, in the order of [`Placement::all`], as the caller has
+    /// computed them; when `None`, they are computed from the other facts.
     pub expected: Option<Box<[f32; Placement::COUNT]>>,
 }
 
 impl FunctionFacts {
-    /// Inter-arrival times below this many milliseconds count as bursty, as in the research framework.
+    /// Inter-arrival times below this many milliseconds count as bursty, as in the research
+    /// framework.
     pub const BURSTY_BELOW_MS: f64 = 100.0;
+
+    /// Minutes to the next decision: 100 steps of 15 s, the cadence of the tactical layer.
+    pub const INTERVAL_MINUTES: f64 = 25.0;
+
+    /// Minutes for which a function is expected to stay on a placement, over which the cost of the
+    /// move is spread: 1,000 steps of 15 s, the cadence of the strategic layer. Of 25, 40, 60, 100,
+    /// 150, 250 and 500 the best on validation functions and hours.
+    pub const STAY_MINUTES: f64 = 250.0;
 
     /// Whether the function's invocations come in bursts.
     pub fn is_bursty(&self) -> bool {
         self.inter_arrival.get() < Self::BURSTY_BELOW_MS
     }
 
-    /// Minutes to the next decision: 100 steps of 15 s, the cadence of the tactical layer.
-    pub const INTERVAL_MINUTES: f64 = 25.0;
-
-    /// Minutes for which a function is taken to stay where it is put, so that a move may pay off later: 1,000 steps of 15 s, the cadence of
-    /// the strategic layer. Of 25, 40, 60, 100, 150, 250 and 500 the best on validation functions and hours.
-    pub const STAY_MINUTES: f64 = 250.0;
-
-    /// The same as input of [`estimate`](crate::estimate()): the calls of the next interval, and the cold start of a move spread
-    /// over those of `stay_minutes`. Run times of a function that runs nowhere yet are taken to be those on AWS near
-    /// its callers, in the smallest size that holds it.
+    /// The facts as input of [`estimate`](crate::estimate()): the calls of the next interval, and
+    /// the cold start of a move spread over the calls of `stay_minutes`. Run times of a function
+    /// without a placement count as measured on AWS near its callers, in the smallest size that
+    /// holds it.
     pub fn profile(&self, stay_minutes: f64) -> InvocationProfile {
         let rate = self.invocation_rate_per_minute.max(0.0);
         let pattern = CallPattern {
@@ -98,7 +108,7 @@ impl FunctionFacts {
         }
     }
 
-    /// Invocations per minute: the rate, or, without one, what the time between invocations says.
+    /// Invocations per minute: the rate or, without one, the inverse of the time between them.
     fn rate_or_inverse_gap(&self) -> f64 {
         let inter_arrival_ms = self.inter_arrival.get();
         if self.invocation_rate_per_minute > 0.0 {
@@ -114,11 +124,11 @@ impl FunctionFacts {
         Placement {
             provider: Provider::Aws,
             region: self.home,
-            memory: MemoryTier::smallest_holding(self.memory).unwrap_or(MemoryTier::Mb3008),
+            memory: MemoryTier::smallest_holding(self.memory).unwrap_or(MemoryTier::LARGEST),
         }
     }
 
-    /// Every placement, judged by the formulas of the domain for a function that stays there for `stay_minutes`.
+    /// All placements, estimated and scored for a function that stays there for `stay_minutes`.
     pub fn outlook(&self, stay_minutes: f64) -> Outlook {
         Outlook::new(&self.profile(stay_minutes), self.at, self.objective)
     }
