@@ -17,7 +17,7 @@ pub struct Feature<V> {
 }
 
 impl<V> Feature<V> {
-    pub(crate) fn bounded(&self, value: f64) -> f32 {
+    fn bounded(&self, value: f64) -> f32 {
         value.clamp(self.min, self.max) as f32
     }
 }
@@ -51,27 +51,60 @@ pub enum SchemaError {
     },
 }
 
-/// Finds the features named in `wanted` (name, unit), in that order.
-pub(crate) fn resolve<'w, V: Copy>(
-    catalogue: impl Iterator<Item = Feature<V>> + Clone,
-    wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
-) -> Result<Vec<Feature<V>>, SchemaError> {
-    wanted
-        .into_iter()
-        .map(|(name, unit)| {
-            let feature =
-                catalogue.clone().find(|feature| feature.name == name).ok_or_else(|| {
-                    let known: Vec<_> = catalogue.clone().map(|feature| feature.name).collect();
-                    SchemaError::Unknown { name: name.to_owned(), known: known.join(", ") }
-                })?;
-            if feature.unit != unit {
-                return Err(SchemaError::Unit {
+/// The features that one model takes, in the order of its input.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns<V>(Vec<Feature<V>>);
+
+impl<V: Copy> Columns<V> {
+    /// The features of `catalogue` that `wanted` names (name, unit), in that order.
+    pub(crate) fn resolve<'w>(
+        catalogue: impl Iterator<Item = Feature<V>> + Clone,
+        wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
+    ) -> Result<Self, SchemaError> {
+        let in_unit = |(name, unit): (&str, &str)| {
+            let feature = find(&catalogue, name)?;
+            if feature.unit == unit {
+                Ok(feature)
+            } else {
+                Err(SchemaError::Unit {
                     name: name.to_owned(),
                     wanted: unit.to_owned(),
                     known: feature.unit,
-                });
+                })
             }
-            Ok(feature)
-        })
-        .collect()
+        };
+        wanted.into_iter().map(in_unit).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The features of `catalogue` with these names, whatever their units.
+    pub(crate) fn of_names(
+        catalogue: impl Iterator<Item = Feature<V>> + Clone,
+        names: &[&str],
+    ) -> Result<Self, SchemaError> {
+        names.iter().map(|name| find(&catalogue, name)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Name, unit, least and greatest value of each.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
+        self.0.iter().map(|feature| (feature.name, feature.unit, feature.min, feature.max))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends the value of each feature to `row`, raised or lowered to its bounds.
+    pub(crate) fn append(&self, row: &mut Vec<f32>, value: impl Fn(V) -> f64) {
+        row.extend(self.0.iter().map(|feature| feature.bounded(value(feature.value))));
+    }
+}
+
+fn find<V>(
+    catalogue: &(impl Iterator<Item = Feature<V>> + Clone),
+    name: &str,
+) -> Result<Feature<V>, SchemaError> {
+    catalogue.clone().find(|feature| feature.name == name).ok_or_else(|| {
+        let known: Vec<_> = catalogue.clone().map(|feature| feature.name).collect();
+        SchemaError::Unknown { name: name.to_owned(), known: known.join(", ") }
+    })
 }

@@ -5,6 +5,7 @@
 //! part of the model.
 
 mod action;
+mod catalogue;
 mod feature;
 mod mask;
 pub mod operational;

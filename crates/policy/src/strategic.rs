@@ -3,8 +3,10 @@
 use strata_domain::{FunctionFacts, Provider, Region};
 
 use crate::{
-    Mask, SchemaError, feature,
-    situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
+    catalogue::{SituationValue, all_features, routed_features},
+    feature::{Columns, SchemaError},
+    mask::Mask,
+    situation::Situation,
 };
 
 /// Name of the model's input.
@@ -79,33 +81,33 @@ pub const EXTENDED_FEATURES: [&str; 20 + 3 * Provider::COUNT + Region::COUNT] = 
 
 /// Turns facts into the rows of one model.
 #[derive(Debug, Clone)]
-pub struct Encoder(Vec<SituationFeature>);
+pub struct Encoder(Columns<SituationValue>);
 
 impl Encoder {
     /// An encoder for the features a manifest names: (name, unit), in order.
     pub fn resolve<'w>(
         wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
     ) -> Result<Self, SchemaError> {
-        let all = FUNCTION_FEATURES.iter().chain(ROUTED_FEATURES).copied();
-        let features = feature::resolve(all, wanted)?;
-        let early = features.iter().find(|f| ROUTED_FEATURES.iter().any(|r| r.name == f.name));
-        match early {
-            Some(feature) => Err(SchemaError::TooEarly { name: feature.name.to_owned() }),
-            None => Ok(Self(features)),
-        }
+        Self::not_too_early(Columns::resolve(all_features(), wanted)?)
     }
 
     /// An encoder for features by name, whatever their units.
     pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
-        let unit = |name: &str| {
-            FUNCTION_FEATURES.iter().find(|f| f.name == name).map_or("", |feature| feature.unit)
-        };
-        Self::resolve(names.iter().map(|name| (*name, unit(name))))
+        Self::not_too_early(Columns::of_names(all_features(), names)?)
+    }
+
+    fn not_too_early(columns: Columns<SituationValue>) -> Result<Self, SchemaError> {
+        let is_early = |name: &&str| routed_features().any(|routed| routed.name == *name);
+        let early = columns.described().map(|(name, ..)| name).find(is_early);
+        match early {
+            Some(name) => Err(SchemaError::TooEarly { name: name.to_owned() }),
+            None => Ok(Self(columns)),
+        }
     }
 
     /// The features, in order: name, unit, least and greatest value.
     pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
-        self.0.iter().map(|f| (f.name, f.unit, f.min, f.max))
+        self.0.described()
     }
 
     /// Numbers in a row.
@@ -115,7 +117,8 @@ impl Encoder {
 
     /// Appends the row of `facts` to `rows`.
     pub fn encode(&self, facts: &FunctionFacts, rows: &mut Vec<f32>) {
-        situation::encode(&self.0, &Situation::new(facts, None), rows);
+        let situation = Situation::new(facts, None);
+        self.0.append(rows, |value| value(&situation));
     }
 }
 

@@ -5,8 +5,10 @@ use strata_domain::{FunctionFacts, Provider, Region};
 
 pub use crate::action::Action;
 use crate::{
-    Mask, SchemaError, feature,
-    situation::{self, FUNCTION_FEATURES, ROUTED_FEATURES, Situation, SituationFeature},
+    catalogue::{SituationValue, all_features},
+    feature::{Columns, SchemaError},
+    mask::Mask,
+    situation::Situation,
 };
 
 /// Name of the model's input.
@@ -97,27 +99,24 @@ pub const EXTENDED_FEATURES: [&str; 12 + 3 * Provider::COUNT + Region::COUNT + A
 
 /// Turns facts and a provider into the rows of one model.
 #[derive(Debug, Clone)]
-pub struct Encoder(Vec<SituationFeature>);
+pub struct Encoder(Columns<SituationValue>);
 
 impl Encoder {
     /// An encoder for the features a manifest names: (name, unit), in order.
     pub fn resolve<'w>(
         wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
     ) -> Result<Self, SchemaError> {
-        let all = FUNCTION_FEATURES.iter().chain(ROUTED_FEATURES).copied();
-        Ok(Self(feature::resolve(all, wanted)?))
+        Columns::resolve(all_features(), wanted).map(Self)
     }
 
     /// An encoder for features by name, whatever their units.
     pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
-        let all = || FUNCTION_FEATURES.iter().chain(ROUTED_FEATURES);
-        let unit = |name: &str| all().find(|f| f.name == name).map_or("", |feature| feature.unit);
-        Self::resolve(names.iter().map(|name| (*name, unit(name))))
+        Columns::of_names(all_features(), names).map(Self)
     }
 
     /// The features, in order: name, unit, least and greatest value.
     pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
-        self.0.iter().map(|f| (f.name, f.unit, f.min, f.max))
+        self.0.described()
     }
 
     /// Numbers in a row.
@@ -127,7 +126,8 @@ impl Encoder {
 
     /// Appends the row of `facts` on `provider` to `rows`.
     pub fn encode(&self, facts: &FunctionFacts, provider: Provider, rows: &mut Vec<f32>) {
-        situation::encode(&self.0, &Situation::new(facts, Some(provider)), rows);
+        let situation = Situation::new(facts, Some(provider));
+        self.0.append(rows, |value| value(&situation));
     }
 }
 

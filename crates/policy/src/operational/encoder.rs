@@ -1,8 +1,8 @@
 use super::{
-    features::{Observation, STEP_FEATURES, Seen, StepFeature},
+    features::{Observation, STEP_FEATURES, Seen, StepValue},
     step::WINDOW_STEPS,
 };
-use crate::feature::{self, SchemaError};
+use crate::feature::{Columns, SchemaError};
 
 /// The features of the research framework's step, in its order.
 pub const DEFAULT_FEATURES: [&str; 5] =
@@ -35,26 +35,24 @@ pub const EXTENDED_FEATURES: [&str; 21] = [
 
 /// Turns windows into the rows of one model.
 #[derive(Debug, Clone)]
-pub struct Encoder(Vec<StepFeature>);
+pub struct Encoder(Columns<StepValue>);
 
 impl Encoder {
     /// An encoder for the features a manifest names: (name, unit), in order.
     pub fn resolve<'w>(
         wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
     ) -> Result<Self, SchemaError> {
-        Ok(Self(feature::resolve(STEP_FEATURES.iter().copied(), wanted)?))
+        Columns::resolve(STEP_FEATURES.iter().copied(), wanted).map(Self)
     }
 
     /// An encoder for features by name, whatever their units.
     pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
-        let unit =
-            |name: &str| STEP_FEATURES.iter().find(|f| f.name == name).map_or("", |f| f.unit);
-        Self::resolve(names.iter().map(|name| (*name, unit(name))))
+        Columns::of_names(STEP_FEATURES.iter().copied(), names).map(Self)
     }
 
     /// The features, in order: name, unit, least and greatest value.
     pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
-        self.0.iter().map(|f| (f.name, f.unit, f.min, f.max))
+        self.0.described()
     }
 
     /// Numbers in a row: steps times features.
@@ -66,7 +64,7 @@ impl Encoder {
     pub fn encode(&self, observation: &Observation<'_>, rows: &mut Vec<f32>) {
         let seen = Seen::new(observation);
         for index in 0..WINDOW_STEPS {
-            rows.extend(self.0.iter().map(|f| f.bounded((f.value)(&seen, index))));
+            self.0.append(rows, |value| value(&seen, index));
         }
     }
 }

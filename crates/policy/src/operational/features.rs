@@ -47,8 +47,9 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The value of a feature at one step of the window.
-pub(super) type StepFeature = Feature<fn(&Seen<'_>, usize) -> f64>;
+/// Computes a feature at one step of the window.
+pub(super) type StepValue = fn(&Seen<'_>, usize) -> f64;
+pub(super) type StepFeature = Feature<StepValue>;
 
 const DAY_SECONDS: f64 = 86_400.0;
 /// Greater variations count as this.
@@ -62,7 +63,7 @@ const fn feature(
     (name, unit): (&'static str, &'static str),
     (min, max): (f64, f64),
     formula: &'static str,
-    value: fn(&Seen<'_>, usize) -> f64,
+    value: StepValue,
 ) -> StepFeature {
     Feature { name, unit, min, max, formula, value }
 }
