@@ -1,17 +1,14 @@
 //! Configuration: layering, every refusal, what is printed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_chassis::{
-    AdminConfig, Binary, ClientConfig, ConfigError, Documented, GrpcConfig, Help, Invalid,
+    AdminConfig, Binary, Check, ClientConfig, ConfigError, GrpcConfig, HumanDuration, Invalid,
     Invocation, LogFormat, RuntimeConfig, Sampler, ShutdownConfig, TelemetryConfig,
-    assert_documented, load, report,
+    assert_documented, check_sections, load, report,
 };
 
 const BINARY: Binary = Binary {
@@ -21,7 +18,7 @@ const BINARY: Binary = Binary {
     version: "1.2.3",
 };
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Probe {
     grpc: GrpcConfig,
@@ -31,17 +28,24 @@ struct Probe {
     shutdown: ShutdownConfig,
     runtime: RuntimeConfig,
     model: Model,
+    /// Addresses of peers
     peers: Vec<SocketAddr>,
+    /// Rate by name
     rates: BTreeMap<String, f64>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Model {
+    /// Name of the model
     name: String,
+    /// Where models are
     directory: Option<PathBuf>,
+    /// Share
+    #[schemars(range(min = 0, max = 1))]
     threshold: f64,
-    #[serde(with = "humantime_serde")]
+    /// How long to wait
+    #[serde(with = "HumanDuration")]
     patience: Option<Duration>,
 }
 
@@ -66,32 +70,14 @@ impl Default for Probe {
     }
 }
 
-impl Documented for Probe {
-    fn help() -> Help {
-        Help::of(&[
-            ("model.name", "Name of the model"),
-            ("model.directory", "Where models are"),
-            ("model.threshold", "Share, 0 to 1"),
-            ("model.patience", "How long to wait"),
-            ("peers", "Addresses of peers"),
-            ("rates", "Rate by name"),
-        ])
-        .section::<GrpcConfig>("grpc")
-        .section::<AdminConfig>("admin")
-        .section::<ClientConfig>("client")
-        .section::<TelemetryConfig>("telemetry")
-        .section::<ShutdownConfig>("shutdown")
-        .section::<RuntimeConfig>("runtime")
-    }
-
+impl Check for Probe {
     fn check(&self) -> Result<(), Invalid> {
-        if !(0.0..=1.0).contains(&self.model.threshold) {
-            return Err(Invalid::new("model.threshold", "must be from 0 to 1"));
-        }
-        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.client.check().map_err(|invalid| invalid.within("client"))?;
-        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
-        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))
+        check_sections(&[
+            ("grpc", &self.grpc),
+            ("client", &self.client),
+            ("telemetry", &self.telemetry),
+            ("shutdown", &self.shutdown),
+        ])
     }
 }
 
@@ -420,6 +406,9 @@ fn the_help_shows_every_setting_with_its_variable_and_default() {
         "--grpc-listen <VALUE> Address and port of the gRPC listener, or unix:/path; port 0 \
          picks a free one [env: STRATA_PROBE_GRPC_LISTEN] [default: 127.0.0.1:50051]",
         "[env: STRATA_PROBE_MODEL_DIRECTORY] [default: unset]",
+        "[env: STRATA_PROBE_MODEL_THRESHOLD] [default: 0.5] [range: 0 to 1]",
+        "[default: 10s] [range: above zero and at most 24h]",
+        "Calls in progress at once; more are refused with RESOURCE_EXHAUSTED [env:",
         "--config <FILE>",
         "[env: STRATA_PROBE_CONFIG]",
         "--print-config",
@@ -430,31 +419,45 @@ fn the_help_shows_every_setting_with_its_variable_and_default() {
 }
 
 #[test]
-#[should_panic(expected = "setting client.adaptive_window has no help row")]
+#[should_panic(expected = "setting here has no doc comment")]
 fn a_setting_without_help_is_found() {
-    #[derive(Default, Serialize)]
+    #[derive(Default, Serialize, JsonSchema)]
     struct Bare {
-        client: ClientConfig,
+        here: u8,
     }
-    impl Documented for Bare {
-        fn help() -> Help {
-            Help::default()
-        }
-    }
+    impl Check for Bare {}
     assert_documented::<Bare>();
 }
 
 #[test]
-#[should_panic(expected = "help row gone has no setting")]
+#[should_panic(expected = "setting gone is not in the serialized default")]
 fn help_without_a_setting_is_found() {
-    #[derive(Default, Serialize)]
+    #[derive(Default, Serialize, JsonSchema)]
     struct Bare {
+        /// Is here
+        here: u8,
+        /// Has no name to set it by
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gone: Option<u8>,
+    }
+    impl Check for Bare {}
+    assert_documented::<Bare>();
+}
+
+#[test]
+#[should_panic(expected = "the default of here, 7, is not from 1 to 5")]
+fn a_default_that_is_out_of_range_is_found() {
+    #[derive(Serialize, JsonSchema)]
+    struct Bare {
+        /// Is here
+        #[schemars(range(min = 1, max = 5))]
         here: u8,
     }
-    impl Documented for Bare {
-        fn help() -> Help {
-            Help::of(&[("here", "Is here"), ("gone", "Was here")])
+    impl Default for Bare {
+        fn default() -> Self {
+            Self { here: 7 }
         }
     }
+    impl Check for Bare {}
     assert_documented::<Bare>();
 }

@@ -1,15 +1,16 @@
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_chassis::{
-    AdminConfig, ClientConfig, Documented, GrpcConfig, Help, Invalid, ProcessConfig,
-    ProcessSettings, RuntimeConfig, ShutdownConfig, TelemetryConfig,
+    AdminConfig, Check, ClientConfig, GrpcConfig, HumanDuration, Invalid, ProcessConfig,
+    ProcessSettings, RuntimeConfig, ShutdownConfig, TelemetryConfig, check_sections,
 };
 
 use crate::{deciding::Speculation, releases::ReleaseConfig};
 
 /// Every setting of the coordinator.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoordinatorConfig {
     /// The gRPC listener.
@@ -32,10 +33,10 @@ pub struct CoordinatorConfig {
     pub runtime: RuntimeConfig,
 }
 
-/// Every setting of a coordinator that shares its process with the layers: what is left when
-/// threads, telemetry and the end of the process are said once for all, and no layer has to be
-/// found.
-#[derive(Debug, Serialize, Deserialize)]
+/// The settings of a coordinator that shares its process with the layers: those of a coordinator's
+/// process but threads, telemetry and the end of the process, which the process has once, and those
+/// that find the layers.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CoordinatorSection {
     /// The gRPC listener.
@@ -49,38 +50,47 @@ pub struct CoordinatorSection {
 }
 
 /// Where the layers are. Every address a host name resolves to is a replica.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayersConfig {
-    /// Endpoints of the strategic layer.
+    /// Endpoints of the strategic layer, comma separated: `http://host:port` or `unix:/path`.
+    ///
+    /// Each address that a host name resolves to is a replica.
     pub strategic: Vec<String>,
-    /// Endpoints of the tactical layer.
+    /// Endpoints of the tactical layer, comma separated.
     pub tactical: Vec<String>,
-    /// Endpoints of the operational layer.
+    /// Endpoints of the operational layer, comma separated.
     pub operational: Vec<String>,
-    /// How often host names are resolved again.
-    #[serde(with = "humantime_serde")]
+    /// How often host names are resolved again to find replicas.
+    #[serde(with = "HumanDuration")]
+    #[schemars(extend("x-range" = "above zero"))]
     pub resolve_interval: Duration,
-    /// Rows that may wait for one replica.
+    /// Rows that may wait for one replica; more are refused with `RESOURCE_EXHAUSTED`.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub queue_rows: usize,
-    /// Longest pause between attempts to connect.
-    #[serde(with = "humantime_serde")]
+    /// Longest pause between attempts to connect to a replica.
+    #[serde(with = "HumanDuration")]
     pub max_backoff: Duration,
 }
 
 /// Limits of requests.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestsConfig {
-    /// Time allowed when the caller sets none.
-    #[serde(with = "humantime_serde")]
+    /// Time allowed for a decision when the caller sets none, and for each request of a stream.
+    #[serde(with = "HumanDuration")]
+    #[schemars(extend("x-range" = "above zero and at most requests.max_timeout"))]
     pub default_timeout: Duration,
     /// Most time a caller may set.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "HumanDuration")]
     pub max_timeout: Duration,
     /// Requests of one stream in work at once; more stay with the caller.
+    #[schemars(range(min = 1, max = 1 << 16))]
     pub stream_in_flight: usize,
-    /// Requests of one connection in work at once; more are refused.
+    /// Requests of one connection in work at once; more are refused with `RESOURCE_EXHAUSTED`.
+    ///
+    /// Requests of other connections are not refused for it.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub caller_in_flight: usize,
     /// Whether layers are asked before the layer above has answered, with a guess for its answer:
     /// `off`, `on`, or `auto` while few decisions are in work.
@@ -110,19 +120,13 @@ impl Default for CoordinatorSection {
     }
 }
 
-impl Documented for CoordinatorSection {
-    fn help() -> Help {
-        Help::default()
-            .section::<GrpcConfig>("grpc")
-            .section::<AdminConfig>("admin")
-            .section::<RequestsConfig>("requests")
-            .section::<ReleaseConfig>("release")
-    }
-
+impl Check for CoordinatorSection {
     fn check(&self) -> Result<(), Invalid> {
-        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.requests.check().map_err(|invalid| invalid.within("requests"))?;
-        self.release.check().map_err(|invalid| invalid.within("release"))
+        check_sections(&[
+            ("grpc", &self.grpc),
+            ("requests", &self.requests),
+            ("release", &self.release),
+        ])
     }
 }
 
@@ -152,21 +156,7 @@ impl Default for RequestsConfig {
     }
 }
 
-impl Documented for LayersConfig {
-    fn help() -> Help {
-        Help::of(&[
-            (
-                "strategic",
-                "Endpoints of the strategic layer, comma separated: http://host:port or unix:/path",
-            ),
-            ("tactical", "Endpoints of the tactical layer, comma separated"),
-            ("operational", "Endpoints of the operational layer, comma separated"),
-            ("resolve_interval", "How often host names are resolved again to find replicas"),
-            ("queue_rows", "Rows that may wait for one replica; more are RESOURCE_EXHAUSTED"),
-            ("max_backoff", "Longest pause between attempts to connect to a replica"),
-        ])
-    }
-
+impl Check for LayersConfig {
     fn check(&self) -> Result<(), Invalid> {
         for (name, endpoints) in [
             ("strategic", &self.strategic),
@@ -177,9 +167,6 @@ impl Documented for LayersConfig {
                 return Err(Invalid::new(name, "must name at least one endpoint"));
             }
         }
-        if !(1..=1 << 20).contains(&self.queue_rows) {
-            return Err(Invalid::new("queue_rows", "must be from 1 to 1048576"));
-        }
         if self.resolve_interval.is_zero() {
             return Err(Invalid::new("resolve_interval", "must be above zero"));
         }
@@ -187,27 +174,7 @@ impl Documented for LayersConfig {
     }
 }
 
-impl Documented for RequestsConfig {
-    fn help() -> Help {
-        Help::of(&[
-            ("default_timeout", "Time allowed for a decision when the caller sets none"),
-            ("max_timeout", "Most time a caller may set"),
-            (
-                "stream_in_flight",
-                "Requests of one stream in work at once; more stay with the caller",
-            ),
-            (
-                "caller_in_flight",
-                "Requests of one connection in work at once; more are RESOURCE_EXHAUSTED",
-            ),
-            (
-                "speculation",
-                "Whether layers are asked ahead, with a guess for the answer above: off, on or \
-                 auto",
-            ),
-        ])
-    }
-
+impl Check for RequestsConfig {
     fn check(&self) -> Result<(), Invalid> {
         if self.default_timeout.is_zero() || self.default_timeout > self.max_timeout {
             return Err(Invalid::new(
@@ -215,39 +182,21 @@ impl Documented for RequestsConfig {
                 "must be above zero and at most max_timeout",
             ));
         }
-        if !(1..=1 << 16).contains(&self.stream_in_flight) {
-            return Err(Invalid::new("stream_in_flight", "must be from 1 to 65536"));
-        }
-        if !(1..=1 << 20).contains(&self.caller_in_flight) {
-            return Err(Invalid::new("caller_in_flight", "must be from 1 to 1048576"));
-        }
         Ok(())
     }
 }
 
-impl Documented for CoordinatorConfig {
-    fn help() -> Help {
-        Help::default()
-            .section::<GrpcConfig>("grpc")
-            .section::<AdminConfig>("admin")
-            .section::<LayersConfig>("layers")
-            .section::<RequestsConfig>("requests")
-            .section::<ReleaseConfig>("release")
-            .section::<ClientConfig>("client")
-            .section::<TelemetryConfig>("telemetry")
-            .section::<ShutdownConfig>("shutdown")
-            .section::<RuntimeConfig>("runtime")
-    }
-
+impl Check for CoordinatorConfig {
     fn check(&self) -> Result<(), Invalid> {
-        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.layers.check().map_err(|invalid| invalid.within("layers"))?;
-        self.requests.check().map_err(|invalid| invalid.within("requests"))?;
-        self.release.check().map_err(|invalid| invalid.within("release"))?;
-        self.client.check().map_err(|invalid| invalid.within("client"))?;
-        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
-        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
-        self.runtime.check().map_err(|invalid| invalid.within("runtime"))
+        check_sections(&[
+            ("grpc", &self.grpc),
+            ("layers", &self.layers),
+            ("requests", &self.requests),
+            ("release", &self.release),
+            ("telemetry", &self.telemetry),
+            ("shutdown", &self.shutdown),
+            ("runtime", &self.runtime),
+        ])
     }
 }
 

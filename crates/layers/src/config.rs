@@ -1,17 +1,19 @@
 use std::{marker::PhantomData, ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_chassis::{
-    AdminConfig, Documented, GrpcConfig, Help, Invalid, ProcessConfig, ProcessSettings,
-    RuntimeConfig, ShutdownConfig, TelemetryConfig,
+    AdminConfig, Check, GrpcConfig, HumanDuration, Invalid, ProcessConfig, ProcessSettings,
+    RuntimeConfig, ShutdownConfig, TelemetryConfig, check_sections,
 };
 use strata_runtime::{ExecutionProvider, ModelOptions, Precision};
 
 use crate::{layers::Layer, models::Policy, serving::MAX_ROWS};
 
 /// Every setting of a layer process.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, bound = "")]
+#[schemars(bound = "", rename = "LayerConfig")]
 pub(crate) struct LayerConfig<A: Layer> {
     /// The gRPC listener.
     pub(crate) grpc: GrpcConfig,
@@ -31,9 +33,9 @@ pub(crate) struct LayerConfig<A: Layer> {
     layer: PhantomData<fn() -> A>,
 }
 
-/// Every setting of a layer that shares its process with others: what is left of a layer's settings
-/// when threads, telemetry and the end of the process are said once for all.
-#[derive(Debug, Serialize, Deserialize)]
+/// The settings of a layer that shares its process with others: those of a layer's process but
+/// threads, telemetry and the end of the process, which the process has once.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerSection {
     /// The gRPC listener.
@@ -47,20 +49,28 @@ pub struct LayerSection {
 }
 
 /// Which model is served.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelsConfig {
-    /// The repository: `<dir>/<layer>/<version>/`.
+    /// Model repository: `DIR/<layer>/<version>/{model.onnx,manifest.yaml}`.
     pub dir: PathBuf,
-    /// The version that gets the traffic at the start; unset is the newest of those that `versions`
-    /// wants.
+    /// Version that gets the traffic at the start; unset is the newest.
+    ///
+    /// It is one of those that `models.versions` wants.
     pub version: Option<u32>,
-    /// Which versions are kept loaded; unset is `version`, or else the newest.
+    /// Versions kept loaded: `latest:N`, `all`, or `1,2`; unset is the one that gets the traffic.
+    ///
+    /// At most 8 versions are loaded.
+    #[schemars(with = "Option<String>")]
     pub versions: Option<Policy>,
-    /// How often the repository is looked at for new versions; zero is never.
-    #[serde(with = "humantime_serde")]
+    /// How often the repository is looked at for new versions; 0s is never.
+    #[serde(with = "HumanDuration")]
+    #[schemars(extend("x-range" = "0s, or from 100ms to 24h"))]
     pub poll_interval: Duration,
-    /// In which numbers versions compute; one without such a variant computes in fp32.
+    /// `fp32`, or `int8`: the quantised variant of versions that have one.
+    ///
+    /// `strata models quantize` makes the variant; a version without it computes in fp32.
+    #[schemars(with = "String")]
     pub precision: Precision,
 }
 
@@ -79,25 +89,43 @@ impl ModelsConfig {
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// How the model is run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InferenceConfig {
-    /// The ONNX Runtime library; unset: `STRATA_ORT_LIB`, then the usual places.
+    /// ONNX Runtime library; unset: `STRATA_ORT_LIB`, then what `make ort` fetched into .ort/.
     pub library: Option<PathBuf>,
-    /// Where the graph runs.
+    /// `cpu`, `cuda`, or `auto`: cuda if it can be had, else cpu.
+    ///
+    /// The process logs what `auto` chose. With `cuda` it does not start where there is none.
+    #[schemars(with = "String")]
     pub execution_provider: ExecutionProvider,
-    /// Sessions, each on a thread of its own.
+    /// Sessions of the model, each on a thread of its own and with weights of its own.
+    #[schemars(range(min = 1, max = 64))]
     pub sessions: usize,
-    /// Most rows in one run.
+    /// Most rows in one run of the model.
+    #[schemars(range(min = 1, max = 4096))]
     pub max_batch: usize,
-    /// Most rows waiting.
+    /// Most rows waiting; more are refused with `RESOURCE_EXHAUSTED`.
+    // A frame of the most rows the contract allows must fit.
+    #[schemars(range(min = MAX_ROWS, max = 1 << 20))]
     pub queue_rows: usize,
-    /// Most rows of one caller waiting; unset is half of `queue_rows`.
+    /// Most rows of one connection waiting; unset is half of `inference.queue_rows`.
+    ///
+    /// More are refused with `RESOURCE_EXHAUSTED`, those of other connections are not. A single
+    /// batch may be larger.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub caller_rows: Option<usize>,
-    /// How long a row may wait for others to fill a run; zero is not at all.
-    #[serde(with = "humantime_serde")]
+    /// How long a row may wait for others to fill a run while a session is idle; 0s is not at all.
+    ///
+    /// 0s is the fastest in most cases: rows gather while a run is under way.
+    #[serde(with = "HumanDuration")]
+    #[schemars(extend("x-range" = "at most 10s"))]
     pub max_delay: Duration,
-    /// How far the model's threads step back behind others of the machine; 0 to 19.
+    /// Niceness of the threads that run the model, as in nice(1); on Linux only.
+    ///
+    /// For a layer whose floods must not slow down another service of the machine. Above 0, only
+    /// these threads run rows.
+    #[schemars(range(min = 0, max = 19))]
     pub nice: u8,
 }
 
@@ -138,11 +166,10 @@ impl Default for ModelsConfig {
             dir: PathBuf::from("models"),
             version: None,
             versions: None,
-            // Off: a version that somebody copies or trains into the directory is served when
-            // somebody says so.
+            // Off: a version that is copied or trained into the directory is served when an
+            // operator says so.
             poll_interval: Duration::ZERO,
-            // In int8 what a row is answered depends a little on the rows it is run with:
-            // docs/models.md.
+            // In int8 the answer to a row depends a little on the rest of its batch: docs/models.md.
             precision: Precision::Fp32,
         }
     }
@@ -164,21 +191,16 @@ impl<A: Layer> Default for LayerConfig<A> {
     }
 }
 
-impl<A: Layer> Documented for LayerConfig<A> {
-    fn help() -> Help {
-        LayerSection::help()
-            .section::<TelemetryConfig>("telemetry")
-            .section::<ShutdownConfig>("shutdown")
-            .section::<RuntimeConfig>("runtime")
-    }
-
+impl<A: Layer> Check for LayerConfig<A> {
     fn check(&self) -> Result<(), Invalid> {
-        self.models.check().map_err(|invalid| invalid.within("models"))?;
-        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
-        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
-        self.runtime.check().map_err(|invalid| invalid.within("runtime"))?;
-        self.inference.check().map_err(|invalid| invalid.within("inference"))
+        check_sections(&[
+            ("models", &self.models),
+            ("grpc", &self.grpc),
+            ("telemetry", &self.telemetry),
+            ("shutdown", &self.shutdown),
+            ("runtime", &self.runtime),
+            ("inference", &self.inference),
+        ])
     }
 }
 
@@ -195,33 +217,17 @@ impl LayerSection {
     }
 }
 
-impl Documented for LayerSection {
-    fn help() -> Help {
-        Help::default()
-            .section::<GrpcConfig>("grpc")
-            .section::<AdminConfig>("admin")
-            .section::<ModelsConfig>("models")
-            .section::<InferenceConfig>("inference")
-    }
-
+impl Check for LayerSection {
     fn check(&self) -> Result<(), Invalid> {
-        self.models.check().map_err(|invalid| invalid.within("models"))?;
-        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.inference.check().map_err(|invalid| invalid.within("inference"))
+        check_sections(&[
+            ("models", &self.models),
+            ("grpc", &self.grpc),
+            ("inference", &self.inference),
+        ])
     }
 }
 
-impl Documented for ModelsConfig {
-    fn help() -> Help {
-        Help::of(&[
-            ("dir", "Model repository: DIR/<layer>/<version>/{model.onnx,manifest.yaml}"),
-            ("version", "Version that gets the traffic at the start; unset is the newest"),
-            ("versions", "Versions kept loaded: latest:N, all, or 1,2; unset: that one"),
-            ("poll_interval", "How often DIR is looked at for new versions; 0s is never"),
-            ("precision", "fp32, or int8: the quantised variant of versions that have one"),
-        ])
-    }
-
+impl Check for ModelsConfig {
     fn check(&self) -> Result<(), Invalid> {
         const RANGE: RangeInclusive<Duration> =
             Duration::from_millis(100)..=Duration::from_hours(24);
@@ -232,35 +238,8 @@ impl Documented for ModelsConfig {
     }
 }
 
-impl Documented for InferenceConfig {
-    fn help() -> Help {
-        Help::of(&[
-            ("library", "ONNX Runtime library; unset: STRATA_ORT_LIB, then .ort/"),
-            ("execution_provider", "cpu, cuda, or auto: cuda if it can be had, else cpu"),
-            ("sessions", "Sessions of the model, each on a thread of its own"),
-            ("max_batch", "Most rows in one run of the model"),
-            ("queue_rows", "Most rows waiting; more are refused with RESOURCE_EXHAUSTED"),
-            ("caller_rows", "Most rows of one connection waiting; unset: half of queue_rows"),
-            ("max_delay", "How long a row may wait for others to fill a run; 0s: not at all"),
-            ("nice", "How far the model's threads step back behind others, 0 to 19 as in nice(1)"),
-        ])
-    }
-
+impl Check for InferenceConfig {
     fn check(&self) -> Result<(), Invalid> {
-        for (name, value, min, max) in [
-            ("sessions", self.sessions, 1, 64),
-            ("max_batch", self.max_batch, 1, 4096),
-            // A frame of the most rows the contract allows must fit.
-            ("queue_rows", self.queue_rows, MAX_ROWS, 1 << 20),
-            ("caller_rows", self.caller_rows.unwrap_or(1), 1, 1 << 20),
-        ] {
-            if !(min..=max).contains(&value) {
-                return Err(Invalid::new(name, format!("must be from {min} to {max}")));
-            }
-        }
-        if self.nice > 19 {
-            return Err(Invalid::new("nice", "must be from 0 to 19"));
-        }
         if self.max_delay > LONGEST_DELAY {
             return Err(Invalid::new("max_delay", "must be at most 10s"));
         }
@@ -274,7 +253,7 @@ impl<A: Layer> ProcessConfig for LayerConfig<A> {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
-            // Threads of their own run the models; more than one of these for two cores was slower
+            // Threads of their own run the models. More than one of these for two cores was slower
             // where all services share a machine.
             cores_per_worker: 2,
         }

@@ -1,14 +1,15 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_chassis::{
-    Documented, Help, Invalid, ProcessConfig, ProcessSettings, RuntimeConfig, ShutdownConfig,
-    TelemetryConfig,
+    Check, Invalid, ProcessConfig, ProcessSettings, RuntimeConfig, ShutdownConfig, TelemetryConfig,
+    check_sections,
 };
 use strata_coordinator::CoordinatorSection;
 use strata_layers::LayerSection;
 
 /// Every setting of the four services in one process: a section for each of them, and what the
 /// process has once.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
     /// The coordinator.
@@ -42,26 +43,17 @@ impl Default for NodeConfig {
     }
 }
 
-impl Documented for NodeConfig {
-    fn help() -> Help {
-        Help::default()
-            .section::<CoordinatorSection>("coordinator")
-            .section::<LayerSection>("strategic")
-            .section::<LayerSection>("tactical")
-            .section::<LayerSection>("operational")
-            .section::<TelemetryConfig>("telemetry")
-            .section::<ShutdownConfig>("shutdown")
-            .section::<RuntimeConfig>("runtime")
-    }
-
+impl Check for NodeConfig {
     fn check(&self) -> Result<(), Invalid> {
-        self.coordinator.check().map_err(|invalid| invalid.within("coordinator"))?;
-        self.strategic.check().map_err(|invalid| invalid.within("strategic"))?;
-        self.tactical.check().map_err(|invalid| invalid.within("tactical"))?;
-        self.operational.check().map_err(|invalid| invalid.within("operational"))?;
-        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
-        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
-        self.runtime.check().map_err(|invalid| invalid.within("runtime"))
+        check_sections(&[
+            ("coordinator", &self.coordinator),
+            ("strategic", &self.strategic),
+            ("tactical", &self.tactical),
+            ("operational", &self.operational),
+            ("telemetry", &self.telemetry),
+            ("shutdown", &self.shutdown),
+            ("runtime", &self.runtime),
+        ])
     }
 }
 

@@ -7,4 +7,4 @@ mod process;
 mod runtime;
 
 pub use config::NodeConfig;
-pub use process::run;
+pub use process::{run, settings};

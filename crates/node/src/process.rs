@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use strata_chassis::{Binary, BoxError, Metrics, Process};
+use strata_chassis::{Binary, BoxError, ConfigError, Metrics, Process, Setting};
 use strata_coordinator::LocalLayers;
 
 use crate::{config::NodeConfig, runtime::LayersRuntime};
@@ -15,6 +15,14 @@ const BINARY: Binary = Binary {
 /// Runs the four services in one process: the whole of its `main`.
 pub fn run() -> ExitCode {
     strata_chassis::run(BINARY, serve)
+}
+
+/// The program and its settings, for the documentation.
+///
+/// # Errors
+/// Default settings that cannot be serialized.
+pub fn settings() -> Result<(Binary, Vec<Setting>), ConfigError> {
+    Ok((BINARY, strata_chassis::settings::<NodeConfig>()?))
 }
 
 /// The layers start first; the coordinator then finds them ready. At the end all four listeners

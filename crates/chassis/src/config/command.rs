@@ -1,25 +1,30 @@
-//! The command line, generated from the leaves of the default configuration.
+//! The command line, generated from the settings.
 
-use clap::builder::ValueParser;
-use clap::{Arg, ArgAction, Command, value_parser};
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, builder::ValueParser, value_parser};
 use serde_yaml::Value;
 
-use super::documented::Help;
-use super::tree::Leaf;
-use super::{Binary, load};
+use super::{binary::Binary, setting::Setting};
+
+/// The option, and with the prefix the variable, that names the file.
+pub(super) const CONFIG: &str = "config";
+/// The option that prints the settings in effect.
+pub(super) const PRINT_CONFIG: &str = "print-config";
+/// Long options that no setting may have.
+pub(super) const RESERVED_FLAGS: [&str; 4] = [CONFIG, PRINT_CONFIG, "help", "version"];
 
 /// The command of `binary`: one option for each setting, and the loader's own.
-pub(super) fn command(binary: &Binary, leaves: &[Leaf], help: &Help) -> Command {
-    let config = Arg::new(load::CONFIG)
-        .long(load::CONFIG)
-        .value_name("FILE")
-        .value_parser(value_parser!(std::path::PathBuf))
-        .help(format!(
-            "YAML file with settings; the environment and flags go over it [env: {}]",
-            binary.variable(load::CONFIG)
-        ));
-    let print = Arg::new(load::PRINT_CONFIG)
-        .long(load::PRINT_CONFIG)
+pub(super) fn command(binary: &Binary, settings: &[Setting]) -> Command {
+    let config =
+        Arg::new(CONFIG).long(CONFIG).value_name("FILE").value_parser(value_parser!(PathBuf)).help(
+            format!(
+                "YAML file with settings; the environment and flags go over it [env: {}]",
+                binary.variable(CONFIG)
+            ),
+        );
+    let print = Arg::new(PRINT_CONFIG)
+        .long(PRINT_CONFIG)
         .action(ArgAction::SetTrue)
         .help("Print the settings in effect as YAML and exit");
     Command::new(binary.name)
@@ -27,29 +32,32 @@ pub(super) fn command(binary: &Binary, leaves: &[Leaf], help: &Help) -> Command 
         .version(binary.version)
         .arg(config)
         .arg(print)
-        .args(leaves.iter().map(|leaf| option(binary, leaf, help)))
+        .args(settings.iter().map(|setting| option(binary, setting)))
 }
 
-fn option(binary: &Binary, leaf: &Leaf, help: &Help) -> Arg {
-    let text = format!(
+fn option(binary: &Binary, setting: &Setting) -> Arg {
+    let mut text = format!(
         "{} [env: {}] [default: {}]",
-        help.text(&leaf.path),
-        binary.variable(&leaf.path),
-        leaf.shown_default()
+        setting.summary(),
+        binary.variable(setting.path()),
+        setting.shown_default()
     );
-    let arg = Arg::new(leaf.path.clone())
-        .long(leaf.flag())
-        .value_name(value_name(&leaf.default))
+    if let Some(range) = setting.range() {
+        text.push_str(&format!(" [range: {range}]"));
+    }
+    let arg = Arg::new(setting.path().to_owned())
+        .long(setting.flag())
+        .value_name(value_name(&setting.default))
         .value_parser(ValueParser::string())
-        // "-5" is a value here, and whether it is a good one the type says.
+        // "-5" is a value here; the type decides whether it is valid.
         .allow_negative_numbers(true)
         .help(text);
-    let arg = match &leaf.default {
+    let arg = match &setting.default {
         // `--flag` alone means true.
         Value::Bool(_) => arg.num_args(0..=1).default_missing_value("true"),
         _ => arg,
     };
-    match leaf.section() {
+    match setting.section() {
         "" => arg,
         section => arg.help_heading(format!("Settings of {section}")),
     }

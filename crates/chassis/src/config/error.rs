@@ -1,7 +1,6 @@
 //! Why a configuration was refused, in words that say what to change.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl Invalid {
 
     /// The same refusal seen from the configuration in which the section stands under `section`.
     #[must_use]
-    pub fn within(self, section: &str) -> Self {
+    pub(super) fn within(self, section: &str) -> Self {
         Self { path: format!("{section}.{}", self.path), reason: self.reason }
     }
 

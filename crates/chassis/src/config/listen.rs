@@ -1,10 +1,13 @@
 //! Where a server listens: a port, or a unix socket.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an address of a unix socket begins with, in settings and in endpoints.
@@ -14,7 +17,7 @@ const SCHEME: &str = "unix:";
 const MAX_PATH_BYTES: usize = 103;
 
 /// Where a server listens. Written `IP:port` or `unix:/path` (also `unix:///path`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum Listen {
     /// Address and port; port 0 picks a free one.
@@ -96,7 +99,8 @@ pub enum ListenError {
     },
     /// Operating systems have no room for the path.
     #[error(
-        "the path of a unix socket has at most {MAX_PATH_BYTES} bytes, not {bytes}; choose a shorter one"
+        "the path of a unix socket has at most {MAX_PATH_BYTES} bytes, not {bytes}; \
+         choose a shorter one"
     )]
     Long {
         /// Its length.
@@ -119,7 +123,7 @@ pub(crate) fn socket_path(text: &str) -> Option<Result<&Path, ListenError>> {
 }
 
 /// Who may connect to a unix socket: the permission bits of its file, written in octal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct SocketMode(pub(crate) u32);
 

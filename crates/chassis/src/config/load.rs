@@ -1,27 +1,26 @@
 //! Layering: each value is put over the last and read at once, so that a wrong one is known by
 //! where it came from.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_yaml::Value;
 
-use super::Binary;
-use super::command::command;
-use super::documented::Documented;
-use super::error::{ConfigError, Origin};
-use super::tree::{self, Leaf};
-
-/// The option, and with the prefix the variable, that names the file.
-pub(super) const CONFIG: &str = "config";
-/// The option that prints the settings in effect.
-pub(super) const PRINT_CONFIG: &str = "print-config";
-/// Long options that no setting may have.
-pub(super) const RESERVED_FLAGS: [&str; 4] = [CONFIG, PRINT_CONFIG, "help", "version"];
+use super::{
+    binary::Binary,
+    check::Check,
+    command::{CONFIG, PRINT_CONFIG, command},
+    error::{ConfigError, Invalid, Origin},
+    setting::{Setting, settings_of},
+    tree,
+};
 
 /// No configuration comes near this; a device or a log file given by mistake does.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -48,35 +47,35 @@ pub fn load<C>(
     env: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Invocation<C>, ConfigError>
 where
-    C: Default + Serialize + DeserializeOwned + Documented,
+    C: Default + Serialize + DeserializeOwned + JsonSchema + Check,
 {
     let defaults = serde_yaml::to_value(C::default()).map_err(ConfigError::Default)?;
-    let leaves = tree::leaves(&defaults);
-    let matches = match command(binary, &leaves, &C::help()).try_get_matches_from(args) {
+    let settings = settings_of::<C>(&defaults);
+    let matches = match command(binary, &settings).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(message) if message.use_stderr() => {
             return Err(ConfigError::Usage(message.render().to_string().trim_end().to_owned()));
         }
         Err(message) => return Ok(Invocation::Print(message.render().to_string())),
     };
-    let environment = Environment::read(binary, &leaves, env)?;
+    let environment = Environment::read(binary, &settings, env)?;
     let file = matches.get_one::<PathBuf>(CONFIG).cloned().or(environment.config);
 
     let mut layers = Layers::<C>::new(defaults.clone());
     if let Some(path) = file {
-        for (key, value) in read_file(&path, &defaults, &leaves)? {
+        for (key, value) in read_file(&path, &defaults, &settings)? {
             layers.put(&key, vec![value], Origin::File(path.clone()))?;
         }
     }
-    for (leaf, name, text) in environment.settings {
-        layers.put(&leaf.path, leaf.readings(&text), Origin::Variable(name))?;
+    for (setting, name, text) in environment.settings {
+        layers.put(setting.path(), setting.readings(&text), Origin::Variable(name))?;
     }
-    for leaf in &leaves {
-        if let Some(text) = matches.get_one::<String>(&leaf.path) {
-            layers.put(&leaf.path, leaf.readings(text), Origin::Flag(leaf.flag()))?;
+    for setting in &settings {
+        if let Some(text) = matches.get_one::<String>(setting.path()) {
+            layers.put(setting.path(), setting.readings(text), Origin::Flag(setting.flag()))?;
         }
     }
-    let config = layers.finish()?;
+    let config = layers.finish(&settings)?;
     if matches.get_flag(PRINT_CONFIG) {
         let text = serde_yaml::to_string(&config).map_err(ConfigError::Default)?;
         return Ok(Invocation::Print(text));
@@ -91,7 +90,7 @@ struct Layers<C> {
     origins: BTreeMap<String, Origin>,
 }
 
-impl<C: Default + DeserializeOwned + Documented> Layers<C> {
+impl<C: Default + DeserializeOwned + Check> Layers<C> {
     fn new(tree: Value) -> Self {
         Self { tree, config: C::default(), origins: BTreeMap::new() }
     }
@@ -115,9 +114,10 @@ impl<C: Default + DeserializeOwned + Documented> Layers<C> {
         Err(ConfigError::Value { path: path.to_owned(), reason, origin: origin.to_string() })
     }
 
-    /// The configuration, once its values also fit together.
-    fn finish(self) -> Result<C, ConfigError> {
-        match self.config.check() {
+    /// The configuration, once its values are in range and fit together.
+    fn finish(self, settings: &[Setting]) -> Result<C, ConfigError> {
+        let outcome = self.check_ranges(settings).and_then(|()| self.config.check());
+        match outcome {
             Ok(()) => Ok(self.config),
             Err(invalid) => Err(ConfigError::Value {
                 path: invalid.path().to_owned(),
@@ -129,22 +129,35 @@ impl<C: Default + DeserializeOwned + Documented> Layers<C> {
             }),
         }
     }
+
+    fn check_ranges(&self, settings: &[Setting]) -> Result<(), Invalid> {
+        for setting in settings {
+            let value = tree::get(&self.tree, setting.path()).and_then(Value::as_f64);
+            if let (Some((min, max)), Some(value)) = (setting.bounds, value)
+                && !(min..=max).contains(&value)
+            {
+                let reason = format!("must be from {min} to {max}");
+                return Err(Invalid::new(setting.path(), reason));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the environment says: the settings, and the file.
 struct Environment<'a> {
-    settings: Vec<(&'a Leaf, String, String)>,
+    settings: Vec<(&'a Setting, String, String)>,
     config: Option<PathBuf>,
 }
 
 impl<'a> Environment<'a> {
     fn read(
         binary: &Binary,
-        leaves: &'a [Leaf],
+        settings: &'a [Setting],
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let known: BTreeMap<String, &Leaf> =
-            leaves.iter().map(|leaf| (binary.variable(&leaf.path), leaf)).collect();
+        let named = |setting: &'a Setting| (binary.variable(setting.path()), setting);
+        let known: BTreeMap<String, &Setting> = settings.iter().map(named).collect();
         let prefix = format!("{}_", binary.env_prefix);
         let config_name = binary.variable(CONFIG);
         let mut found = Self { settings: Vec::new(), config: None };
@@ -154,13 +167,13 @@ impl<'a> Environment<'a> {
             };
             if name == config_name {
                 found.config = (!value.is_empty()).then(|| PathBuf::from(value));
-            } else if let Some(leaf) = known.get(name) {
+            } else if let Some(setting) = known.get(name) {
                 let text = value.into_string().map_err(|_| ConfigError::Value {
-                    path: leaf.path.clone(),
+                    path: setting.path().to_owned(),
                     reason: "the value is not UTF-8".to_owned(),
                     origin: Origin::Variable(name.to_owned()).to_string(),
                 })?;
-                found.settings.push((leaf, name.to_owned(), text));
+                found.settings.push((setting, name.to_owned(), text));
             } else if !is_service_link(&name[prefix.len()..], &value.to_string_lossy()) {
                 let names = known.keys().map(String::as_str).chain([config_name.as_str()]);
                 let hint = tree::nearest(name, names);
@@ -205,10 +218,10 @@ fn is_service_link(rest: &str, value: &str) -> bool {
 fn read_file(
     path: &Path,
     defaults: &Value,
-    leaves: &[Leaf],
+    known: &[Setting],
 ) -> Result<Vec<(String, Value)>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
@@ -216,18 +229,18 @@ fn read_file(
     }
     let yaml = |source| ConfigError::Yaml { path: path.to_owned(), source };
     let tree: Value = serde_yaml::from_slice(&bytes).map_err(yaml)?;
-    let mut file = File { path, leaves, settings: Vec::new() };
-    file.walk("", defaults, tree)?;
-    Ok(file.settings)
+    let mut walk = Walk { path, known, settings: Vec::new() };
+    walk.walk("", defaults, tree)?;
+    Ok(walk.settings)
 }
 
-struct File<'a> {
+struct Walk<'a> {
     path: &'a Path,
-    leaves: &'a [Leaf],
+    known: &'a [Setting],
     settings: Vec<(String, Value)>,
 }
 
-impl File<'_> {
+impl Walk<'_> {
     /// Takes the settings of the section `at`, and of the sections in it.
     fn walk(&mut self, at: &str, defaults: &Value, value: Value) -> Result<(), ConfigError> {
         let section = match defaults {
@@ -260,7 +273,7 @@ impl File<'_> {
     }
 
     fn unknown(&self, key: String) -> ConfigError {
-        let known = self.leaves.iter().map(|leaf| leaf.path.as_str());
+        let known = self.known.iter().map(Setting::path);
         let hint = tree::nearest(&key, known);
         ConfigError::UnknownKey { path: self.path.to_owned(), key, hint }
     }

@@ -1,60 +1,8 @@
 //! A configuration as a tree of YAML values: its leaves, and how values are put into it.
 
-use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 
-/// A setting that has a value of its own, with the default it was found with.
-#[derive(Debug, Clone)]
-pub(super) struct Leaf {
-    /// The names of the sections it stands in and its own, joined with dots.
-    pub(super) path: String,
-    pub(super) default: Value,
-}
-
-impl Leaf {
-    /// The long option, without its dashes.
-    pub(super) fn flag(&self) -> String {
-        self.path.replace(['.', '_'], "-")
-    }
-
-    /// The outermost section, for headings in the help; empty for a top-level setting.
-    pub(super) fn section(&self) -> &str {
-        self.path.split_once('.').map_or("", |(section, _)| section)
-    }
-
-    /// The values a text may mean here, the likeliest first. Which one it is, the type decides.
-    pub(super) fn readings(&self, text: &str) -> Vec<Value> {
-        match &self.default {
-            Value::Sequence(_) => {
-                let items: Vec<&str> = match text.trim() {
-                    "" => Vec::new(),
-                    list => list.split(',').map(str::trim).collect(),
-                };
-                let strings = items.iter().map(|item| Value::from(*item)).collect();
-                let scalars = items.iter().map(|item| scalar(item)).collect();
-                vec![Value::Sequence(strings), Value::Sequence(scalars)]
-            }
-            // A default that is a string stays a string: "1e3" may be a name.
-            Value::String(_) => vec![Value::from(text), scalar(text)],
-            _ => vec![scalar(text), Value::from(text)],
-        }
-    }
-
-    /// The default as people read it.
-    pub(super) fn shown_default(&self) -> String {
-        match &self.default {
-            Value::Null => "unset".to_owned(),
-            Value::Sequence(items) => {
-                let items: Vec<String> = items.iter().map(show_scalar).collect();
-                if items.is_empty() { "none".to_owned() } else { items.join(",") }
-            }
-            Value::Mapping(_) => "none".to_owned(),
-            scalar => show_scalar(scalar),
-        }
-    }
-}
-
-fn show_scalar(value: &Value) -> String {
+pub(super) fn show_scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => serde_yaml::to_string(other).unwrap_or_default().trim().to_owned(),
@@ -62,34 +10,29 @@ fn show_scalar(value: &Value) -> String {
 }
 
 /// Text as the scalar YAML would read, or as a string if YAML reads anything else.
-fn scalar(text: &str) -> Value {
+pub(super) fn scalar(text: &str) -> Value {
     match serde_yaml::from_str(text) {
         Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => value,
         _ => Value::from(text),
     }
 }
 
-/// The leaves of the serialized default of `C`, in the order of its fields.
-pub(super) fn default_leaves<C: Default + Serialize>() -> Result<Vec<Leaf>, serde_yaml::Error> {
-    Ok(leaves(&serde_yaml::to_value(C::default())?))
-}
-
-/// The leaves of a tree. A section without settings is a leaf itself: a table with keys of the
-/// user's own.
-pub(super) fn leaves(tree: &Value) -> Vec<Leaf> {
+/// The leaves of a tree by their paths. A section without settings is a leaf itself: a table with
+/// keys of the user's own.
+pub(super) fn leaves(tree: &Value) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     collect(tree, "", &mut found);
     found
 }
 
-fn collect(value: &Value, path: &str, found: &mut Vec<Leaf>) {
+fn collect(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Mapping(section) if !section.is_empty() => {
             for (key, value) in section {
                 collect(value, &join(path, key), found);
             }
         }
-        value => found.push(Leaf { path: path.to_owned(), default: value.clone() }),
+        value => found.push((path.to_owned(), value.clone())),
     }
 }
 
@@ -97,6 +40,11 @@ fn collect(value: &Value, path: &str, found: &mut Vec<Leaf>) {
 pub(super) fn join(path: &str, key: &Value) -> String {
     let key = show_scalar(key);
     if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+/// The value at `path`, if there is one.
+pub(super) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(tree, |section, name| section.get(name))
 }
 
 /// Puts `value` at `path`, making sections on the way where there are none.
@@ -133,17 +81,6 @@ mod tests {
 
     fn tree(text: &str) -> Value {
         serde_yaml::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn leaves_have_dotted_paths_in_order() {
-        let leaves = leaves(&tree("a: {b: 1, c_d: [x, y]}\ne: null\nf: {}"));
-        let shown: Vec<_> =
-            leaves.iter().map(|l| (l.path.as_str(), l.flag(), l.shown_default())).collect();
-        assert_eq!(shown[0], ("a.b", "a-b".to_owned(), "1".to_owned()));
-        assert_eq!(shown[1], ("a.c_d", "a-c-d".to_owned(), "x,y".to_owned()));
-        assert_eq!(shown[2], ("e", "e".to_owned(), "unset".to_owned()));
-        assert_eq!(shown[3], ("f", "f".to_owned(), "none".to_owned()));
     }
 
     #[test]

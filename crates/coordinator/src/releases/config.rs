@@ -1,20 +1,23 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strata_chassis::{Documented, Help, Invalid};
+use strata_chassis::{Check, Invalid};
 use strata_wire::pb;
 
 use super::Release;
 
 /// The release in force when the coordinator starts. All of it is set, or nothing.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReleaseConfig {
-    /// Its name; empty: no release.
+    /// Name of the release in force at the start; empty is none: layers choose.
+    ///
+    /// 1 to 64 letters, digits, `.`, `_` and `-`. All four settings are set, or none.
     pub name: String,
-    /// Version of the strategic model.
+    /// Its version of the strategic model.
     pub strategic: Option<u32>,
-    /// Version of the tactical model.
+    /// Its version of the tactical model.
     pub tactical: Option<u32>,
-    /// Version of the operational model.
+    /// Its version of the operational model.
     pub operational: Option<u32>,
 }
 
@@ -34,16 +37,7 @@ impl ReleaseConfig {
     }
 }
 
-impl Documented for ReleaseConfig {
-    fn help() -> Help {
-        Help::of(&[
-            ("name", "Name of the release in force at the start; empty: none, layers choose"),
-            ("strategic", "Its version of the strategic model"),
-            ("tactical", "Its version of the tactical model"),
-            ("operational", "Its version of the operational model"),
-        ])
-    }
-
+impl Check for ReleaseConfig {
     fn check(&self) -> Result<(), Invalid> {
         if self.message() == pb::Release::default() {
             return Ok(());
