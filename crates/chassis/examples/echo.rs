@@ -6,10 +6,11 @@ mod echo;
 
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_chassis::{
-    AdminConfig, Binary, Documented, GrpcConfig, Help, Invalid, Process, ProcessConfig,
-    ProcessSettings, RuntimeConfig, Server, Services, ShutdownConfig, TelemetryConfig,
+    AdminConfig, Binary, Check, GrpcConfig, Invalid, Process, ProcessConfig, ProcessSettings,
+    RuntimeConfig, Server, Services, ShutdownConfig, TelemetryConfig, check_sections,
 };
 
 const BINARY: Binary = Binary {
@@ -19,7 +20,7 @@ const BINARY: Binary = Binary {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
     grpc: GrpcConfig,
@@ -41,21 +42,14 @@ impl Default for Config {
     }
 }
 
-impl Documented for Config {
-    fn help() -> Help {
-        Help::default()
-            .section::<GrpcConfig>("grpc")
-            .section::<AdminConfig>("admin")
-            .section::<TelemetryConfig>("telemetry")
-            .section::<ShutdownConfig>("shutdown")
-            .section::<RuntimeConfig>("runtime")
-    }
-
+impl Check for Config {
     fn check(&self) -> Result<(), Invalid> {
-        self.grpc.check().map_err(|invalid| invalid.within("grpc"))?;
-        self.telemetry.check().map_err(|invalid| invalid.within("telemetry"))?;
-        self.shutdown.check().map_err(|invalid| invalid.within("shutdown"))?;
-        self.runtime.check().map_err(|invalid| invalid.within("runtime"))
+        check_sections(&[
+            ("grpc", &self.grpc),
+            ("telemetry", &self.telemetry),
+            ("shutdown", &self.shutdown),
+            ("runtime", &self.runtime),
+        ])
     }
 }
 

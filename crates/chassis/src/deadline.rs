@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tonic::Status;
-use tonic::metadata::MetadataMap;
+use tonic::{Status, metadata::MetadataMap};
 
 /// The header in which gRPC callers send their timeout.
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
@@ -86,6 +85,12 @@ impl Deadline {
             _ => format!("{}S", u128::from(left.as_secs()).min(DIGITS)),
         }
     }
+}
+
+/// Whole microseconds of `duration`, at most what the contract's fields hold.
+#[must_use]
+pub fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// The refusal of a malformed `grpc-timeout`.

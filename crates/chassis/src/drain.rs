@@ -1,19 +1,22 @@
 //! The end of a process: one grace budget, everything accepted is answered.
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
-use crate::idle_poll::Pulse;
+use crate::activity::Activity;
 
-/// How long a caller that takes no answers, or does not end its request, is waited for once the process drains.
+/// How long a drain waits for a caller that takes no answers, or does not end its request.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The handle on a process's drain: cheap to clone, handed to everything that has to know.
+/// A handle on the drain of a process, cheap to clone.
 ///
 /// A drain starts once, by a signal or by [`start`](Self::start), and spends one grace budget: work
 /// already accepted is answered, streams end, connections are cut when the budget is over.
@@ -29,19 +32,19 @@ struct Inner {
     started: CancellationToken,
     started_at: Arc<OnceLock<Instant>>,
     work: TaskTracker,
-    pulse: Pulse,
+    activity: Activity,
 }
 
 /// A piece of accepted work: as long as one is alive the drain is not over.
 #[derive(Debug)]
 pub struct DrainGuard {
     _token: TaskTrackerToken,
-    pulse: Pulse,
+    activity: Activity,
 }
 
 impl Drop for DrainGuard {
     fn drop(&mut self) {
-        self.pulse.end();
+        self.activity.end();
     }
 }
 
@@ -59,16 +62,16 @@ impl Drain {
             started: CancellationToken::new(),
             started_at: Arc::default(),
             work,
-            pulse: Pulse::default(),
+            activity: Activity::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// A drain for another server of the same process: it starts with this one and spends the same
-    /// budget, and counts its own work. The pulse is that of the process.
+    /// budget, and counts its own work. The activity is that of the process.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let Inner { grace, settle, started, started_at, pulse, .. } = &*self.inner;
+        let Inner { grace, settle, started, started_at, activity, .. } = &*self.inner;
         let work = TaskTracker::new();
         work.close();
         let inner = Inner {
@@ -77,7 +80,7 @@ impl Drain {
             started: started.clone(),
             started_at: Arc::clone(started_at),
             work,
-            pulse: pulse.clone(),
+            activity: activity.clone(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -110,15 +113,15 @@ impl Drain {
     /// take a guard for each request read from a stream and drop it when the answer is sent.
     #[must_use]
     pub fn guard(&self) -> DrainGuard {
-        let Inner { work, pulse, .. } = &*self.inner;
-        pulse.begin();
-        DrainGuard { _token: work.token(), pulse: pulse.clone() }
+        let Inner { work, activity, .. } = &*self.inner;
+        activity.begin();
+        DrainGuard { _token: work.token(), activity: activity.clone() }
     }
 
-    /// The pulse of the process's work: a guard is a piece of it.
+    /// The activity of the process: a guard is a piece of its work.
     #[must_use]
-    pub fn pulse(&self) -> &Pulse {
-        &self.inner.pulse
+    pub fn activity(&self) -> &Activity {
+        &self.inner.activity
     }
 
     /// The pieces of accepted work that are not answered yet.
@@ -133,7 +136,7 @@ impl Drain {
     }
 
     /// Hands an answer to the caller's side of a stream. `false` when the caller is gone, or takes
-    /// nothing for two seconds though the process drains: it cannot hold the drain.
+    /// nothing for two seconds of the drain: an idle caller must not hold it up.
     pub async fn deliver<T>(&self, answers: &mpsc::Sender<T>, answer: T) -> bool {
         tokio::select! {
             biased;
@@ -142,7 +145,8 @@ impl Drain {
         }
     }
 
-    /// Completes two seconds after the drain has started: no longer is anybody waited for who does nothing.
+    /// Completes two seconds after the drain has started. The drain does not wait longer than this
+    /// for an idle caller.
     pub(crate) async fn patience(&self) {
         self.started().await;
         tokio::time::sleep(PATIENCE).await;

@@ -8,37 +8,35 @@
 //! What this crate never does: it knows no decision, no model and no message of Strata's own
 //! contract. Metrics registries, drains and health are handed down, never global.
 
-mod backoff;
+mod activity;
 mod client;
 mod config;
 mod deadline;
 mod drain;
 mod fair;
-mod idle_poll;
 mod in_flight;
 mod metrics;
 mod process;
 mod report;
 mod server;
-mod signals;
 mod telemetry;
 
 pub mod trace;
 
-pub use backoff::Backoff;
-pub use client::{ClientConfig, ClientError, channel};
+pub use activity::Activity;
+pub use client::{Backoff, ClientConfig, ClientError, channel};
 pub use config::{
-    AdminConfig, Binary, ConfigError, Documented, GrpcConfig, Help, Invalid, Invocation, Listen,
-    ListenError, LogConfig, LogFormat, OtlpConfig, RuntimeConfig, Sampler, ShutdownConfig,
-    SocketMode, TelemetryConfig, assert_documented, load,
+    AdminConfig, Binary, Check, ConfigError, GrpcConfig, HumanDuration, Invalid, Invocation,
+    Listen, ListenError, LogConfig, LogFormat, OtlpConfig, RuntimeConfig, Sampler, Setting,
+    ShutdownConfig, SocketMode, TelemetryConfig, Timeout, assert_documented, check_sections, load,
+    settings,
 };
-pub use deadline::Deadline;
+pub use deadline::{Deadline, micros};
 pub use drain::{Drain, DrainGuard};
 pub use fair::{FairReceiver, FairSender, Refused, fair_channel};
-pub use idle_poll::Pulse;
 pub use in_flight::{Flight, InFlight, settle};
 pub use metrics::{Metrics, SECONDS_BUCKETS};
-pub use process::{BoxError, Process, ProcessConfig, ProcessSettings, run};
-pub use report::report;
+pub use process::{Process, ProcessConfig, ProcessSettings, run};
+pub use report::{BoxError, report};
 pub use server::{HealthHandle, InWork, Peer, Server, ServerError, Services};
 pub use telemetry::{Telemetry, TelemetryError};

@@ -1,7 +1,9 @@
 //! Errors as one line of text.
 
-use std::error::Error;
-use std::fmt;
+use std::{error::Error, fmt};
+
+/// Any error, at the top of a binary.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Shows an error and everything that caused it as one line: `a: b: c`.
 ///

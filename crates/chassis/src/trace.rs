@@ -21,10 +21,13 @@
 
 use std::fmt;
 
-use opentelemetry::trace::{
-    SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId as OtelTraceId, TraceState,
+use opentelemetry::{
+    Context, Value,
+    trace::{
+        SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId as OtelTraceId,
+        TraceState,
+    },
 };
-use opentelemetry::{Context, Value};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;

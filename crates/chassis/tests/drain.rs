@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use fixture::{grpc_config, start, start_with};
 use strata_chassis::{Drain, ServerError};
 use tonic::Code;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 const LONG: Duration = Duration::from_secs(30);
 /// What a drain may take on a busy machine when it waits for nothing: far below `LONG`.

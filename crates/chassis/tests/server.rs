@@ -3,21 +3,25 @@
 
 mod fixture;
 
-use std::convert::Infallible;
-use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use axum::body::Body;
 use bytes::Bytes;
 use fixture::{Client, echo, grpc_config, raw, start};
 use strata_chassis::{AdminConfig, Drain, GrpcConfig, Metrics, Server, ServerError, Services};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_types::StatusExt;
 
 const GRACE: Duration = Duration::from_secs(20);

@@ -3,9 +3,7 @@
 
 mod fixture;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use fixture::{Client, echo, grpc_config};
 use strata_chassis::{

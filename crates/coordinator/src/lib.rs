@@ -16,5 +16,5 @@ mod releases;
 pub use config::{CoordinatorConfig, CoordinatorSection, RequestsConfig};
 pub use deciding::Speculation;
 pub use link::LocalLayers;
-pub use process::{run, serve_beside};
+pub use process::{run, serve_beside, settings};
 pub use releases::ReleaseConfig;

@@ -3,7 +3,8 @@
 use std::{process::ExitCode, sync::Arc};
 
 use strata_chassis::{
-    Binary, BoxError, ClientError, Drain, HealthHandle, Metrics, Process, Server, Services,
+    Binary, BoxError, ClientError, ConfigError, Drain, HealthHandle, Metrics, Process, Server,
+    Services, Setting,
 };
 use strata_wire::{
     FILE_DESCRIPTOR_SET, Fault, Forecasting, Hop, Placing, Selecting,
@@ -38,6 +39,14 @@ const MAX_REQUEST_BYTES: usize = 64 << 10;
 /// Runs the coordinator's process: the whole of its `main`.
 pub fn run() -> ExitCode {
     strata_chassis::run(BINARY, serve)
+}
+
+/// The coordinator's program and its settings, for the documentation.
+///
+/// # Errors
+/// Default settings that cannot be serialized.
+pub fn settings() -> Result<(Binary, Vec<Setting>), ConfigError> {
+    Ok((BINARY, strata_chassis::settings::<CoordinatorConfig>()?))
 }
 
 async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
@@ -104,7 +113,7 @@ async fn serve_front(
         deciding: Arc::default(),
         one_worker: Handle::current().metrics().num_workers() == 1,
         speculation: front.requests.speculation,
-        pulse: drain.pulse().clone(),
+        activity: drain.activity().clone(),
         metrics: counted,
     };
     let layers = pipeline.layers.clone();

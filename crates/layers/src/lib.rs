@@ -20,6 +20,8 @@ pub use models::{NoPolicy, Policy};
 
 use std::process::ExitCode;
 
+use strata_chassis::{Binary, ConfigError, Setting};
+
 /// Runs the strategic layer: the whole of its `main`.
 pub fn strategic() -> ExitCode {
     process::run::<adapter::Strategic>()
@@ -33,4 +35,16 @@ pub fn tactical() -> ExitCode {
 /// Runs the operational layer: the whole of its `main`.
 pub fn operational() -> ExitCode {
     process::run::<adapter::Operational>()
+}
+
+/// The programs of the three layers and their settings, for the documentation.
+///
+/// # Errors
+/// Default settings that cannot be serialized.
+pub fn settings() -> Result<[(Binary, Vec<Setting>); 3], ConfigError> {
+    Ok([
+        process::settings::<adapter::Strategic>()?,
+        process::settings::<adapter::Tactical>()?,
+        process::settings::<adapter::Operational>()?,
+    ])
 }

@@ -3,7 +3,8 @@
 use std::{process::ExitCode, sync::Arc};
 
 use strata_chassis::{
-    AdminConfig, Binary, BoxError, Drain, GrpcConfig, Metrics, Process, Server, Services,
+    AdminConfig, Binary, BoxError, ConfigError, Drain, GrpcConfig, Metrics, Process, Server,
+    Services, Setting,
 };
 use strata_runtime::{OnnxRuntime, Repository};
 use strata_wire::{FILE_DESCRIPTOR_SET, pb};
@@ -19,15 +20,24 @@ use crate::{
     serving::{Parts, Service},
 };
 
-/// Runs a layer's process.
-pub(crate) fn run<A: Layer>() -> ExitCode {
-    let binary = Binary {
+/// What a layer's program is called.
+pub(crate) fn binary<A: Layer>() -> Binary {
+    Binary {
         name: A::NAME,
         about: A::ABOUT,
         env_prefix: A::ENV_PREFIX,
         version: env!("CARGO_PKG_VERSION"),
-    };
-    strata_chassis::run(binary, serve::<A>)
+    }
+}
+
+/// Runs a layer's process.
+pub(crate) fn run<A: Layer>() -> ExitCode {
+    strata_chassis::run(binary::<A>(), serve::<A>)
+}
+
+/// A layer's program and its settings.
+pub(crate) fn settings<A: Layer>() -> Result<(Binary, Vec<Setting>), ConfigError> {
+    Ok((binary::<A>(), strata_chassis::settings::<LayerConfig<A>>()?))
 }
 
 async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxError> {

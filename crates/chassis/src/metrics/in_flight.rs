@@ -1,8 +1,8 @@
 //! The work a drain would wait for, read when somebody scrapes.
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::{
+    collector::Collector, encoding::DescriptorEncoder, metrics::gauge::ConstGauge,
+};
 
 use super::definitions as def;
 use crate::drain::Drain;

@@ -1,24 +1,24 @@
 //! Prometheus metrics: one registry for each process, handed down.
 
-mod definitions;
+pub(crate) mod definitions;
 mod in_flight;
 mod process;
-mod rpc;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::registry::Registry;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{
+        counter::Counter,
+        gauge::{ConstGauge, Gauge},
+    },
+    registry::Registry,
+};
 
-use crate::config::Binary;
-use crate::drain::Drain;
-use definitions as def;
+use self::definitions as def;
+use crate::{config::Binary, drain::Drain};
 
-pub use definitions::SECONDS_BUCKETS;
-
-pub(crate) use rpc::{RpcMetrics, RpcMetricsLayer};
+pub use self::definitions::SECONDS_BUCKETS;
 
 /// The handle on a process's registry of metrics. Clones share the registry.
 #[derive(Debug, Clone)]
@@ -55,7 +55,8 @@ impl Metrics {
         metrics
     }
 
-    /// Registers metrics: `metrics.with_registry(|registry| registry.register(name, help, metric))`.
+    /// Registers metrics:
+    /// `metrics.with_registry(|registry| registry.register(name, help, metric))`.
     /// Keep the metric itself; the registry is locked only here and while it is scraped.
     pub fn with_registry<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
         // A panic while registering left a metric out at worst: the others are still true.

@@ -2,22 +2,27 @@
 
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::accept::{Accepted, Acceptor};
-use super::health::HealthHandle;
-use super::listener::Listener;
+use super::{
+    connection::{Accepted, Acceptor, Listener},
+    health::HealthHandle,
+};
 use crate::metrics::Metrics;
 
-/// A probe, a scraper and a person at a time need a handful.
+/// Probes, scrapers and people need a handful.
 const MAX_CONNECTIONS: usize = 64;
 /// Time a client has to send its request; idle connections are closed after it as well.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,15 +48,15 @@ async fn accept(acceptor: Acceptor, router: Router) {
     http.timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);
     let mut connections = JoinSet::new();
     loop {
-        let Accepted { opened, place } = tokio::select! {
+        let Accepted { opened, permit } = tokio::select! {
             accepted = acceptor.accept() => accepted,
-            // Forgets connections that are over.
+            // Removes connections that have ended from the set.
             Some(_) = connections.join_next() => continue,
         };
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(opened.stream), service);
         connections.spawn(async move {
-            let _place = place;
+            let _permit = permit;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "admin connection ended by an error");
             }
@@ -59,7 +64,8 @@ async fn accept(acceptor: Acceptor, router: Router) {
     }
 }
 
-/// The process can run code; nothing else is asked here, or a slow model load would be a restart.
+/// Live means that the process runs code. A check of anything else would turn a slow model load
+/// into a restart.
 async fn livez() -> &'static str {
     "live\n"
 }

@@ -1,15 +1,19 @@
 //! Readiness: one switch for gRPC health and for `/readyz`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::Mutex;
-use tonic_health::ServingStatus;
-use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
 
-/// The switch for readiness, off until the binary turns it on and off for good once the drain has
-/// started. Clones are the same switch.
+/// The switch for readiness. It starts off; the binary turns it on, and the drain turns it off for
+/// good. Clones are the same switch.
 #[derive(Debug, Clone)]
 pub struct HealthHandle {
     inner: Arc<Inner>,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-use super::ServerError;
+use super::error::ServerError;
 
 /// A method, as its descriptor says.
 #[derive(Debug, Clone)]

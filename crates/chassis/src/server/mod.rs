@@ -1,78 +1,42 @@
 //! The gRPC server and the admin server: bound first, ready last, drained within one budget.
 
-mod accept;
 mod admin;
-mod admission;
-mod answer;
-mod coalesce;
 mod connection;
-mod deadline;
+mod error;
 mod health;
-mod listener;
 mod methods;
-mod panics;
-mod peer;
+mod middleware;
 mod services;
-mod stack;
-mod unfinished;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
-use crate::config::{AdminConfig, GrpcConfig, Listen};
-use crate::drain::Drain;
-use crate::metrics::{Metrics, RpcMetrics};
-use accept::Acceptor;
-use connection::Connections;
-use listener::Listener;
-use unfinished::Ledger;
+use self::{
+    connection::{Acceptor, Connections, Ledger, Listener},
+    middleware::{Parts, RpcMetrics},
+};
+use crate::{
+    config::{AdminConfig, GrpcConfig, Listen},
+    drain::Drain,
+    metrics::Metrics,
+};
 
-pub use health::HealthHandle;
-pub(crate) use methods::MethodTable;
-pub use peer::{InWork, Peer};
-pub use services::Services;
-
-/// Why a server could not be started or did not end well.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// A listener could not be bound.
-    #[error("{setting} {address} cannot be bound")]
-    Bind {
-        /// The setting that names the address.
-        setting: &'static str,
-        /// The address.
-        address: Listen,
-        /// Why not: usually another process has it.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A descriptor set is not one.
-    #[error("a file descriptor set cannot be decoded; pass the bytes the code generator wrote")]
-    Descriptors(#[source] prost::DecodeError),
-    /// Reflection does not accept the descriptors.
-    #[error("reflection cannot be built from the file descriptor sets")]
-    Reflection(#[source] tonic_reflection::server::Error),
-    /// A service is served that no descriptor set describes.
-    #[error("service {0} is in none of the file descriptor sets")]
-    Undescribed(&'static str),
-    /// The grace budget was over before everything accepted was answered.
-    #[error("the grace budget ended with {in_flight} accepted requests unanswered")]
-    Cut {
-        /// How many.
-        in_flight: usize,
-    },
-}
+pub use self::{
+    connection::{InWork, Peer},
+    error::ServerError,
+    health::HealthHandle,
+    services::Services,
+};
 
 /// Both listeners, bound, and the admin server, answering.
 ///
 /// From [`bind`](Self::bind) on the admin server says live and not ready; calls to the gRPC
-/// listener wait in the backlog until [`serve`](Self::serve). Ready is what the binary says through
-/// the [`HealthHandle`].
+/// listener wait in the backlog until [`serve`](Self::serve). The binary says through the
+/// [`HealthHandle`] when it is ready.
 #[derive(Debug)]
 pub struct Server {
     config: GrpcConfig,
@@ -152,9 +116,9 @@ impl Server {
         let routes = services.routes(&self.health).await?;
         let stop = CancellationToken::new();
         let cut = CancellationToken::new();
-        let service = stack::build(
+        let service = middleware::build(
             routes,
-            stack::Parts {
+            Parts {
                 rpc: RpcMetrics::register(&self.metrics, &methods),
                 methods: Arc::clone(&methods),
                 max_concurrent_calls: self.config.max_concurrent_calls,
@@ -167,13 +131,13 @@ impl Server {
             handshake_timeout: self.config.handshake_timeout,
             open: self.metrics.connections.clone(),
             methods,
-            unfinished: Arc::new(Ledger::new(&self.config, self.drain.clone())),
+            incomplete: Arc::new(Ledger::new(&self.config, self.drain.clone())),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
             cut: cut.clone(),
         };
         let tasks = connections.tasks.clone();
-        // If this future is dropped nobody accepts, and nobody answers, any longer.
+        // When this future is dropped, accepting ends and connections are cut.
         let accepting =
             AbortOnDropHandle::new(tokio::spawn(connections.accept(self.grpc, service)));
         let cut = cut.drop_guard();
@@ -182,7 +146,7 @@ impl Server {
         self.health.drain().await;
         tokio::time::sleep(self.drain.settle_remaining()).await;
         stop.cancel();
-        // The listener is closed before connections are counted: none slips in between.
+        // The listener closes before connections are counted, so that none is missed.
         let _ = accepting.await;
         let outcome = answer_all(&self.drain, &tasks).await;
         drop(cut);

@@ -1,18 +1,19 @@
 //! The services of a binary, and the ones every server has.
 
-use std::convert::Infallible;
-use std::fmt;
+use std::{convert::Infallible, fmt};
 
 use axum::response::IntoResponse;
 use http::Request;
-use tonic::body::Body;
-use tonic::server::NamedService;
-use tonic::service::{Routes, RoutesBuilder};
+use tonic::{
+    body::Body,
+    server::NamedService,
+    service::{Routes, RoutesBuilder},
+};
 use tower::Service;
 
-use super::health::HealthHandle;
-use super::methods::MethodTable;
-use super::{ServerError, admission};
+use super::{
+    error::ServerError, health::HealthHandle, methods::MethodTable, middleware::INFRASTRUCTURE,
+};
 
 /// The gRPC services a binary serves, with the descriptors that describe them.
 #[derive(Clone, Default)]
@@ -51,7 +52,7 @@ impl Services {
     /// Every service that will be served, health and reflection among them.
     fn all_names(&self) -> Vec<&'static str> {
         let mut names = self.names.clone();
-        names.extend(admission::INFRASTRUCTURE);
+        names.extend(INFRASTRUCTURE);
         names
     }
 
@@ -63,7 +64,7 @@ impl Services {
         MethodTable::of(&self.all_names(), &sets)
     }
 
-    /// The routes, with health (born not serving) and reflection in both its versions.
+    /// The routes, with health (not serving at first) and reflection in both its versions.
     pub(super) async fn routes(self, health: &HealthHandle) -> Result<Routes, ServerError> {
         let names = self.all_names();
         let reflection = || {

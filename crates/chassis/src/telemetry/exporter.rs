@@ -1,17 +1,24 @@
 //! The OTLP exporter, watched: an unreachable collector is one warning and two counters.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithExportConfig, WithTonicConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{SpanData, SpanExporter},
+};
 use prometheus_client::metrics::counter::Counter;
 
-use super::TelemetryError;
-use crate::client::{ClientConfig, target};
-use crate::metrics::Metrics;
+use super::error::TelemetryError;
+use crate::{
+    client::{ClientConfig, target},
+    metrics::Metrics,
+    report::BoxError,
+};
 
 /// An exporter to `endpoint` that connects when it first has spans.
 pub(super) fn connect(
@@ -19,10 +26,8 @@ pub(super) fn connect(
     timeout: Duration,
     metrics: &Metrics,
 ) -> Result<Watched, TelemetryError> {
-    let refuse = |source: Box<dyn std::error::Error + Send + Sync>| TelemetryError::Endpoint {
-        endpoint: endpoint.to_owned(),
-        source,
-    };
+    let refuse =
+        |source: BoxError| TelemetryError::Endpoint { endpoint: endpoint.to_owned(), source };
     let target = target(endpoint, &ClientConfig::default()).map_err(|e| refuse(e.into()))?;
     // The exporter's own timeout only bounds its retries; this one ends a call that hangs.
     let channel = target.timeout(timeout).connect_lazy();

@@ -1,48 +1,36 @@
 //! Logs on standard error, and traces to an OTLP collector if there is one.
 
+mod error;
 mod exporter;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal;
-use std::time::Duration;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal,
+    time::Duration,
+};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler as SdkSampler, SdkTracerProvider,
+use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler as SdkSampler, SdkTracerProvider},
 };
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::{Layer, SubscriberExt},
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
-use crate::config::{Binary, LogConfig, LogFormat, OtlpConfig, Sampler, TelemetryConfig};
-use crate::metrics::Metrics;
-use crate::trace::TRACE_TARGET;
+use crate::{
+    config::{Binary, LogConfig, LogFormat, OtlpConfig, Sampler, TelemetryConfig},
+    metrics::Metrics,
+    trace::TRACE_TARGET,
+};
 
-/// Why telemetry could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TelemetryError {
-    /// The log filter is not a list of directives.
-    #[error("telemetry.log.filter is not a filter")]
-    Filter(#[source] tracing_subscriber::filter::ParseError),
-    /// The collector's address cannot be used.
-    #[error("telemetry.otlp.endpoint {endpoint:?} cannot be used; write http://host:port")]
-    Endpoint {
-        /// The address.
-        endpoint: String,
-        /// Why not.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Something in this process has set up logging before.
-    #[error("logging is set up already")]
-    Twice(#[source] tracing_subscriber::util::TryInitError),
-}
+pub use self::error::TelemetryError;
 
 /// The telemetry of a running process. Flush it last.
 #[derive(Debug)]
@@ -70,9 +58,9 @@ impl Telemetry {
             None => None,
         };
         let registry = tracing_subscriber::registry();
-        // Two subscribers, not one with an optional layer: an absent layer would keep the spans of
-        // requests half alive ("sometimes" to `tracing`). Without a collector no layer wants their
-        // target, and the macros that make them find their callsite switched off.
+        // Two subscribers, not one with an optional layer: with an absent layer `tracing` would
+        // still ask for each span of a request ("sometimes"). Without a collector no layer wants
+        // their target, and their callsites are switched off.
         let started = match &traces {
             Some(traces) => {
                 registry.with(spans(traces)).with(lines(&config.log, filter)).try_init()
@@ -112,8 +100,8 @@ where
 {
     tracing_opentelemetry::layer()
         .with_tracer(traces.tracer("strata"))
-        // Parents are given, or found among the entered spans; these are attributes and
-        // thread-local switches nobody asked for, paid for on each span.
+        // Parents are given, or found among the entered spans. The rest are attributes and
+        // thread-local state that nothing here reads and each span would pay for.
         .with_context_activation(false)
         .with_location(false)
         .with_threads(false)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use strata_chassis::micros;
 use strata_wire::{estimate_to_pb, pb, placement_to_pb};
 use uuid::Uuid;
 
@@ -52,8 +53,4 @@ fn layer_report(layer: pb::Layer, report: HopReport) -> pb::LayerReport {
         reason: String::new(),
         scores: report.scores,
     }
-}
-
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }

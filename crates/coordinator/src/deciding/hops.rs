@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use strata_chassis::{
-    Pulse,
+    Activity,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::FaultKind;
@@ -29,7 +29,7 @@ pub(super) struct Decision<'a> {
     pub(super) alone: bool,
     pub(super) metrics: &'a CoordinatorMetrics,
     /// Of the process's work.
-    pub(super) pulse: &'a Pulse,
+    pub(super) activity: &'a Activity,
 }
 
 /// An answer of a layer that reports which model gave it.
@@ -68,13 +68,13 @@ impl<'a> Decision<'a> {
         let started = Instant::now();
         let span = self.hop_span::<H>(ahead);
         let version = H::model_version(&request);
-        let Self { caller, alone, metrics, pulse, .. } = self;
+        let Self { caller, alone, metrics, activity, .. } = self;
         let trace = self.place(&span);
         let asked = layer.ask(Ask { request, trace, deadline, caller, alone });
         // Boxed: three of them are parts of each decision, which would be copied whole.
         Box::pin(async move {
             let result = asked.await;
-            pulse.beat();
+            activity.progress();
             let ended = result.as_ref().map_or_else(|_| Instant::now(), |answered| answered.at);
             let elapsed = ended.saturating_duration_since(started);
             metrics.hop(H::LAYER, elapsed);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use futures_util::TryFutureExt;
 use strata_chassis::{
-    Deadline, InFlight, Pulse, settle,
+    Activity, Deadline, InFlight, settle,
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::{FaultKind, Placement};
@@ -36,7 +36,7 @@ pub(crate) struct Pipeline {
     /// Whether layers are asked ahead.
     pub(crate) speculation: Speculation,
     /// Of the process's work.
-    pub(crate) pulse: Pulse,
+    pub(crate) activity: Activity,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
@@ -95,7 +95,7 @@ impl Pipeline {
             caller: call.caller,
             alone: call.unary && flight.is_alone(),
             metrics: &self.metrics,
-            pulse: &self.pulse,
+            activity: &self.activity,
         };
         let in_work = flight.count();
         let result = self

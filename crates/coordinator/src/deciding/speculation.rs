@@ -8,13 +8,14 @@
 //! whole placement for 65 %: a guessed provider costs next to nothing, a guessed placement costs
 //! the operational layer a third more rows.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_domain::Placement;
 
 use crate::{intake::Candidates, link::Layers, metrics::CoordinatorMetrics};
 
 /// Whether layers are asked ahead.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Speculation {
     /// Never: each layer is asked when the one above it has answered.

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
-use strata_chassis::{Binary, Deadline, InFlight, Metrics, Pulse, trace::RemoteContext};
+use strata_chassis::{Activity, Binary, Deadline, InFlight, Metrics, trace::RemoteContext};
 use strata_domain::{FaultKind, Placement, Provider, Region};
 use strata_policy::tactical::ActionMask;
 use strata_wire::{Answers, Ask, Fault, Forecasting, Hop, Placing, Selecting, pb};
@@ -156,7 +156,7 @@ fn pipeline(speculation: Speculation, release: Option<Release>) -> (Pipeline, Me
         deciding: Arc::<InFlight>::default(),
         one_worker: true,
         speculation,
-        pulse: Pulse::default(),
+        activity: Activity::default(),
         metrics: CoordinatorMetrics::register(&page),
     };
     (pipeline, page)

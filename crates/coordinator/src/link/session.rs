@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use strata_chassis::FairReceiver;
+use strata_chassis::{FairReceiver, micros};
 use strata_domain::FaultKind;
 use strata_wire::{Ask, Fault, Hop, Results, Row};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -111,9 +111,8 @@ impl<H: Hop> Session<H> {
                 job.refuse(spent(H::LAYER));
                 continue;
             }
-            let budget_us = u32::try_from(left.as_micros()).unwrap_or(u32::MAX);
             let Ask { request, trace, .. } = job.ask;
-            rows.push(Row { request, trace, budget_us });
+            rows.push(Row { request, trace, budget_us: micros(left) });
             askers.push((job.reply, job.pending));
         }
         if rows.is_empty() {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use strata_chassis::Documented;
+use strata_chassis::Check;
 use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
 

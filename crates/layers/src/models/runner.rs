@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use strata_chassis::trace;
+use strata_chassis::{micros, trace};
 use strata_runtime::{Batch, InferError, Inference, Model, RowStatus};
 use strata_wire::pb;
 use tracing::Span;
@@ -137,10 +137,6 @@ impl From<Report> for pb::Inference {
         let Report { model, version, batch_size, queue_us, run_us } = report;
         Self { model, version, queue_us, run_us, batch_size }
     }
-}
-
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// A number of events and the time they took.

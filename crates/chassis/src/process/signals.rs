@@ -9,7 +9,7 @@ use crate::drain::Drain;
 ///
 /// # Errors
 /// When the operating system refuses the handlers.
-pub(crate) fn listen(drain: Drain) -> std::io::Result<()> {
+pub(super) fn listen(drain: Drain) -> std::io::Result<()> {
     let mut signals = Signals {
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,

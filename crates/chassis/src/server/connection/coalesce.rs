@@ -1,8 +1,10 @@
-//! Small writes made one.
+//! Gathers small writes into one.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWrite;
@@ -10,11 +12,14 @@ use tokio::io::AsyncWrite;
 /// Bytes held back at most until the next flush. HTTP/2 hands over as much at a time.
 const HELD: usize = 16 << 10;
 
-/// Holds what is written until it is flushed, or more than [`HELD`] bytes come: then both go in one system call.
+/// Holds what is written until it is flushed, or more than [`HELD`] bytes come: then both go in
+/// one system call.
 ///
-/// h2 flushes what it has in between whenever it hands a payload of 256 bytes or more to a writer that is vectored, so that the answer of a unary call and its
-/// status would be two system calls, two packets, and two wake-ups of the caller, for every call. To one that is not, it hands payloads of
-/// less than a kibibyte together with all that waits; larger ones come in two pieces, which are held together here.
+/// To a writer that is vectored h2 hands a payload of 256 bytes or more separately and flushes what
+/// it has before it: the answer of a unary call and its status would be two system calls, two
+/// packets, and two wake-ups of the caller, for every call. To a writer that is not vectored it
+/// hands payloads of less than a kibibyte together with all that waits; larger ones come in two
+/// pieces, which this type holds together.
 #[derive(Debug)]
 pub(super) struct Coalescing<W> {
     inner: W,

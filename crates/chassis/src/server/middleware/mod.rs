@@ -1,22 +1,25 @@
 //! The middleware of the gRPC server, in order.
 
-use std::convert::Infallible;
-use std::sync::Arc;
+mod admission;
+mod deadline;
+mod metrics;
+mod panics;
+mod watch;
+
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
-use tonic::service::Routes;
+use tonic::{body::Body, service::Routes};
 use tower::{Service, ServiceBuilder};
 
-use super::admission::AdmissionLayer;
-use super::deadline::DeadlineLayer;
+use self::{admission::Admission, deadline::ObeyTimeout, panics::CatchPanics, watch::WatchLayer};
 use super::methods::MethodTable;
-use super::panics::CatchPanicLayer;
 use crate::drain::Drain;
-use crate::metrics::{RpcMetrics, RpcMetricsLayer};
+
+pub(super) use self::{admission::INFRASTRUCTURE, metrics::RpcMetrics};
 
 /// What the middleware needs to know.
 pub(super) struct Parts {
@@ -43,17 +46,17 @@ pub(super) fn build(
 + 'static {
     ServiceBuilder::new()
         // First, to count and time what the caller sees, refusals of the layers below included.
-        .layer(RpcMetricsLayer(parts.rpc))
+        .layer(WatchLayer(parts.rpc))
         // Around everything that runs code of services: a panic is INTERNAL to its one caller.
-        .layer(CatchPanicLayer)
+        .layer(WatchLayer(CatchPanics))
         // The clock starts before the call waits for anything.
-        .layer(DeadlineLayer)
+        .layer(WatchLayer(ObeyTimeout))
         // Last before the services: what it lets in is work that has to be answered.
-        .layer(AdmissionLayer::new(
+        .layer(WatchLayer(Admission::new(
             parts.max_concurrent_calls,
             parts.methods,
             parts.drain,
             parts.stop,
-        ))
+        )))
         .service(routes)
 }

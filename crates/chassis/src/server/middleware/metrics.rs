@@ -1,26 +1,24 @@
-//! The tower layer that counts and times calls of the gRPC server.
+//! Counts and times the calls of the gRPC server.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Instant,
+};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use tonic::Code;
-use tower::{Layer, Service};
+use http::Request;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+};
+use tonic::{Code, Status, body::Body};
 
-use super::Metrics;
-use super::definitions as def;
-use crate::server::MethodTable;
+use super::watch::{Middleware, Step, Watch};
+use crate::{
+    metrics::{Metrics, definitions as def},
+    server::methods::MethodTable,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MethodLabels {
@@ -39,8 +37,8 @@ struct CodeLabels {
 
 type Histograms = Family<MethodLabels, Histogram, fn() -> Histogram>;
 
-/// The series of all methods the server has. A path it does not have is counted under `unknown`:
-/// callers cannot make series.
+/// The series of all methods the server has. Calls of other paths count as `unknown`, so that
+/// callers cannot create series.
 #[derive(Debug)]
 pub(crate) struct RpcMetrics {
     methods: HashMap<String, Arc<Series>>,
@@ -50,7 +48,7 @@ pub(crate) struct RpcMetrics {
 /// The number of status codes of gRPC, `OK` to `UNAUTHENTICATED`.
 const CODES: usize = 17;
 
-/// The series of one method, found once so that a call touches no map of labels.
+/// The series of one method, looked up once so that a call looks up no labels.
 #[derive(Debug)]
 struct Series {
     labels: MethodLabels,
@@ -98,12 +96,6 @@ impl RpcMetrics {
             .collect();
         Arc::new(Self { methods, unknown })
     }
-
-    fn arrival(&self, path: &str) -> Call {
-        let series = self.methods.get(path).unwrap_or(&self.unknown);
-        series.started.inc();
-        Call { series: Arc::clone(series), arrived: Instant::now(), code: None }
-    }
 }
 
 impl Series {
@@ -123,18 +115,35 @@ impl Series {
 /// A call in progress. It is counted when it is dropped, that is when its last frame is out or the
 /// caller has left; without a status by then it was cancelled.
 #[derive(Debug)]
-struct Call {
+pub(super) struct Call {
     series: Arc<Series>,
     arrived: Instant,
     code: Option<Code>,
 }
 
-impl Call {
-    /// Takes the status from headers or trailers, where there is one.
-    fn see(&mut self, headers: &HeaderMap) {
-        if let Some(status) = headers.get("grpc-status") {
+impl Middleware for Arc<RpcMetrics> {
+    type Watch = Call;
+
+    fn begin(&self, request: &mut Request<Body>) -> Result<Call, Status> {
+        let series = self.methods.get(request.uri().path()).unwrap_or(&self.unknown);
+        series.started.inc();
+        Ok(Call { series: Arc::clone(series), arrived: Instant::now(), code: None })
+    }
+}
+
+impl Watch for Call {
+    fn poll<T: Step>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<Poll<T>, Status> {
+        let polled = poll(cx);
+        if let Poll::Ready(step) = &polled
+            && let Some(status) = step.status_headers().and_then(|h| h.get("grpc-status"))
+        {
             self.code = Some(Code::from_bytes(status.as_bytes()));
         }
+        Ok(polled)
     }
 }
 
@@ -165,103 +174,5 @@ fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "Unavailable",
         Code::DataLoss => "DataLoss",
         Code::Unauthenticated => "Unauthenticated",
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct RpcMetricsLayer(pub(crate) Arc<RpcMetrics>);
-
-impl<S> Layer<S> for RpcMetricsLayer {
-    type Service = RpcMetricsService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        RpcMetricsService { inner, metrics: Arc::clone(&self.0) }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct RpcMetricsService<S> {
-    inner: S,
-    metrics: Arc<RpcMetrics>,
-}
-
-impl<S, A, B> Service<Request<A>> for RpcMetricsService<S>
-where
-    S: Service<Request<A>, Response = Response<B>>,
-{
-    type Response = Response<MeteredBody<B>>;
-    type Error = S::Error;
-    type Future = MeteredFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let call = self.metrics.arrival(request.uri().path());
-        MeteredFuture { inner: self.inner.call(request), call: Some(call) }
-    }
-}
-
-pin_project! {
-    pub(crate) struct MeteredFuture<F> {
-        #[pin]
-        inner: F,
-        call: Option<Call>,
-    }
-}
-
-impl<F, B, E> Future for MeteredFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<MeteredBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
-        let mut call = this.call.take();
-        if let Some(call) = &mut call {
-            call.see(response.headers());
-        }
-        Poll::Ready(Ok(response.map(|inner| MeteredBody { inner, call })))
-    }
-}
-
-pin_project! {
-    pub(crate) struct MeteredBody<B> {
-        #[pin]
-        inner: B,
-        call: Option<Call>,
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for MeteredBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.inner.poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let (Some(call), Some(trailers)) = (this.call.as_mut(), frame.trailers_ref()) {
-                    call.see(trailers);
-                }
-            }
-            Some(Err(_)) | None => drop(this.call.take()),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

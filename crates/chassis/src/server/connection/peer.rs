@@ -1,7 +1,10 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-/// The connection that a request came on: who its caller is, as far as a server without authentication can tell. Clones are the same.
+/// The connection that a request came on: who its caller is, as far as a server without
+/// authentication can tell. Clones are the same connection.
 #[derive(Debug, Clone)]
 pub struct Peer(Arc<Connection>);
 
@@ -13,11 +16,11 @@ struct Connection {
 
 impl Peer {
     /// The connection with that number, from 1.
-    pub(super) fn new(number: u64) -> Peer {
+    pub(crate) fn new(number: u64) -> Peer {
         Peer(Arc::new(Connection { number, in_work: AtomicUsize::new(0) }))
     }
 
-    /// The connection of a request. One that did not come on any is alone on a connection with the number 0.
+    /// The connection of a request. A request that came on none gets one of its own, number 0.
     pub fn of<T>(request: &tonic::Request<T>) -> Peer {
         request.extensions().get::<Peer>().cloned().unwrap_or_else(|| Peer::new(0))
     }
@@ -28,7 +31,8 @@ impl Peer {
         self.0.number
     }
 
-    /// Counts a request into the connection's work until the result is dropped; nothing if that has `most` already.
+    /// Counts a request into the connection's work until the result is dropped. `None` if the
+    /// connection has `most` requests in work already.
     #[must_use]
     pub fn begin(&self, most: usize) -> Option<InWork> {
         let counter = &self.0.in_work;

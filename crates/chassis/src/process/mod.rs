@@ -1,33 +1,28 @@
 //! The life of a process, from the command line to the exit code.
 
-use std::io::Write;
-use std::num::NonZeroUsize;
-use std::process::ExitCode;
-use std::time::Duration;
+mod signals;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::{io::Write, num::NonZeroUsize, process::ExitCode, time::Duration};
 
-use crate::config::{
-    self, Binary, Documented, Invocation, RuntimeConfig, ShutdownConfig, TelemetryConfig,
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    activity::idle_poll,
+    config::{self, Binary, Check, Invocation, RuntimeConfig, ShutdownConfig, TelemetryConfig},
+    drain::Drain,
+    metrics::Metrics,
+    report::{BoxError, report},
+    telemetry::Telemetry,
 };
-use crate::drain::Drain;
-use crate::idle_poll::idle_poll;
-use crate::metrics::Metrics;
-use crate::report::report;
-use crate::signals;
-use crate::telemetry::Telemetry;
 
 /// What every process allocates with. ONNX Runtime allocates with the C library's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Any error, at the top of a binary.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The whole configuration of a binary: any documented tree that has the sections [`run`] needs.
+/// The whole configuration of a binary: any tree of settings that has the sections [`run`] needs.
 pub trait ProcessConfig:
-    Default + Serialize + DeserializeOwned + Documented + Send + Sync + 'static
+    Default + Serialize + DeserializeOwned + JsonSchema + Check + Send + Sync + 'static
 {
     /// The sections that are the process's own.
     fn process(&self) -> ProcessSettings<'_>;
@@ -42,8 +37,8 @@ pub struct ProcessSettings<'a> {
     pub shutdown: &'a ShutdownConfig,
     /// Threads.
     pub runtime: &'a RuntimeConfig,
-    /// Cores for each thread that runs async tasks, where `runtime` does not say how many those are: 1, or more where other threads do
-    /// most of the work.
+    /// Cores for each thread that runs async tasks, where `runtime` does not say how many threads
+    /// there are: 1, or more where other threads do most of the work.
     pub cores_per_worker: usize,
 }
 
@@ -125,7 +120,7 @@ where
     let drain = Drain::new(grace, settle);
     let time = config.process().runtime.idle_poll;
     if !time.is_zero() {
-        tokio::spawn(idle_poll(drain.pulse().clone(), time));
+        tokio::spawn(idle_poll(drain.activity().clone(), time));
     }
     if let Err(error) = signals::listen(drain.clone()) {
         complain(&binary, &format!("signals cannot be handled: {error}"));

@@ -1,32 +1,41 @@
 //! Channels to other gRPC servers.
 
+mod backoff;
+
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::config::{Documented, Help, Invalid, ListenError, check_time, socket_path};
+use crate::config::{Check, ListenError, MAX_WINDOW, Timeout, socket_path};
+
+pub use self::backoff::Backoff;
 
 /// How connections to another server are made and kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientConfig {
     /// Time a connection may take to be established.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "Timeout")]
     pub connect_timeout: Duration,
-    /// Time after which a silent connection is pinged, in use or not.
-    #[serde(with = "humantime_serde")]
+    /// Silence after which the connection is pinged, whether it is in use or not.
+    #[serde(with = "Timeout")]
     pub keepalive_interval: Duration,
     /// Time a ping may stay unanswered before the connection is closed.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "Timeout")]
     pub keepalive_timeout: Duration,
-    /// HTTP/2 flow-control window of one stream, in bytes.
+    /// HTTP/2 flow-control window of a stream, in bytes.
+    #[schemars(range(min = 1, max = MAX_WINDOW))]
     pub stream_window_bytes: u32,
     /// HTTP/2 flow-control window of a connection, in bytes.
+    #[schemars(range(min = 1, max = MAX_WINDOW))]
     pub connection_window_bytes: u32,
-    /// Let the windows follow the measured bandwidth-delay product instead.
+    /// Let the windows follow the measured bandwidth and delay.
     pub adaptive_window: bool,
 }
+
+impl Check for ClientConfig {}
 
 impl Default for ClientConfig {
     fn default() -> Self {
@@ -39,35 +48,6 @@ impl Default for ClientConfig {
             connection_window_bytes: 4 << 20,
             adaptive_window: false,
         }
-    }
-}
-
-impl Documented for ClientConfig {
-    fn help() -> Help {
-        Help::of(&[
-            ("connect_timeout", "Time a connection may take to be established"),
-            ("keepalive_interval", "Silence after which the connection is pinged"),
-            ("keepalive_timeout", "Time a ping may stay unanswered"),
-            ("stream_window_bytes", "HTTP/2 flow-control window of a stream, in bytes"),
-            ("connection_window_bytes", "HTTP/2 flow-control window of a connection, in bytes"),
-            ("adaptive_window", "Let the windows follow the measured bandwidth and delay"),
-        ])
-    }
-
-    fn check(&self) -> Result<(), Invalid> {
-        // RFC 9113, 6.9.1: a window is at most 2^31 - 1 octets.
-        const MAX_WINDOW: u32 = i32::MAX as u32;
-        for (name, window) in [
-            ("stream_window_bytes", self.stream_window_bytes),
-            ("connection_window_bytes", self.connection_window_bytes),
-        ] {
-            if window == 0 || window > MAX_WINDOW {
-                return Err(Invalid::new(name, format!("must be from 1 to {MAX_WINDOW}")));
-            }
-        }
-        check_time("connect_timeout", self.connect_timeout)?;
-        check_time("keepalive_interval", self.keepalive_interval)?;
-        check_time("keepalive_timeout", self.keepalive_timeout)
     }
 }
 
@@ -114,8 +94,9 @@ pub enum ClientError {
     },
 }
 
-/// A channel to `endpoint` (`host:port`, `http://host:port`, or `unix:/path` of a server on the same
-/// machine) that connects when it is first used and again whenever the connection was lost.
+/// A channel to `endpoint` that connects when it is first used and again whenever the connection
+/// was lost. An endpoint is `host:port`, `http://host:port`, or `unix:/path` of a server on the
+/// same machine.
 ///
 /// The channel sets no timeout of its own: tonic's answers `CANCELLED`. Use a
 /// [`Deadline`](crate::Deadline) around the call.

@@ -1,29 +1,35 @@
-//! Requests of which more has to come. What has come of them is kept, so its size is bounded, and so is the time it may take.
+//! Incomplete requests: bounded in bytes and in time.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::sleep;
 use tonic::Status;
 
-use crate::config::{FRAMING_BYTES, GrpcConfig};
-use crate::drain::Drain;
-use crate::process::BoxError;
+use crate::{
+    config::{FRAMING_BYTES, GrpcConfig},
+    drain::Drain,
+    report::BoxError,
+};
 
-/// So many connections together may hold what each of them may hold alone.
+/// All connections together may hold so many times what one of them may hold.
 const CONNECTIONS: usize = 4;
-/// A connection that holds no more than this is refused nothing for what others hold: it is what one HTTP/2 frame brings.
+/// A connection that holds no more than this is not refused for what others hold: it is what one
+/// HTTP/2 frame brings.
 const SMALL: usize = 128 << 10;
 
-/// What all connections hold of unfinished messages, and may.
+/// Bytes that all connections hold of incomplete messages, and the bounds.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     held: AtomicUsize,
     each: usize,
     time: Duration,
@@ -31,13 +37,13 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(config: &GrpcConfig, drain: Drain) -> Self {
+    pub(crate) fn new(config: &GrpcConfig, drain: Drain) -> Self {
         let (each, time) = (config.unfinished_bytes(), config.message_timeout);
         Self { held: AtomicUsize::new(0), each, time, drain }
     }
 }
 
-/// What a connection holds of unfinished messages.
+/// Bytes that a connection holds of incomplete messages.
 #[derive(Debug)]
 pub(super) struct Account {
     held: AtomicUsize,
@@ -55,7 +61,8 @@ impl Account {
         let each = self.all.each;
         if held > each {
             return Err(Status::resource_exhausted(format!(
-                "a connection may hold {each} bytes of messages that have not ended (grpc.max_unfinished_bytes); end some before others begin"
+                "a connection may hold {each} bytes of messages that have not ended \
+                 (grpc.max_unfinished_bytes); end some before others begin"
             )));
         }
         if held > SMALL && all > each.saturating_mul(CONNECTIONS) {
@@ -72,22 +79,25 @@ impl Account {
     }
 }
 
-/// Completes with the reason when what is missing should have come.
+/// Completes with the refusal when the rest of the request should have come.
 type Timer = Pin<Box<dyn Future<Output = Status> + Send>>;
 
-/// The body of a request, which ends with an error when it holds too much that is not finished, or for too long.
-pub(super) struct Watched<B> {
+/// The body of a request. It ends with an error when it is incomplete and too large, or incomplete
+/// for too long.
+pub(super) struct Bounded<B> {
     body: B,
-    /// Where in its messages a stream is. A unary request is one message, and finished only with its stream.
+    /// Where in its messages a stream is. A unary request is one message, and complete only when
+    /// its stream has ended.
     framing: Option<Framing>,
     account: Arc<Account>,
-    /// What stands in the account for this body until it is dropped: a stream keeps the room that its largest message needed.
+    /// What stands in the account for this body until it is dropped: a stream keeps the room that
+    /// its largest message needed.
     held: usize,
-    /// Runs while more is waited for.
+    /// Runs while the rest of a request is missing.
     timer: Option<Timer>,
 }
 
-impl<B> Watched<B> {
+impl<B> Bounded<B> {
     pub(super) fn new(body: B, is_unary: bool, account: Arc<Account>) -> Self {
         let framing = (!is_unary).then(Framing::default);
         Self { body, framing, account, held: 0, timer: None }
@@ -101,7 +111,7 @@ impl<B> Watched<B> {
                 if framing.follow(data) {
                     self.timer = None;
                 }
-                framing.unfinished()
+                framing.incomplete()
             }
         };
         let more = holds.saturating_sub(self.held);
@@ -110,7 +120,7 @@ impl<B> Watched<B> {
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
-        if self.framing.as_ref().is_some_and(|framing| framing.unfinished() == 0) {
+        if self.framing.as_ref().is_some_and(|framing| framing.incomplete() == 0) {
             return Poll::Pending;
         }
         let Ledger { time, drain, .. } = &*self.account.all;
@@ -119,7 +129,8 @@ impl<B> Watched<B> {
     }
 }
 
-/// Completes when it has taken so long, or the process drains and the caller does not see to it that it is over.
+/// Completes after `time`, or when the process drains and the caller has had two seconds to end the
+/// request.
 async fn late(time: Duration, drain: Drain) -> Status {
     tokio::select! {
         () = sleep(time) => Status::deadline_exceeded(format!(
@@ -131,7 +142,7 @@ async fn late(time: Duration, drain: Drain) -> Status {
     }
 }
 
-impl<B> Drop for Watched<B> {
+impl<B> Drop for Bounded<B> {
     fn drop(&mut self) {
         if self.held > 0 {
             self.account.remove(self.held);
@@ -139,7 +150,7 @@ impl<B> Drop for Watched<B> {
     }
 }
 
-impl<B> Body for Watched<B>
+impl<B> Body for Bounded<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
@@ -173,7 +184,8 @@ where
     }
 }
 
-/// Where in a message the data is, by gRPC's framing: a byte of flags, four bytes of length, the most significant first, and the message.
+/// Where in a message the data is, by gRPC's framing: a byte of flags, four bytes of length in
+/// network order, and the message.
 #[derive(Debug, Default)]
 struct Framing {
     /// Bytes of the prefix so far.
@@ -184,7 +196,7 @@ struct Framing {
 }
 
 impl Framing {
-    /// Goes over the data that follows; whether a message ended in it.
+    /// Follows the next piece of data. Returns whether a message ended in it.
     fn follow(&mut self, mut data: &[u8]) -> bool {
         let mut ended = false;
         while let Some((&first, rest)) = data.split_first() {
@@ -208,7 +220,7 @@ impl Framing {
     }
 
     /// Bytes of the message that has not ended.
-    fn unfinished(&self) -> usize {
+    fn incomplete(&self) -> usize {
         self.prefix + self.got
     }
 }
@@ -227,20 +239,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unfinished_is_what_came_since_the_last_end() {
+    fn what_is_incomplete_is_what_came_since_the_last_end() {
         let mut framing = Framing::default();
         assert!(!framing.follow(&message(300)[..200]));
-        assert_eq!(framing.unfinished(), 200);
+        assert_eq!(framing.incomplete(), 200);
         assert!(framing.follow(&message(300)[200..]));
-        assert_eq!(framing.unfinished(), 0);
+        assert_eq!(framing.incomplete(), 0);
         assert!(framing.follow(&[message(0), message(2), vec![0, 0]].concat()));
-        assert_eq!(framing.unfinished(), 2);
+        assert_eq!(framing.incomplete(), 2);
     }
 
     proptest! {
         #[test]
         fn it_does_not_matter_in_what_pieces_data_comes(
-            lengths in prop::collection::vec(0..700usize, 0..5), cut in 0..2000usize, piece in 1..50usize,
+            lengths in prop::collection::vec(0..700usize, 0..5),
+            cut in 0..2000usize,
+            piece in 1..50usize,
         ) {
             let mut data: Vec<u8> = lengths.into_iter().flat_map(message).collect();
             data.truncate(cut);
@@ -249,7 +263,7 @@ mod tests {
             let mut ended_in_pieces = false;
             data.chunks(piece).for_each(|piece| ended_in_pieces |= pieces.follow(piece));
             prop_assert_eq!(ended, ended_in_pieces);
-            prop_assert_eq!(whole.unfinished(), pieces.unfinished());
+            prop_assert_eq!(whole.incomplete(), pieces.incomplete());
         }
     }
 
@@ -258,8 +272,8 @@ mod tests {
         Arc::new(Ledger::new(&config, Drain::new(Duration::ZERO, Duration::ZERO)))
     }
 
-    fn stream(account: &Arc<Account>) -> Watched<()> {
-        Watched::new((), false, Arc::clone(account))
+    fn stream(account: &Arc<Account>) -> Bounded<()> {
+        Bounded::new((), false, Arc::clone(account))
     }
 
     #[test]
@@ -278,8 +292,8 @@ mod tests {
         drop(other);
         assert_eq!(held(), (60, 60));
         drop(body);
-        // A unary request holds all of its message until it has ended, which a whole message does not say.
-        let mut unary = Watched::new((), true, Arc::clone(&account));
+        // A unary request holds its message until its stream ends, even when the message is whole.
+        let mut unary = Bounded::new((), true, Arc::clone(&account));
         assert!(unary.take(&message(80)).is_ok());
         assert_eq!(held(), (85, 85));
         drop(unary);

@@ -1,9 +1,13 @@
 //! Listeners, and connections taken from them one at a time.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -14,35 +18,35 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener that has at most so many connections open.
 #[derive(Debug)]
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     name: &'static str,
     listener: Listener,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     max_connections: usize,
-    /// Whether the warning about it was given since there was last a place.
+    /// Whether the warning was logged since a permit was last free.
     full: AtomicBool,
 }
 
-/// A connection, and the place it holds until it is dropped.
+/// A connection, and the permit it holds until it is dropped.
 #[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) opened: Opened,
-    pub(super) place: OwnedSemaphorePermit,
+pub(crate) struct Accepted {
+    pub(crate) opened: Opened,
+    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 impl Acceptor {
-    pub(super) fn new(name: &'static str, listener: Listener, max_connections: usize) -> Self {
-        let places = Arc::new(Semaphore::new(max_connections));
-        Self { name, listener, places, max_connections, full: AtomicBool::new(false) }
+    pub(crate) fn new(name: &'static str, listener: Listener, max_connections: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(max_connections));
+        Self { name, listener, permits, max_connections, full: AtomicBool::new(false) }
     }
 
     /// The next connection. Errors of single connections and of a process that is short of file
     /// descriptors are waited out. Nothing is lost if the future is dropped.
-    pub(super) async fn accept(&self) -> Accepted {
-        let place = self.place().await;
+    pub(crate) async fn accept(&self) -> Accepted {
+        let permit = self.permit().await;
         loop {
             match self.listener.accept().await {
-                Ok(opened) => return Accepted { opened, place },
+                Ok(opened) => return Accepted { opened, permit },
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, listener = self.name, "cannot accept, trying again");
@@ -52,8 +56,8 @@ impl Acceptor {
         }
     }
 
-    async fn place(&self) -> OwnedSemaphorePermit {
-        let full = self.places.available_permits() == 0;
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let full = self.permits.available_permits() == 0;
         if full && !self.full.swap(full, Ordering::Relaxed) {
             tracing::warn!(
                 listener = self.name,
@@ -61,12 +65,12 @@ impl Acceptor {
                 "as many connections as allowed, the next waits"
             );
         }
-        match Arc::clone(&self.places).acquire_owned().await {
-            Ok(place) => {
+        match Arc::clone(&self.permits).acquire_owned().await {
+            Ok(permit) => {
                 self.full.store(false, Ordering::Relaxed);
-                place
+                permit
             }
-            // Nobody closes the semaphore; a server without places would wait for ever as well.
+            // Nobody closes the semaphore; a server without permits would wait for ever as well.
             Err(_) => std::future::pending().await,
         }
     }
