@@ -10,7 +10,7 @@ use prometheus_client::{
 };
 use strata_chassis::Metrics;
 
-use super::shadow::Outcomes;
+use super::tally::Outcomes;
 
 /// Figures of a loaded version.
 #[derive(Debug)]

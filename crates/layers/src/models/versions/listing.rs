@@ -5,8 +5,8 @@ use strata_wire::{Fault, pb};
 
 use super::{
     catalog::{Catalog, Condition, unreadable},
-    shadow::Outcomes,
     snapshot::Snapshot,
+    tally::Outcomes,
     version::Version,
 };
 use crate::adapter::Adapter;

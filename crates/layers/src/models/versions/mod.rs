@@ -13,6 +13,7 @@ mod policy;
 mod poll;
 mod shadow;
 mod snapshot;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod traffic;

@@ -1,23 +1,15 @@
 //! Versions that run what others answer, and are compared with them.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use strata_runtime::{Batch, Inference, RowStatus};
 use strata_wire::pb;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::version::Version;
+use super::{tally::Outcomes, version::Version};
 use crate::{
     adapter::{Adapter, LayerRequest, LayerResponse},
     models::runner::outputs_of,
 };
-
-/// Rows that may wait for their comparison; more are skipped, so that a slow shadow holds no memory
-/// and delays nobody.
-const ROOM: usize = 2048;
 
 /// A row that was answered, kept for a comparison.
 pub(crate) struct AnsweredRow<A: Adapter> {
@@ -26,62 +18,6 @@ pub(crate) struct AnsweredRow<A: Adapter> {
     pub(crate) version: u32,
     pub(crate) answer: LayerResponse<A>,
     pub(crate) scores: Vec<f32>,
-}
-
-/// What a version did in the shadow since it was loaded.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    outcomes: Mutex<Outcomes>,
-    room: Arc<Semaphore>,
-    used: AtomicBool,
-}
-
-/// Rows by what came of their comparison.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Outcomes {
-    /// Compared, with the same answer.
-    pub(crate) agreed: u64,
-    /// Compared, with another answer.
-    pub(crate) differed: u64,
-    /// Not compared.
-    pub(crate) skipped: u64,
-    /// Sum over the rows compared of the largest difference of a score.
-    pub(crate) difference: f64,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        let room = Arc::new(Semaphore::new(ROOM));
-        Self { outcomes: Mutex::default(), room, used: AtomicBool::new(false) }
-    }
-}
-
-impl Tally {
-    /// So far; `None` if it has never been in the shadow.
-    pub(crate) fn read(&self) -> Option<Outcomes> {
-        let outcomes = *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        self.used.load(Ordering::Relaxed).then_some(outcomes)
-    }
-
-    fn add(&self, more: Outcomes) {
-        self.used.store(true, Ordering::Relaxed);
-        // Sums of numbers: a panic elsewhere cannot have left them half-done.
-        let mut sum = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        sum.agreed += more.agreed;
-        sum.differed += more.differed;
-        sum.skipped += more.skipped;
-        sum.difference += more.difference;
-    }
-
-    fn skip(&self, rows: usize) {
-        self.add(Outcomes { skipped: rows as u64, ..Outcomes::default() });
-    }
-
-    /// Room for so many rows, until it is dropped.
-    fn reserve(&self, rows: usize) -> Option<OwnedSemaphorePermit> {
-        let rows = u32::try_from(rows).ok()?;
-        Arc::clone(&self.room).try_acquire_many_owned(rows).ok()
-    }
 }
 
 /// Lets every shadow run the rows, beside whatever else is done. A shadow that has no room left

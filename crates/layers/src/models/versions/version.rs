@@ -8,7 +8,7 @@ use strata_runtime::{
 };
 use strata_wire::Fault;
 
-use super::shadow::Tally;
+use super::tally::Tally;
 use crate::{
     adapter::{Adapter, ModelMismatch},
     metrics::LayerMetrics,
