@@ -12,7 +12,7 @@ use strata_wire::{Ask, Fault, Hop, TracePlace, pb};
 use tracing::Span;
 
 use super::chain::Timed;
-use crate::{link::Layer, metrics::CoordinatorMetrics};
+use crate::{link::Layer, metrics::CoordinatorMetrics, releases::Release};
 
 /// In about this time a small model is loaded again.
 const RELOAD: Duration = Duration::from_millis(200);
@@ -25,8 +25,12 @@ pub(super) struct Decision<'a> {
     pub(super) parent: &'a RemoteContext,
     /// The connection of the caller, by its number.
     pub(super) caller: u64,
+    /// Decisions in work, this one included.
+    pub(super) in_work: usize,
     /// Whether no other decision is in work.
     pub(super) alone: bool,
+    /// The release in force when it began.
+    pub(super) release: Option<&'a Release>,
     pub(super) metrics: &'a CoordinatorMetrics,
     /// Of the process's work.
     pub(super) activity: &'a Activity,

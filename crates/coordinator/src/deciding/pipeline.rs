@@ -93,16 +93,17 @@ impl Pipeline {
             span: &span,
             parent,
             caller: call.caller,
+            in_work: flight.count(),
             alone: call.unary && flight.is_alone(),
+            release,
             metrics: &self.metrics,
             activity: &self.activity,
         };
-        let in_work = flight.count();
         let result = self
-            .chain(request, (decision, in_work), (release, call.deadline))
+            .chain(request, decision, call.deadline)
             .await
             .map(|provisioned| answer(provisioned, release, call.arrived.elapsed()));
-        self.conclude(&result, &call, (&span, parent), release);
+        self.conclude(&result, &call, decision);
         result
     }
 
@@ -111,11 +112,12 @@ impl Pipeline {
     async fn chain(
         &self,
         request: pb::DecideRequest,
-        (decision, in_work): (Decision<'_>, usize),
-        (release, deadline): (Option<&Release>, Deadline),
+        decision: Decision<'_>,
+        deadline: Deadline,
     ) -> Result<Provisioned, Fault> {
-        if let Some(release) = release.filter(|_| !decision.span.is_disabled()) {
-            trace::record(decision.span, "strata.release", release.name().to_owned());
+        let Decision { release, span, in_work, .. } = decision;
+        if let Some(release) = release.filter(|_| !span.is_disabled()) {
+            trace::record(span, "strata.release", release.name().to_owned());
         }
         let question = Question::read(request)?;
         let versions = release.map_or([0; 3], Release::versions);
@@ -160,9 +162,9 @@ impl Pipeline {
         &self,
         result: &Result<pb::DecideResponse, Fault>,
         call: &Call<'_>,
-        (span, parent): (&Span, &RemoteContext),
-        release: Option<&Release>,
+        decision: Decision<'_>,
     ) {
+        let Decision { span, parent, release, .. } = decision;
         self.metrics.decided(call.arrived.elapsed(), result.as_ref().err().map(|fault| fault.kind));
         let trace_id = || {
             let here = trace::context_of(span).trace_id().or(parent.trace_id());

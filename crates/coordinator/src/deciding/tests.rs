@@ -50,7 +50,7 @@ fn inference(model_version: u32) -> Option<pb::Inference> {
 
 /// The index that has the greatest of the expected objectives, or another one of those allowed.
 fn choose(expected: &[f32], allowed: &[usize], whim: u64) -> usize {
-    if whim % 3 == 0 {
+    if whim.is_multiple_of(3) {
         return allowed[(whim / 3) as usize % allowed.len()];
     }
     let better = |best: usize, next: usize| {

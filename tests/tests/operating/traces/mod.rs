@@ -22,11 +22,21 @@ const SPANS: [(&str, &str); 3] = [
     ("operational", "operational.forecast"),
 ];
 
+/// A cluster that asks each layer once for each decision.
 fn traced(collector: &Collector, sampler: &str, ratio: &str) -> Cluster {
+    speculating("off", collector, sampler, ratio)
+}
+
+fn speculating(speculation: &str, collector: &Collector, sampler: &str, ratio: &str) -> Cluster {
     Cluster::start_with(|spec| {
-        spec.set("TELEMETRY_OTLP_ENDPOINT", collector.endpoint())
+        let spec = spec
+            .set("TELEMETRY_OTLP_ENDPOINT", collector.endpoint())
             .set("TELEMETRY_OTLP_SAMPLER", sampler)
-            .set("TELEMETRY_OTLP_SAMPLER_RATIO", ratio)
+            .set("TELEMETRY_OTLP_SAMPLER_RATIO", ratio);
+        match spec.name() {
+            "coordinator" => spec.set("REQUESTS_SPECULATION", speculation),
+            _ => spec,
+        }
     })
 }
 
@@ -250,4 +260,28 @@ async fn a_collector_that_is_not_there_costs_no_decision() {
     cluster.coordinator.signal(Signal::TERM);
     assert_eq!(cluster.coordinator.wait().code(), Some(0));
     assert!(cluster.coordinator.log().contains("spans cannot be exported"));
+}
+
+#[tokio::test]
+async fn a_trace_names_what_was_asked_ahead() {
+    const DECISIONS: usize = 8;
+    let collector = Collector::start().await;
+    let cluster = speculating("on", &collector, "always_on", "1.0");
+    let mut client = cluster.client();
+    for number in 0..DECISIONS {
+        client.decide(request(number, true)).await.unwrap();
+    }
+    let wasted: f64 = ["tactical", "operational"]
+        .map(|layer| {
+            let labels = [("layer", layer), ("outcome", "wasted")];
+            cluster.coordinator.metric("strata_coordinator_speculation_total", &labels)
+        })
+        .iter()
+        .sum();
+    let spans: Vec<_> = traces(cluster, &collector).into_values().flatten().collect();
+    let hops: Vec<_> = spans.iter().filter(|span| span.name == "coordinator.hop").collect();
+    // A layer that was asked with a wrong guess is asked once more.
+    assert_eq!(hops.len(), 3 * DECISIONS + wasted as usize);
+    let ahead = hops.iter().filter(|hop| hop.attributes.contains_key("strata.speculative"));
+    assert_eq!(ahead.count(), 2 * DECISIONS);
 }
