@@ -110,6 +110,31 @@ fn a_model_answers_as_tensors() {
     assert!(values.len() == 3 && values.iter().all(Value::is_number), "{values:?}");
 }
 
+/// Whether `answer` has every field of `shown` with its value; numbers may differ by 1 %.
+fn contains(answer: &Value, shown: &Value) -> bool {
+    match (answer, shown) {
+        (Value::Object(answer), Value::Object(shown)) => shown
+            .iter()
+            .all(|(key, shown)| answer.get(key).is_some_and(|value| contains(value, shown))),
+        (Value::Number(answer), Value::Number(shown)) => {
+            let (answer, shown) = (answer.as_f64().unwrap(), shown.as_f64().unwrap());
+            (answer - shown).abs() <= 0.01 * answer.abs()
+        }
+        (answer, shown) => answer == shown,
+    }
+}
+
+#[test]
+fn the_readme_shows_the_answer_to_its_call() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, after) = readme.split_once("```json\n").expect("an answer");
+    let shown: Value = serde_json::from_str(after.split("```").next().unwrap()).unwrap();
+    let calls: Vec<_> = blocks().into_iter().filter(|block| readme.contains(block)).collect();
+    assert_eq!(calls.len(), 1, "the README has one call");
+    let answer = values(&run(&calls[0])).remove(0);
+    assert!(contains(&answer, &shown), "the README shows\n{shown:#}\nand not\n{answer:#}");
+}
+
 #[test]
 fn every_grpcurl_command_of_the_documents_is_in_a_block_that_was_run() {
     let in_blocks: usize = blocks().iter().map(|block| block.matches("bin/grpcurl ").count()).sum();
