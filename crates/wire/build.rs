@@ -1,4 +1,4 @@
-//! Generates the Rust side of the contract, without protoc.
+//! Generates the Rust code of the contract, without protoc.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -19,16 +19,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo:rerun-if-changed={}", proto.display());
 
-    // Source info carries the comments, which is what `grpcurl describe` shows.
+    // `grpcurl describe` shows the comments, which are part of the source info.
     let mut compiler = protox::Compiler::new([&proto])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
         .codec_path("crate::codec::Codec")
-        // Tensors are read where they arrived and sent where they were made, without a copy.
+        // `Bytes` avoids a copy of tensors, both when they are received and when they are sent.
         .bytes(".inference.ModelInferRequest.raw_input_contents")
         .bytes(".inference.ModelInferResponse.raw_output_contents")
-        // Requests travel through queues and tasks: what they hold inline is copied at each step.
+        // Boxed, because requests pass through queues and tasks, and each step copies inline
+        // fields.
         .boxed(".strata.v1.SelectRequest.facts")
         .boxed(".strata.v1.PlaceRequest.facts")
         .compile_fds(compiler.file_descriptor_set())?;

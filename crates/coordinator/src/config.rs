@@ -17,7 +17,7 @@ pub struct CoordinatorConfig {
     pub grpc: GrpcConfig,
     /// The admin listener.
     pub admin: AdminConfig,
-    /// Where the layers are.
+    /// Endpoints of the layers.
     pub layers: LayersConfig,
     /// Limits of requests.
     pub requests: RequestsConfig,
@@ -27,15 +27,15 @@ pub struct CoordinatorConfig {
     pub client: ClientConfig,
     /// Traces and logs.
     pub telemetry: TelemetryConfig,
-    /// The end of the process.
+    /// Limits of the shutdown.
     pub shutdown: ShutdownConfig,
-    /// Threads.
+    /// Number of threads.
     pub runtime: RuntimeConfig,
 }
 
-/// The settings of a coordinator that shares its process with the layers: those of a coordinator's
-/// process but threads, telemetry and the end of the process, which the process has once, and those
-/// that find the layers.
+/// The settings of a coordinator that shares its process with the layers. The process has one set
+/// of threads, one telemetry and one shutdown for all services, and the coordinator needs no
+/// endpoints of layers.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CoordinatorSection {
@@ -49,7 +49,7 @@ pub struct CoordinatorSection {
     pub release: ReleaseConfig,
 }
 
-/// Where the layers are. Every address a host name resolves to is a replica.
+/// Endpoints of the layers. Every address that a host name resolves to is a replica.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayersConfig {

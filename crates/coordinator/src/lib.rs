@@ -1,8 +1,7 @@
-//! The coordinator: takes a question, asks the three layers in a chain, and answers with a
-//! decision.
+//! The coordinator: takes a request, asks the three layers in a chain and answers with a decision.
 //!
-//! A request becomes routed (provider), then placed (region, memory), then provisioned (forecast).
-//! Each stage owns the one before it, so a wrong order does not compile.
+//! A request becomes a question, then routed (provider), then placed (region, memory), then
+//! provisioned (forecast). Each stage owns the one before it, so a wrong order does not compile.
 
 mod config;
 mod deciding;

@@ -1,4 +1,4 @@
-//! What the coordinator counts: name, unit and help of every metric stand here.
+//! The metrics of the coordinator. This file holds the name, unit and help of each.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ struct SpeculationLabels {
     outcome: &'static str,
 }
 
-/// What the coordinator counts.
+/// The metrics of the coordinator.
 #[derive(Debug, Clone)]
 pub(crate) struct CoordinatorMetrics {
     ok: Counter,
@@ -47,7 +47,8 @@ pub(crate) struct CoordinatorMetrics {
     decision_time: Histogram,
     hops: [(&'static str, Histogram); 3],
     links: Family<LayerLabel, Gauge>,
-    /// By layer, tactical and operational: answers to guesses that were used, and that were not.
+    /// Answers to speculative requests that were used, and those that were not, for the tactical
+    /// and the operational layer.
     speculation: [(&'static str, [Counter; 2]); 2],
     release_changes: Family<ChangeLabels, Counter>,
 }
@@ -111,7 +112,7 @@ impl CoordinatorMetrics {
         this
     }
 
-    /// Adds the depth of the queues to the layers, read when it is asked for.
+    /// Registers the queue depths of the layers; `waiting` is read at each scrape.
     pub(crate) fn expose_queues(
         metrics: &Metrics,
         waiting: impl Fn() -> Waiting + Send + Sync + 'static,
@@ -122,12 +123,12 @@ impl CoordinatorMetrics {
         });
     }
 
-    /// The count of streams to `layer` that are up.
+    /// The number of streams to `layer` that are up.
     pub(crate) fn links(&self, layer: &'static str) -> Gauge {
         self.links.get_or_create_owned(&LayerLabel { layer })
     }
 
-    /// Counts an answer, and the fault it is.
+    /// Counts an answer and its fault, if it is one.
     pub(crate) fn decided(&self, elapsed: Duration, fault: Option<FaultKind>) {
         self.decision_time.observe(elapsed.as_secs_f64());
         match fault {
@@ -142,7 +143,7 @@ impl CoordinatorMetrics {
         self.release_changes.get_or_create(&ChangeLabels { change, outcome }).inc();
     }
 
-    /// Counts a row that `layer` was asked ahead.
+    /// Counts a speculative row of `layer`.
     pub(crate) fn speculated(&self, layer: &'static str, used: bool) {
         if let Some((_, [yes, no])) = self.speculation.iter().find(|(name, _)| *name == layer) {
             if used {
@@ -153,7 +154,7 @@ impl CoordinatorMetrics {
         }
     }
 
-    /// Counts a hop.
+    /// Observes the time of a hop.
     pub(crate) fn hop(&self, layer: &'static str, elapsed: Duration) {
         if let Some((_, histogram)) = self.hops.iter().find(|(name, _)| *name == layer) {
             histogram.observe(elapsed.as_secs_f64());

@@ -31,12 +31,12 @@ const BINARY: Binary = Binary {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// Largest request that is taken. One with every field filled has 3 KB; the rest is room for fields
-/// of later versions. A caller may send a part of a message and stop, on as many calls as it may
-/// have, so what is kept of each has to be small.
+/// Largest request in bytes. A request with every field has 3 KB; the rest leaves room for fields
+/// of later versions. A caller may send a part of a message and stop, on each of its calls, so the
+/// limit bounds the memory that these parts hold.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
 
-/// Runs the coordinator's process: the whole of its `main`.
+/// Runs the coordinator's process: all of its `main`.
 pub fn run() -> ExitCode {
     strata_chassis::run(BINARY, serve)
 }
@@ -69,12 +69,12 @@ async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
     serve_front(&front, links, &metrics, drain).await
 }
 
-/// Serves a coordinator whose layers are in this process, until the drain is over. They are ready,
-/// and must answer for as long as this takes.
+/// Serves a coordinator whose layers are in this process, until the drain is over. The layers must
+/// be ready, and must answer until this returns.
 ///
 /// # Errors
-/// A release of the settings that cannot be loaded, a listener that cannot be bound, and accepted
-/// work that was left when the grace budget was over.
+/// A release in the settings that cannot be loaded, a listener that cannot be bound, or accepted
+/// work that was not finished within the grace budget.
 pub async fn serve_beside(
     section: &CoordinatorSection,
     layers: LocalLayers,
@@ -82,13 +82,13 @@ pub async fn serve_beside(
     drain: Drain,
 ) -> Result<(), BoxError> {
     if let Some(release) = section.release.release() {
-        // Replicas load it when they connect; these are connected.
+        // Remote replicas load the release when they connect; these layers are connected already.
         load(&layers, release.versions()).await?;
     }
     serve_front(section, |_, _, _| Ok(layers.into()), metrics, drain).await
 }
 
-/// Has the three layers load their versions, in the order of the chain.
+/// Loads the versions on the three layers, in the order of the chain.
 async fn load(layers: &LocalLayers, versions: [u32; 3]) -> Result<(), Fault> {
     let Layers { strategic, tactical, operational } = layers.clone().into();
     strategic.load(versions[0]).await?;
@@ -151,11 +151,11 @@ fn connect(
     })
 }
 
-/// Says ready once every layer has been reached. A layer that goes away later is told in answers,
-/// not by taking the whole coordinator out of service.
+/// Reports readiness once the coordinator has reached every layer. When a layer goes away later,
+/// the coordinator stays in service and answers with faults.
 async fn ready_when_complete(pipeline: Pipeline, came_up: Arc<Notify>, health: HealthHandle) {
     loop {
-        // Listens before it looks: a stream that comes up in between is not missed.
+        // Registers before the check, so that a stream that comes up in between is not missed.
         let next = came_up.notified();
         if pipeline.layers.are_up() {
             return health.serving().await;

@@ -19,22 +19,22 @@ pub(crate) struct LayerConfig<A: Layer> {
     pub(crate) grpc: GrpcConfig,
     /// The admin listener.
     pub(crate) admin: AdminConfig,
-    /// Which model is served.
+    /// The repository and the versions to serve.
     pub(crate) models: ModelsConfig,
-    /// How it is run.
+    /// How the layer runs the model.
     pub(crate) inference: InferenceConfig,
     /// Traces and logs.
     pub(crate) telemetry: TelemetryConfig,
-    /// The end of the process.
+    /// Limits of the shutdown.
     pub(crate) shutdown: ShutdownConfig,
-    /// Threads.
+    /// Number of threads.
     pub(crate) runtime: RuntimeConfig,
     #[serde(skip)]
     layer: PhantomData<fn() -> A>,
 }
 
-/// The settings of a layer that shares its process with others: those of a layer's process but
-/// threads, telemetry and the end of the process, which the process has once.
+/// The settings of a layer that shares its process with others. The process has one set of threads,
+/// one telemetry and one shutdown for all services.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerSection {
@@ -42,13 +42,13 @@ pub struct LayerSection {
     pub grpc: GrpcConfig,
     /// The admin listener.
     pub admin: AdminConfig,
-    /// Which model is served.
+    /// The repository and the versions to serve.
     pub models: ModelsConfig,
-    /// How it is run.
+    /// How the layer runs the model.
     pub inference: InferenceConfig,
 }
 
-/// Which model is served.
+/// The repository and the versions to serve.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelsConfig {
@@ -75,7 +75,7 @@ pub struct ModelsConfig {
 }
 
 impl ModelsConfig {
-    /// Which versions are kept loaded.
+    /// The versions that the layer keeps loaded.
     pub(crate) fn policy(&self) -> Policy {
         match (&self.versions, self.version) {
             (Some(policy), _) => policy.clone(),
@@ -85,10 +85,10 @@ impl ModelsConfig {
     }
 }
 
-/// Far beyond what any delay gains.
+/// Far beyond any delay that improves batches.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// How the model is run.
+/// How the layer runs the model.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InferenceConfig {
@@ -106,7 +106,7 @@ pub struct InferenceConfig {
     #[schemars(range(min = 1, max = 4096))]
     pub max_batch: usize,
     /// Most rows waiting; more are refused with `RESOURCE_EXHAUSTED`.
-    // A frame of the most rows the contract allows must fit.
+    // The queue must hold a frame with the most rows that the contract allows.
     #[schemars(range(min = MAX_ROWS, max = 1 << 20))]
     pub queue_rows: usize,
     /// Most rows of one connection waiting; unset is half of `inference.queue_rows`.
@@ -166,10 +166,11 @@ impl Default for ModelsConfig {
             dir: PathBuf::from("models"),
             version: None,
             versions: None,
-            // Off: a version that is copied or trained into the directory is served when an
-            // operator says so.
+            // Off: the layer serves a version that somebody copies or trains into the directory
+            // only when an operator asks for it.
             poll_interval: Duration::ZERO,
-            // In int8 the answer to a row depends a little on the rest of its batch: docs/models.md.
+            // In int8, the answer to a row depends a little on the rest of its batch:
+            // docs/models.md.
             precision: Precision::Fp32,
         }
     }
@@ -253,8 +254,8 @@ impl<A: Layer> ProcessConfig for LayerConfig<A> {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
-            // Threads of their own run the models. More than one of these for two cores was slower
-            // where all services share a machine.
+            // Separate threads run the models. More than one of these threads for two cores was
+            // slower where all services share a machine.
             cores_per_worker: 2,
         }
     }

@@ -1,4 +1,4 @@
-//! The layers without a socket, for a coordinator in the same process.
+//! Serves the layers without a socket, for a coordinator in the same process.
 
 use std::{fmt, sync::Arc};
 
@@ -15,14 +15,14 @@ use crate::{
     serving::{Asked, Gatherer},
 };
 
-/// A layer of this process that is ready.
+/// A layer in this process that is ready.
 pub struct InProcess<H: Hop> {
-    /// To ask it.
+    /// The layer, for calls from the same process.
     pub layer: Arc<dyn Answers<H>>,
     /// Serves its gRPC port until the drain is over.
     pub serving: BoxFuture<'static, Result<(), ServerError>>,
-    /// Works off what its models still have to do, and refuses new questions from then on: to be
-    /// awaited when nobody asks any more.
+    /// Waits until the models have run all accepted rows, and refuses new rows from then on. Await
+    /// this only after the last caller has stopped.
     pub finishing: BoxFuture<'static, ()>,
 }
 
@@ -85,7 +85,7 @@ async fn in_process<A: Layer>(
     })
 }
 
-/// A layer that is asked by a call: what a row of a frame passes through, but for the frame.
+/// A layer that is asked by a call: a row takes the same path as a row of a frame.
 struct Local<A: Adapter> {
     rows: Arc<Gatherer<A>>,
     catalog: Arc<Catalog<A>>,

@@ -1,4 +1,4 @@
-//! The three layers as services and processes: one service under different names.
+//! Implements the services and the processes of the three layers, which differ only in their names.
 
 use std::convert::Infallible;
 
@@ -29,10 +29,10 @@ pub(crate) trait Layer: Adapter + std::fmt::Debug {
     const PORTS: (u16, u16);
     /// One line for `--help`.
     const ABOUT: &'static str;
-    /// What the names of its environment variables begin with.
+    /// Prefix of the names of its environment variables.
     const ENV_PREFIX: &'static str;
 
-    /// The server of a service.
+    /// Wraps a service in the generated server.
     fn server(service: Service<Self>, max_message_bytes: usize) -> Self::Server;
 }
 

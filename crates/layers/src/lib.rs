@@ -1,8 +1,8 @@
-//! The three layer services: thin adapters between the contract, the meaning of a model and ONNX
-//! Runtime.
+//! The three layer services: thin adapters between the contract, the encoding of each model and
+//! ONNX Runtime.
 //!
-//! A layer never calls another layer and never calls the coordinator. It keeps no state but which
-//! versions of its model answer: any replica can answer any row.
+//! A layer never calls another layer and never calls the coordinator. Its only state is which
+//! versions of its model are loaded and how they share the traffic: any replica can answer any row.
 
 mod adapter;
 mod config;
@@ -22,17 +22,17 @@ use std::process::ExitCode;
 
 use strata_chassis::{Binary, ConfigError, Setting};
 
-/// Runs the strategic layer: the whole of its `main`.
+/// Runs the strategic layer: all of its `main`.
 pub fn strategic() -> ExitCode {
     process::run::<adapter::Strategic>()
 }
 
-/// Runs the tactical layer: the whole of its `main`.
+/// Runs the tactical layer: all of its `main`.
 pub fn tactical() -> ExitCode {
     process::run::<adapter::Tactical>()
 }
 
-/// Runs the operational layer: the whole of its `main`.
+/// Runs the operational layer: all of its `main`.
 pub fn operational() -> ExitCode {
     process::run::<adapter::Operational>()
 }

@@ -1,4 +1,4 @@
-//! What a layer counts: name, unit and help of every metric stand here.
+//! The metrics of a layer. This file holds the name, unit and help of each.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -28,13 +28,14 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
-/// The queue is full; the caller's part of it is; the rows would be run after their deadline.
+/// Reasons for a refusal: the queue is full, the caller's part of the queue is full, or the rows
+/// would run only after their deadline.
 const REASONS: [&str; 3] = ["queue_full", "caller_full", "would_be_late"];
 
 const LOADED: OutcomeLabel = OutcomeLabel { outcome: "loaded" };
 const REFUSED: OutcomeLabel = OutcomeLabel { outcome: "refused" };
 
-/// What a layer counts.
+/// The metrics of a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerMetrics {
     rows: Counter,
@@ -59,7 +60,7 @@ impl LayerMetrics {
             loads: Family::default(),
             turned_away: Family::default(),
         };
-        // Counted from 0, so that the first refusal is an increase.
+        // Created at 0, so that the first refusal shows as an increase.
         drop(this.loads.get_or_create(&LOADED));
         drop(this.loads.get_or_create(&REFUSED));
         for reason in REASONS {
@@ -111,7 +112,7 @@ impl LayerMetrics {
         self.queue.observe(inference.queue.as_secs_f64());
     }
 
-    /// Counts the rows of a batch that was refused, if it was for what the queue holds.
+    /// Counts the rows of a batch that was refused because of the queue.
     pub(crate) fn turned_away(&self, error: &InferError, rows: usize) {
         let [queue_full, caller_full, late] = REASONS;
         let reason = match error {
@@ -123,7 +124,7 @@ impl LayerMetrics {
         self.turned_away.get_or_create(&ReasonLabel { reason }).inc_by(rows as u64);
     }
 
-    /// Counts an answer, and the fault it is.
+    /// Counts an answer and its fault, if it is one.
     pub(crate) fn answered(&self, fault: Option<FaultKind>) {
         self.rows.inc();
         if let Some(kind) = fault {
@@ -131,12 +132,12 @@ impl LayerMetrics {
         }
     }
 
-    /// Counts a version that was loaded while the layer serves.
+    /// Counts a version that was loaded while the layer was serving.
     pub(crate) fn loaded(&self) {
         self.loads.get_or_create(&LOADED).inc();
     }
 
-    /// Counts a version that cannot be served.
+    /// Counts a version that could not be loaded.
     pub(crate) fn refused(&self) {
         self.loads.get_or_create(&REFUSED).inc();
     }

@@ -50,7 +50,7 @@ async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxErro
     Ok(())
 }
 
-/// The settings of a layer that are not those of its process.
+/// The settings of a layer without those of its process.
 #[derive(Clone, Copy)]
 pub(crate) struct Settings<'a> {
     pub(crate) grpc: &'a GrpcConfig,
@@ -59,7 +59,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) inference: &'a InferenceConfig,
 }
 
-/// A layer that is ready, and not served yet.
+/// A layer that is ready but does not serve yet.
 pub(crate) struct Started<A> {
     pub(crate) server: Server,
     pub(crate) services: Services,
@@ -67,21 +67,21 @@ pub(crate) struct Started<A> {
     pub(crate) tended: Tended<A>,
 }
 
-/// The versions of a layer, and the task that looks after them.
+/// The versions of a layer, and the task that follows the repository.
 pub(crate) struct Tended<A> {
     pub(crate) catalog: Arc<Catalog<A>>,
     watching: JoinHandle<()>,
 }
 
 impl<A: Adapter> Tended<A> {
-    /// Works off what every version has accepted, and refuses rows from then on.
+    /// Waits until every version has run the rows it accepted; refuses new rows from then on.
     pub(crate) async fn finish(self) {
         self.watching.abort();
         self.catalog.drain().await;
     }
 }
 
-/// Binds a layer's listeners, starts its model and says that it is ready.
+/// Binds a layer's listeners, loads its model and reports readiness.
 pub(crate) async fn start<A: Layer>(
     settings: Settings<'_>,
     registry: &Metrics,
@@ -121,7 +121,7 @@ pub(crate) async fn start<A: Layer>(
     Ok(Started { server, services, service, tended })
 }
 
-/// Opens, checks and warms up the version that answers first.
+/// Opens, checks and warms up the first version.
 fn first_version<A: Layer>(
     settings: Settings<'_>,
     repository: &Repository,

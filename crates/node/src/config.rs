@@ -7,8 +7,8 @@ use strata_chassis::{
 use strata_coordinator::CoordinatorSection;
 use strata_layers::LayerSection;
 
-/// Every setting of the four services in one process: a section for each of them, and what the
-/// process has once.
+/// Every setting of the four services in one process: a section for each service, and the settings
+/// of the process.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
@@ -22,13 +22,13 @@ pub struct NodeConfig {
     pub operational: LayerSection,
     /// Traces and logs.
     pub telemetry: TelemetryConfig,
-    /// The end of the process.
+    /// Limits of the shutdown.
     pub shutdown: ShutdownConfig,
-    /// Threads.
+    /// Number of threads.
     pub runtime: RuntimeConfig,
 }
 
-/// The ports are those of the cluster.
+/// The default ports are those of the cluster.
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
@@ -63,7 +63,7 @@ impl ProcessConfig for NodeConfig {
             telemetry: &self.telemetry,
             shutdown: &self.shutdown,
             runtime: &self.runtime,
-            // The other half is the layers'.
+            // The layers get the other half.
             cores_per_worker: 2,
         }
     }

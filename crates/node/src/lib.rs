@@ -1,5 +1,5 @@
-//! All four services in one process, for a machine of its own at the edge or on a desk: the
-//! coordinator asks the layers by a call instead of over a stream. Everything else is as in the
+//! All four services in one process, for a single machine such as an edge server or a workstation.
+//! The coordinator asks the layers by function calls instead of streams. Everything else equals the
 //! cluster, ports included.
 
 mod config;

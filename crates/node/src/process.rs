@@ -12,7 +12,7 @@ const BINARY: Binary = Binary {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// Runs the four services in one process: the whole of its `main`.
+/// Runs the four services in one process: all of its `main`.
 pub fn run() -> ExitCode {
     strata_chassis::run(BINARY, serve)
 }
@@ -25,11 +25,12 @@ pub fn settings() -> Result<(Binary, Vec<Setting>), ConfigError> {
     Ok((BINARY, strata_chassis::settings::<NodeConfig>()?))
 }
 
-/// The layers start first; the coordinator then finds them ready. At the end all four listeners
-/// close together, and the models go on until the coordinator has answered all it took.
+/// Starts the layers first, so that the coordinator finds them ready. At the end, all four
+/// listeners close together, and the models run until the coordinator has answered every accepted
+/// request.
 async fn serve(process: Process<NodeConfig>) -> Result<(), BoxError> {
     let Process { binary, config, metrics, drain } = process;
-    // Each service has its own page of metrics, under the names they have in a cluster.
+    // Each service has its own metrics page, with the metric names it has in a cluster.
     let page = |name| Metrics::new(&Binary { name, ..binary });
     let NodeConfig { strategic, tactical, operational, coordinator, .. } = &config;
     let runtime = LayersRuntime::start()?;

@@ -3,19 +3,19 @@ use std::io;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::context::TokioContext;
 
-/// The async runtime of the layers: one beside that of the coordinator, with as many threads.
+/// The async runtime of the layers, separate from the coordinator's and with as many threads.
 ///
-/// With one for both, its threads take each other's half-done decisions and wake each other to do
-/// so, and while one runs a batch, what it could gather for the next waits. A lone row still runs
-/// on the coordinator's thread that asks.
+/// In a shared runtime, the threads steal each other's unfinished decisions and wake each other to
+/// do so; and while a thread runs a batch, the rows for its next batch wait ungathered. A row
+/// without others in progress still runs on the coordinator's thread that asks.
 pub(crate) struct LayersRuntime {
     handle: Handle,
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     threads: Option<Runtime>,
 }
 
 impl LayersRuntime {
-    /// Starts its threads. To be called on the coordinator's runtime.
+    /// Starts the threads. Call this on the coordinator's runtime.
     ///
     /// # Errors
     /// When the system has no thread left.
@@ -27,7 +27,7 @@ impl LayersRuntime {
         Ok(Self { handle: runtime.handle().clone(), threads: Some(runtime) })
     }
 
-    /// Runs a future here, so that the tasks it spawns run there.
+    /// Runs a future in this runtime's context, so that the tasks it spawns run on these threads.
     pub(crate) async fn has_tasks_of<F: Future>(&self, future: F) -> F::Output {
         TokioContext::new(future, self.handle.clone()).await
     }
@@ -35,7 +35,7 @@ impl LayersRuntime {
 
 impl Drop for LayersRuntime {
     fn drop(&mut self) {
-        // A runtime that is dropped waits for its threads, which async code may not.
+        // Dropping a runtime waits for its threads, which async code must not do.
         if let Some(runtime) = self.threads.take() {
             runtime.shutdown_background();
         }

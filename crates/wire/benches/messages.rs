@@ -1,4 +1,4 @@
-//! What it takes to write and to read the messages of a decision: `cargo bench -p strata-wire
+//! Measures the encoding and decoding of the messages of a decision: `cargo bench -p strata-wire
 //! --bench messages`.
 
 use std::hint::black_box;
@@ -28,7 +28,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Writes a message and reads it again, of so many rows.
+/// Encodes and decodes a message of `rows` rows.
 fn both<M: Message + Default>(criterion: &mut Criterion, name: &str, message: &M, rows: usize) {
     let bytes = Bytes::from(message.encode_to_vec());
     let mut group = criterion.benchmark_group(name);

@@ -1,4 +1,4 @@
-//! Asking a layer, whether it is in the same process or behind a network.
+//! The interface for asking a layer, in the same process or over the network.
 
 use std::time::Instant;
 
@@ -6,35 +6,35 @@ use futures_util::future::BoxFuture;
 
 use crate::{Fault, Hop, TracePlace};
 
-/// A question, who asks it, and when its answer must be there.
+/// A request to a layer, with its caller and its deadline.
 #[derive(Debug, Clone)]
 pub struct Ask<Q> {
-    /// The question.
+    /// The request.
     pub request: Q,
-    /// Its place in its trace.
+    /// Its span context.
     pub trace: TracePlace,
-    /// When the answer must be there.
+    /// The moment by which the answer must arrive.
     pub deadline: Instant,
-    /// The connection that asks, by its number: callers whose questions wait take turns.
+    /// The number of the caller's connection; waiting requests of different callers take turns.
     pub caller: u64,
-    /// Whether the asking process has no other decision in work, so that no other question is about
-    /// to come.
+    /// Whether the asking process has no other decision in progress, so that no other request is
+    /// about to arrive.
     pub alone: bool,
 }
 
-/// A layer that answers questions and loads versions of its model.
+/// A layer that answers requests and loads versions of its model.
 pub trait Answers<H: Hop>: Send + Sync + 'static {
-    /// Asks the layer. Questions of its other callers may run in the same batch.
+    /// Asks the layer. Requests of its other callers may run in the same batch.
     ///
     /// # Errors
-    /// The fault that a row of a frame would be answered with.
+    /// The fault that a row of a frame would get.
     fn ask(&self, ask: Ask<H::Request>) -> BoxFuture<'static, Result<H::Response, Fault>>;
 
-    /// Loads a version of the layer's model, as `strata.v1.Models.Load` does; one that is loaded is
-    /// left as it is. Loading goes on when its caller leaves.
+    /// Loads a version of the layer's model, as `strata.v1.Models.Load` does; a loaded version is
+    /// left as it is. The load continues when its caller leaves.
     ///
     /// # Errors
-    /// `NotFound` when there is no such version, `FailedPrecondition` when it cannot be used,
-    /// `ResourceExhausted` when too many are loaded.
+    /// `NotFound` when there is no such version, `FailedPrecondition` when it cannot be served,
+    /// `ResourceExhausted` when too many versions are loaded.
     fn load(&self, version: u32) -> BoxFuture<'static, Result<(), Fault>>;
 }

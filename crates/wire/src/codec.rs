@@ -1,4 +1,4 @@
-//! Protobuf over gRPC, with a bound on how often a message repeats its fields.
+//! Protobuf over gRPC, with a bound on the number of fields in a message.
 
 use std::marker::PhantomData;
 
@@ -12,13 +12,13 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-/// Most texts, lists and messages directly in a message. The longest of the contract, a frame, has
-/// 1024 rows.
+/// Maximum number of strings, lists and messages directly in a message. The longest list of the
+/// contract, a frame, has 1024 rows.
 const MAX_FIELDS: usize = 4096;
 
-/// What the generated services read and write messages with: prost's codec, which refuses a message
-/// of too many fields before it makes room for them. An empty row is two bytes on the wire and most
-/// of a kilobyte decoded, so the size of a message alone bounds neither memory nor time.
+/// The codec of the generated services: prost's codec, which additionally refuses a message of too
+/// many fields before it allocates memory for them. An empty row is two bytes on the wire and
+/// almost a kilobyte decoded, so the size of a message alone bounds neither memory nor time.
 pub(crate) struct Codec<T, U>(PhantomData<(T, U)>);
 
 impl<T, U> Default for Codec<T, U> {
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// The reading half of [`Codec`].
+/// The decoding half of [`Codec`].
 pub(crate) struct Decoder<U>(ProstDecoder<U>);
 
 impl<U: Message + Default> codec::Decoder for Decoder<U> {
@@ -67,8 +67,8 @@ impl<U: Message + Default> codec::Decoder for Decoder<U> {
     }
 }
 
-/// Whether a message has more than so many fields that have a length. Of what is no message the
-/// part before the fault is counted: the decoder names the fault.
+/// Whether a message has more than `most` length-delimited fields. For a malformed message, this
+/// counts the part before the error; the decoder then reports the error.
 fn exceeds(mut message: &[u8], most: usize) -> bool {
     let mut fields = 0;
     while let Ok((tag, kind)) = decode_key(&mut message) {

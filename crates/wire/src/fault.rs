@@ -6,25 +6,25 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::pb;
 
-/// Why a request was not answered: a status of a unary call, a fault of one item on a stream.
+/// Why a request was not answered: a status of a unary call, or a fault of one item on a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// What went wrong.
     pub kind: FaultKind,
-    /// For people: what, and what to do about it.
+    /// Tells a person what went wrong and how to resolve it.
     pub message: String,
     /// The fields that break the contract; empty unless the kind is `InvalidArgument`.
     pub violations: Vec<FieldViolation>,
-    /// How long to wait before another attempt.
+    /// Delay before another attempt is useful.
     pub retry_after: Option<Duration>,
 }
 
 /// A field that breaks the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
-    /// Its path, such as `telemetry[3].cpu_util`.
+    /// The path of the field, such as `telemetry[3].cpu_util`.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub description: String,
 }
 
@@ -34,12 +34,12 @@ impl Fault {
         Self { kind, message: message.into(), violations: Vec::new(), retry_after: None }
     }
 
-    /// A request whose fields break the contract.
+    /// A fault for a request whose fields break the contract.
     pub fn invalid(violations: Vec<FieldViolation>) -> Self {
         Self::invalid_and_more(violations, 0)
     }
 
-    /// The same, when so many fields more than those listed break the contract.
+    /// As [`invalid`](Self::invalid), with the number of violations that are not listed.
     pub(crate) fn invalid_and_more(violations: Vec<FieldViolation>, unlisted: usize) -> Self {
         let message = match violations.as_slice() {
             [] => "the request is invalid".to_owned(),
@@ -55,7 +55,7 @@ impl Fault {
         Self { kind: FaultKind::InvalidArgument, message, violations, retry_after: None }
     }
 
-    /// The same, with advice when to try again.
+    /// Adds the delay before another attempt is useful.
     #[must_use]
     pub fn retry_after(self, pause: Duration) -> Self {
         Self { retry_after: Some(pause), ..self }
@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The one table between kinds of fault, gRPC codes and the contract's own enum.
+/// The only table of kinds of fault, their gRPC codes and the contract's own enum.
 const TABLE: [(FaultKind, Code, pb::FaultKind); FaultKind::ALL.len()] = [
     (FaultKind::InvalidArgument, Code::InvalidArgument, pb::FaultKind::InvalidArgument),
     (FaultKind::DeadlineExceeded, Code::DeadlineExceeded, pb::FaultKind::DeadlineExceeded),
@@ -108,8 +108,8 @@ impl From<Fault> for Status {
 }
 
 impl From<Status> for Fault {
-    /// Codes that no kind stands for become `Internal`; `CANCELLED` from a server whose timer ran
-    /// out is `DeadlineExceeded`.
+    /// Codes without a kind become `Internal`. `CANCELLED` becomes `DeadlineExceeded`, because a
+    /// server whose timer ran out answers with it.
     fn from(status: Status) -> Self {
         let code = match status.code() {
             Code::Cancelled => Code::DeadlineExceeded,

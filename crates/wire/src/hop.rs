@@ -1,7 +1,7 @@
-//! A hop: what a coordinator and a layer say to each other.
+//! A hop: the exchange of messages between the coordinator and a layer.
 //!
-//! The messages of the three layers have one shape under different names. [`Hop`] is that shape, so
-//! that either side is written once.
+//! The messages of the three layers have the same shape under different names. [`Hop`] abstracts
+//! over the names, so that each side is written once.
 
 use prost::Message;
 use strata_domain::FaultKind;
@@ -11,18 +11,19 @@ use tonic::{Status, Streaming, transport::Channel};
 
 use crate::{Fault, pb};
 
-/// A row of a frame: one question on its way to a layer.
+/// A row of a frame: one request to a layer.
 #[derive(Debug, Clone)]
 pub struct Row<Q> {
-    /// The question.
+    /// The request.
     pub request: Q,
-    /// Its place in its trace.
+    /// Its span context.
     pub trace: TracePlace,
-    /// Microseconds the layer has for it; 0: no bound.
+    /// Remaining time in microseconds; 0 means no limit.
     pub budget_us: u32,
 }
 
-/// The place of a question in its trace, as W3C's headers write it. Empty: not traced.
+/// The span context of a request in W3C trace context headers. Empty strings mean that it is not
+/// traced.
 #[derive(Debug, Clone, Default)]
 pub struct TracePlace {
     /// `traceparent`.
@@ -31,14 +32,14 @@ pub struct TracePlace {
     pub tracestate: String,
 }
 
-/// A frame of answers, or the notice that the layer shuts down.
+/// The answers to a frame, or a drain notice.
 #[derive(Debug)]
 pub struct Results<R> {
-    /// The frame these rows answer.
+    /// The id of the frame that these rows answer.
     pub frame_id: u64,
-    /// An answer for each row, in the rows' order.
+    /// One answer for each row, in the order of the rows.
     pub rows: Vec<Result<R, Fault>>,
-    /// Whether this is the notice: no more frames should be sent.
+    /// Whether this is a drain notice: the caller should send no more frames.
     pub draining: bool,
 }
 
@@ -46,37 +47,37 @@ pub struct Results<R> {
 pub trait Hop: std::fmt::Debug + Send + Sync + 'static {
     /// Name of the layer.
     const LAYER: &'static str;
-    /// A question.
+    /// A request.
     type Request: Message + Default + Clone + Send + Sync + 'static;
-    /// Its answer.
+    /// The answer to a request.
     type Response: Message + Default + Clone + Send + Sync + 'static;
-    /// Many questions.
+    /// A frame of many requests.
     type Frame: Send + 'static;
-    /// Their answers.
+    /// The answers to a frame.
     type FrameResult: Send + 'static;
 
-    /// What stands for the function that asks, where the request says it.
+    /// The key of the function, if the request has one.
     fn function_key(request: &Self::Request) -> Option<u64>;
 
-    /// The version of the model that must answer; 0 leaves it to the layer.
+    /// The version of the model that must answer; 0 lets the layer choose.
     fn model_version(request: &Self::Request) -> u32;
 
-    /// A frame of these rows.
+    /// Builds a frame of these rows.
     fn frame(frame_id: u64, rows: Vec<Row<Self::Request>>) -> Self::Frame;
 
-    /// The id and the rows of a frame. A row's request is `None` when its sender left it out.
+    /// Splits a frame into its id and rows. A row's request is `None` when the sender left it out.
     fn rows(frame: Self::Frame) -> (u64, Vec<Row<Option<Self::Request>>>);
 
-    /// The answers to the frame of that id.
+    /// Builds the answers to the frame with that id.
     fn frame_result(frame_id: u64, rows: Vec<Result<Self::Response, Fault>>) -> Self::FrameResult;
 
-    /// The notice that no more frames should be sent.
+    /// Builds the drain notice, which asks the caller to send no more frames.
     fn drain_notice() -> Self::FrameResult;
 
-    /// What a layer sent.
+    /// Reads a message of a layer.
     fn results(result: Self::FrameResult) -> Results<Self::Response>;
 
-    /// Opens the stream of frames; completes when the layer has taken the call.
+    /// Opens the stream of frames; completes when the layer has accepted the call.
     ///
     /// # Errors
     /// The status with which the layer refuses the call.
@@ -182,19 +183,19 @@ fn empty_row() -> Fault {
 }
 
 hop!(
-    /// The strategic layer: which provider?
+    /// The strategic layer, which chooses the provider.
     Selecting, "strategic", pb::strategic_client::StrategicClient<Channel>, select_stream,
     SelectRequest -> SelectResponse, SelectFrame { SelectRow } -> SelectFrameResult,
     SelectRowResult in select_row_result
 );
 hop!(
-    /// The tactical layer: which region, how much memory?
+    /// The tactical layer, which chooses the region and the memory.
     Placing, "tactical", pb::tactical_client::TacticalClient<Channel>, place_stream,
     PlaceRequest -> PlaceResponse, PlaceFrame { PlaceRow } -> PlaceFrameResult,
     PlaceRowResult in place_row_result
 );
 hop!(
-    /// The operational layer: what will the function need next?
+    /// The operational layer, which forecasts the load.
     Forecasting, "operational", pb::operational_client::OperationalClient<Channel>,
     forecast_stream, ForecastRequest -> ForecastResponse,
     ForecastFrame { ForecastRow } -> ForecastFrameResult,

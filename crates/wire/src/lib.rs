@@ -1,7 +1,8 @@
-//! The contract in Rust: generated messages and services, and their translation to the domain.
+//! The contract in Rust: generated messages and services, and their conversion to the domain's
+//! types.
 //!
-//! Only this room, and the thin adapters of the processes, touch generated types. It makes no
-//! decision.
+//! Only this crate and the thin adapters of the processes use generated types. This crate makes no
+//! decisions.
 
 mod ask;
 mod codec;
@@ -23,6 +24,6 @@ pub use fault::{Fault, FieldViolation};
 pub use hop::{Forecasting, Hop, Placing, Results, Row, Selecting, TracePlace};
 pub use violations::Violations;
 
-/// Every message and service of `strata.v1` and of the Open Inference Protocol, with comments, as
-/// an encoded `FileDescriptorSet`: for reflection.
+/// Every message and service of `strata.v1` and of the Open Inference Protocol with their comments,
+/// as an encoded `FileDescriptorSet` for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -5,41 +5,42 @@ use std::{
 
 use crate::{Fault, FieldViolation};
 
-/// Collects every field of a message that breaks the contract, so that a caller learns of all of
-/// them at once.
+/// Collects every field of a message that breaks the contract, so that a caller learns all of them
+/// at once.
 ///
-/// Nothing is allocated while all is well.
+/// Allocates nothing while there are no violations.
 #[derive(Debug, Default)]
 pub struct Violations {
     listed: Vec<FieldViolation>,
     /// Bytes of text in `listed`.
     bytes: usize,
-    /// Violations that found no room in `listed`.
+    /// Number of violations that did not fit into `listed`.
     unlisted: usize,
 }
 
-/// A message may hold thousands of bad numbers; the first few say enough.
+/// Maximum number of listed violations. A message may hold thousands of bad numbers; the first few
+/// suffice.
 const MAX_LISTED: usize = 32;
 
-/// Most text of all violations. They travel in a trailer, in base64 and next to a message, and
-/// gRPC's C core by default takes no more than 8 KiB of those for certain.
+/// Maximum bytes of text in all violations. They travel base64-encoded in a trailer next to a
+/// message, and gRPC's C core guarantees to accept only 8 KiB of metadata by default.
 const MAX_BYTES: usize = 4 << 10;
 
-/// Longest path of a field, in bytes.
+/// Maximum length of a field's path in bytes.
 const MAX_FIELD: usize = 128;
 
-/// Longest description, in bytes.
+/// Maximum length of a description in bytes.
 const MAX_DESCRIPTION: usize = 160;
 
 impl Violations {
-    /// Nothing wrong so far.
+    /// Starts without violations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Notes that `field` is wrong.
+    /// Adds a violation of `field`.
     pub fn add(&mut self, field: impl fmt::Display, description: impl fmt::Display) {
-        // Once one was left out all are: those listed are the first.
+        // Once one violation did not fit, none is added: the list holds the first ones.
         if self.unlisted == 0 && self.listed.len() < MAX_LISTED {
             let field = shortened(field, MAX_FIELD);
             let description = shortened(description, MAX_DESCRIPTION);
@@ -53,8 +54,8 @@ impl Violations {
         self.unlisted += 1;
     }
 
-    /// `value` if it is a number within `range`; otherwise notes why not and gives the start of the
-    /// range.
+    /// Returns `value` if it is a number within `range`; otherwise adds a violation and returns the
+    /// start of the range.
     pub fn number(
         &mut self,
         field: impl fmt::Display,
@@ -76,7 +77,8 @@ impl Violations {
         start
     }
 
-    /// `value` if it is above 0 and at most `max`; otherwise notes why not and gives `max`.
+    /// Returns `value` if it is above 0 and at most `max`; otherwise adds a violation and returns
+    /// `max`.
     pub fn positive(&mut self, field: impl fmt::Display, value: f64, max: f64) -> f64 {
         if value > 0.0 && value <= max {
             return value;
@@ -86,7 +88,7 @@ impl Violations {
         max
     }
 
-    /// As [`number`](Self::number), for a field that may be empty.
+    /// As [`number`](Self::number), for an optional field.
     pub fn optional_number(
         &mut self,
         field: impl fmt::Display,
@@ -96,26 +98,26 @@ impl Violations {
         value.map(|value| self.number(field, value, range))
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no violations.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
 
-    /// `value` if nothing is wrong.
+    /// Returns `value` if there are no violations.
     ///
     /// # Errors
-    /// An INVALID_ARGUMENT fault that names every field.
+    /// An `InvalidArgument` fault with every violation.
     pub fn finish<T>(self, value: T) -> Result<T, Fault> {
         if self.is_empty() { Ok(value) } else { Err(self.into_fault()) }
     }
 
-    /// The fault of what is wrong.
+    /// Converts the violations to a fault.
     pub fn into_fault(self) -> Fault {
         Fault::invalid_and_more(self.listed, self.unlisted)
     }
 }
 
-/// A number in few characters: 1e308 instead of 309 digits.
+/// Displays a number in few characters: 1e308 instead of 309 digits.
 struct Number(f64);
 
 impl fmt::Display for Number {
@@ -127,7 +129,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// The text of `value`, cut with an ellipsis to at most `limit` bytes.
+/// Formats `value`, cut to at most `limit` bytes with an ellipsis.
 fn shortened(value: impl fmt::Display, limit: usize) -> String {
     const ELLIPSIS: char = '…';
     let mut text = Bounded { text: String::new(), limit };
@@ -139,7 +141,8 @@ fn shortened(value: impl fmt::Display, limit: usize) -> String {
     text.text
 }
 
-/// Text that refuses to grow beyond a limit, so that nothing large is made only to be cut.
+/// A text buffer that refuses to grow beyond a limit, so that no large text is built only to be
+/// cut.
 struct Bounded {
     text: String,
     limit: usize,
@@ -161,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// The one description that a fault of `add` has.
+    /// The only description in the fault that `add` causes.
     fn description(add: impl FnOnce(&mut Violations)) -> String {
         let mut violations = Violations::new();
         add(&mut violations);
@@ -209,13 +212,13 @@ mod tests {
             );
         }
         let fault = violations.into_fault();
-        // 286 bytes each, and three for one in the message.
+        // Each violation takes 286 bytes, and the one in the message takes three of them.
         assert_eq!(fault.violations.len(), 14);
         assert!(fault.violations[13].field.starts_with("telemetry[0013]"));
         let expected = "(and 999 more, 986 of them not listed)";
         assert!(fault.message.ends_with(expected), "{}", fault.message);
         let answer = Status::from(fault).into_http::<()>();
-        // RFC 9113, 6.5.2: each counts 32 more.
+        // RFC 9113, 6.5.2: each header field counts 32 bytes more.
         let bytes: usize = answer
             .headers()
             .iter()

@@ -1,4 +1,4 @@
-//! From a provisioned question to the answer of the contract.
+//! Builds the response of the contract from a provisioned question.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::releases::Release;
 
 const MS_PER_SECOND: f64 = 1000.0;
 
-/// The answer to a question whose chain is complete, made by a release if one was in force.
+/// Builds the response to a question whose chain is complete. `release` is the release that was in
+/// force for it, if any.
 pub(crate) fn answer(
     provisioned: Provisioned,
     release: Option<&Release>,
@@ -21,7 +22,7 @@ pub(crate) fn answer(
     let Placed { routed, placement, report: tactical } = placed;
     let Routed { question, report: strategic, .. } = routed;
     let (estimate, objective) = question.candidates.estimate(placement);
-    // Little's law: what is in progress is what arrives per second times how many seconds it stays.
+    // Little's law: concurrency is the arrival rate times the time each request stays.
     forecast.concurrency = forecast.request_rate * estimate.latency_ms / MS_PER_SECOND;
     let current_estimate = question.current.map(|current| {
         let (estimate, objective) = question.candidates.estimate(current);

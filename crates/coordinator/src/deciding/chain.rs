@@ -1,4 +1,5 @@
-//! The chain in types: each stage owns the one before it, and checks the answer that makes it.
+//! The stages of the chain as types: each stage owns the one before it and checks the response that
+//! creates it.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use strata_wire::{
 
 use crate::intake::Question;
 
-/// What a hop gave, and how long it took.
+/// The inference report of a hop and the time the hop took.
 #[derive(Debug)]
 pub(crate) struct HopReport {
     pub(crate) inference: Option<pb::Inference>,
@@ -18,7 +19,7 @@ pub(crate) struct HopReport {
     pub(crate) elapsed: Duration,
 }
 
-/// A question whose provider is chosen.
+/// A question with the provider that the strategic layer chose.
 #[derive(Debug)]
 pub(crate) struct Routed {
     pub(crate) question: Box<Question>,
@@ -26,7 +27,7 @@ pub(crate) struct Routed {
     pub(crate) report: HopReport,
 }
 
-/// A routed question whose region and memory are chosen.
+/// A routed question with the region and the memory that the tactical layer chose.
 #[derive(Debug)]
 pub(crate) struct Placed {
     pub(crate) routed: Routed,
@@ -34,7 +35,7 @@ pub(crate) struct Placed {
     pub(crate) report: HopReport,
 }
 
-/// A placed question whose next need is forecast.
+/// A placed question with the forecast of the operational layer.
 #[derive(Debug)]
 pub(crate) struct Provisioned {
     pub(crate) placed: Placed,
@@ -42,11 +43,11 @@ pub(crate) struct Provisioned {
     pub(crate) report: HopReport,
 }
 
-/// An answer of a layer and the time it took.
+/// A response of a layer and the time it took.
 pub(super) type Timed<R> = (R, Duration);
 
 impl Question {
-    /// What the strategic layer is asked.
+    /// Builds the request to the strategic layer.
     pub(super) fn select(&self, model_version: u32) -> pb::SelectRequest {
         pb::SelectRequest {
             facts: Some(self.facts.clone()),
@@ -57,7 +58,7 @@ impl Question {
         }
     }
 
-    /// What the tactical layer is asked about `provider`.
+    /// Builds the request to the tactical layer about `provider`.
     pub(super) fn place(&self, provider: Provider, model_version: u32) -> pb::PlaceRequest {
         pb::PlaceRequest {
             facts: Some(self.facts.clone()),
@@ -69,7 +70,7 @@ impl Question {
         }
     }
 
-    /// What the operational layer is asked about `placement`.
+    /// Builds the request to the operational layer about `placement`.
     pub(super) fn forecast(&self, placement: Placement, model_version: u32) -> pb::ForecastRequest {
         pb::ForecastRequest {
             at: Some(time_to_pb(self.at)),
@@ -84,10 +85,10 @@ impl Question {
 }
 
 impl Routed {
-    /// The question with the provider that the strategic layer chose.
+    /// Adds the provider that the strategic layer chose.
     ///
     /// # Errors
-    /// `Internal` when that is none of those it may choose.
+    /// `Internal` when the request does not allow that provider.
     pub(super) fn new(
         question: Box<Question>,
         (response, elapsed): Timed<pb::SelectResponse>,
@@ -103,10 +104,10 @@ impl Routed {
 }
 
 impl Placed {
-    /// The question with the placement that the tactical layer chose.
+    /// Adds the placement that the tactical layer chose.
     ///
     /// # Errors
-    /// `Internal` when that is none of those it may choose.
+    /// `Internal` when the request does not allow that placement.
     pub(super) fn new(
         routed: Routed,
         (response, elapsed): Timed<pb::PlaceResponse>,
@@ -124,10 +125,10 @@ impl Placed {
 }
 
 impl Provisioned {
-    /// The question with the forecast of the operational layer.
+    /// Adds the forecast of the operational layer.
     ///
     /// # Errors
-    /// `Internal` when there is none.
+    /// `Internal` when the response holds no forecast.
     pub(super) fn new(
         placed: Placed,
         (response, elapsed): Timed<pb::ForecastResponse>,

@@ -1,4 +1,4 @@
-//! Asking one layer on behalf of a decision: span, version, time.
+//! Asks one layer for a decision: opens the span, passes the deadline, checks the version.
 
 use std::time::{Duration, Instant};
 
@@ -14,31 +14,31 @@ use tracing::Span;
 use super::chain::Timed;
 use crate::{link::Layer, metrics::CoordinatorMetrics, releases::Release};
 
-/// In about this time a small model is loaded again.
+/// A layer reloads a small model in about this time.
 const RELOAD: Duration = Duration::from_millis(200);
 
-/// The decision on whose behalf layers are asked.
+/// The decision for which the coordinator asks the layers.
 #[derive(Clone, Copy)]
 pub(super) struct Decision<'a> {
     pub(super) span: &'a Span,
-    /// The caller's place in its trace.
+    /// The caller's span context.
     pub(super) parent: &'a RemoteContext,
-    /// The connection of the caller, by its number.
+    /// The number of the caller's connection.
     pub(super) caller: u64,
-    /// Decisions in work, this one included.
+    /// Decisions in progress, this one included.
     pub(super) in_work: usize,
-    /// Whether no other decision is in work.
+    /// Whether no other decision is in progress.
     pub(super) alone: bool,
     /// The release in force when it began.
     pub(super) release: Option<&'a Release>,
     pub(super) metrics: &'a CoordinatorMetrics,
-    /// Of the process's work.
+    /// Reports the progress of work in the process.
     pub(super) activity: &'a Activity,
 }
 
-/// An answer of a layer that reports which model gave it.
+/// A response of a layer that reports which model computed it.
 pub(super) trait Reported {
-    /// The report.
+    /// The report of the inference.
     fn inference(&self) -> Option<&pb::Inference>;
 }
 
@@ -61,8 +61,8 @@ impl Reported for pb::ForecastResponse {
 }
 
 impl<'a> Decision<'a> {
-    /// Asks a layer, in a span of its own under the decision's. The row is on its way when this
-    /// returns; `ahead` says in the span that the request rests on a guess.
+    /// Asks a layer, in a span of its own under the span of the decision. The row is queued when
+    /// this returns. `ahead` marks the span of a speculative request.
     pub(super) fn ask<H: Hop<Response: Reported>>(
         self,
         layer: &'a Layer<H>,
@@ -73,9 +73,9 @@ impl<'a> Decision<'a> {
         let span = self.hop_span::<H>(ahead);
         let version = H::model_version(&request);
         let Self { caller, alone, metrics, activity, .. } = self;
-        let trace = self.place(&span);
+        let trace = self.trace_context(&span);
         let asked = layer.ask(Ask { request, trace, deadline, caller, alone });
-        // Boxed: three of them are parts of each decision, which would be copied whole.
+        // Boxed, because a decision holds three of these futures and would copy them whole.
         Box::pin(async move {
             let result = asked.await;
             activity.progress();
@@ -108,9 +108,9 @@ impl<'a> Decision<'a> {
         span
     }
 
-    /// Where the layer's own span hangs. Without a collector of its own this hop is not in the
-    /// trace; the caller's place is passed on.
-    fn place(self, span: &Span) -> TracePlace {
+    /// The parent context for the layer's span. When the coordinator exports no traces, this hop is
+    /// not in the trace and the layer gets the caller's context.
+    fn trace_context(self, span: &Span) -> TracePlace {
         let here = trace::context_of(span);
         let context = if here.trace_id().is_some() { &here } else { self.parent };
         match context.is_sampled() {
@@ -123,8 +123,8 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// A layer that refuses what the coordinator asked, or lacks what a release needs, is no fault of
-/// the caller's.
+/// Translates a fault for which the caller is not to blame: the layer refused the coordinator's
+/// request, or it lacks a version that the release needs.
 fn blame<H: Hop>(fault: Fault) -> Fault {
     match fault.kind {
         FaultKind::InvalidArgument => {}
@@ -138,13 +138,13 @@ fn blame<H: Hop>(fault: Fault) -> Fault {
         }
         _ => return fault,
     }
-    tracing::error!(layer = H::LAYER, fault = fault.message, "the layer refused a question");
+    tracing::error!(layer = H::LAYER, fault = fault.message, "the layer refused a request");
     let message = format!("the {} layer refused the coordinator's question", H::LAYER);
     Fault::new(FaultKind::Internal, message)
 }
 
-/// A release is answered by its own versions or not at all: a layer too old to know of
-/// `model_version` would answer by its traffic.
+/// Rejects a response of another version than the release names. A layer that is too old to know
+/// the field `model_version` ignores it and answers with the version of its own traffic.
 fn check_version<H: Hop<Response: Reported>>(
     response: H::Response,
     wanted: u32,

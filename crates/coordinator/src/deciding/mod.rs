@@ -1,4 +1,4 @@
-//! From a question to a decision: the chain of the three layers.
+//! Decides a question: the chain of the three layers.
 
 mod answer;
 mod chain;

@@ -1,4 +1,4 @@
-//! The path of a question through the three layers.
+//! Leads a question through the three layers.
 
 use std::{sync::Arc, time::Instant};
 
@@ -24,39 +24,39 @@ use crate::{
     releases::{Register, Release},
 };
 
-/// The three layers, and what is counted on the way.
+/// The three layers, the releases and the metrics of decisions.
 #[derive(Clone)]
 pub(crate) struct Pipeline {
     pub(crate) layers: Layers,
     pub(crate) releases: Arc<Register>,
-    /// Decisions in work.
+    /// Decisions in progress.
     pub(crate) deciding: Arc<InFlight>,
     /// Whether one thread runs all async tasks.
     pub(crate) one_worker: bool,
-    /// Whether layers are asked ahead.
+    /// Whether the coordinator speculates.
     pub(crate) speculation: Speculation,
-    /// Of the process's work.
+    /// Reports the progress of work in the process.
     pub(crate) activity: Activity,
     pub(crate) metrics: CoordinatorMetrics,
 }
 
-/// The call a request came with.
+/// The call with which a request arrived.
 pub(crate) struct Call<'a> {
     pub(crate) arrived: Instant,
     pub(crate) deadline: Deadline,
     pub(crate) parent: &'a RemoteContext,
-    /// The connection it came on, by its number.
+    /// The number of the connection on which the call arrived.
     pub(crate) caller: u64,
-    /// Whether it is a call of its own; the next request of a stream is not seen before this one
-    /// waits for something.
+    /// Whether this is a unary call. On a stream, the coordinator reads the next request only once
+    /// this one waits for something, so it cannot tell whether this request is alone.
     pub(crate) unary: bool,
 }
 
 impl Pipeline {
-    /// Has every replica of the three layers load its version of a release.
+    /// Loads the versions of a release on every replica of the three layers.
     ///
     /// # Errors
-    /// The first refusal, with the layer and the replica.
+    /// The first fault, with the layer and the replica.
     pub(crate) async fn load(&self, release: &Release) -> Result<(), Fault> {
         let Layers { strategic, tactical, operational } = &self.layers;
         let versions = release.versions();
@@ -69,7 +69,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Decides one request by the release in force now, in a span under the call's.
+    /// Decides one request with the release in force, in a span under that of the call.
     pub(crate) async fn decide(
         &self,
         request: pb::DecideRequest,
@@ -83,8 +83,8 @@ impl Pipeline {
         let span = decision_span(parent);
         let flight = self.deciding.begin();
         if call.unary && self.one_worker {
-            // With several workers another would take this task over, which costs more than it
-            // gains.
+            // With several workers, another worker would steal the yielding task, which costs more
+            // than it gains.
             settle().await;
         }
         let release = self.releases.in_force();
@@ -107,8 +107,8 @@ impl Pipeline {
         result
     }
 
-    /// Asks the three layers, each with what the one above it answered. A layer that is asked ahead
-    /// is asked with a guess, and once more where the guess was wrong.
+    /// Asks the three layers, each with the answer of the one above. A speculative request uses a
+    /// guess of that answer; the layer is asked again when the guess was wrong.
     async fn chain(
         &self,
         request: pb::DecideRequest,
@@ -157,7 +157,7 @@ impl Pipeline {
         Provisioned::new(placed, answer)
     }
 
-    /// Counts, traces and logs what became of a request.
+    /// Counts, traces and logs the result of a request.
     fn conclude(
         &self,
         result: &Result<pb::DecideResponse, Fault>,
@@ -208,7 +208,7 @@ fn decision_span(parent: &RemoteContext) -> Span {
     span
 }
 
-/// A layer that has no room does not know which of its versions releases need.
+/// Names the versions that releases need in the fault of a full layer, which does not know them.
 fn with_kept(fault: Fault, kept: &[u32]) -> Fault {
     if fault.kind != FaultKind::ResourceExhausted || kept.is_empty() {
         return fault;
@@ -222,13 +222,13 @@ fn with_kept(fault: Fault, kept: &[u32]) -> Fault {
     Fault { message, ..fault }
 }
 
-/// The moment by which a hop must be over that is the first of `hops` still to come: an even share
-/// of what is left, so that a slow layer leaves the others their time.
+/// The deadline of the first of `hops` hops that remain: an even share of the remaining time, so
+/// that a slow layer leaves time to the others.
 fn share(deadline: Deadline, hops: u32) -> Instant {
     Instant::now() + deadline.remaining() / hops
 }
 
-/// The same for the second of three hops that is asked together with the first.
+/// The deadline of the second of three hops when it is asked together with the first.
 fn two_thirds(deadline: Deadline) -> Instant {
     Instant::now() + deadline.remaining() / 3 * 2
 }

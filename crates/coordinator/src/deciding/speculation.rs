@@ -1,12 +1,12 @@
-//! Asking ahead: a layer is asked before the one above it has answered, with a guess for that
-//! answer.
+//! Speculation: the coordinator asks a layer before the layer above has answered, with a guess of
+//! that answer.
 //!
-//! The guess is the allowed placement with the best expected objective, which is what the models of
-//! the strategic and the tactical layer look for. Where the guess was right the answer is there
-//! sooner; where it was wrong the layer is asked again, so that the decision is always that of the
-//! chain. Over the bundled trace the provider is guessed right for 99.7 % of the decisions and the
-//! whole placement for 65 %: a guessed provider costs next to nothing, a guessed placement costs
-//! the operational layer a third more rows.
+//! The guess is the allowed placement with the best expected objective, which the models of the
+//! strategic and the tactical layer look for as well. A right guess saves the wait for the layer
+//! above. After a wrong guess the coordinator asks the layer again, so the decision always equals
+//! that of the sequential chain. Over the bundled trace, the guess of the provider is right for
+//! 99.7 % of the decisions and that of the whole placement for 65 %: guessing the provider costs
+//! next to nothing, guessing the placement costs the operational layer a third more rows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,28 +14,29 @@ use strata_domain::Placement;
 
 use crate::{intake::Candidates, link::Layers, metrics::CoordinatorMetrics};
 
-/// Whether layers are asked ahead.
+/// When the coordinator speculates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Speculation {
-    /// Never: each layer is asked when the one above it has answered.
+    /// Never: the coordinator asks each layer after the one above has answered.
     Off,
     /// Always.
     On,
-    /// While few decisions are in work.
+    /// While few decisions are in progress.
     #[default]
     Auto,
 }
 
-/// Decisions in work beyond which `auto` guesses nothing. Measured on 2 cores with the four
-/// processes, guesses take the median of 1, 2, 4 and 8 callers to 0.82, 0.90, 0.94 and 0.98 of the
-/// chain's; with 64 callers, who keep every layer busy, they cost a tenth of the throughput.
+/// `auto` speculates up to this many decisions in progress. Measured on 2 cores with the four
+/// processes, speculation takes the median latency of 1, 2, 4 and 8 callers to 0.82, 0.90, 0.94 and
+/// 0.98 of the sequential chain's; with 64 callers, which keep every layer busy, it costs a tenth
+/// of the throughput.
 const FEW: usize = 4;
 
 impl Speculation {
-    /// The placement that the layers below are asked with before those above have answered, while so
-    /// many decisions are in work. `auto` guesses nothing for layers of the same process: rows of
-    /// few decisions run on the thread that asks, one after the other.
+    /// The placement to speculate with while `in_work` decisions are in progress, if any. `auto`
+    /// does not speculate with layers of the same process: while few decisions are in progress,
+    /// their rows run on the calling thread, one after the other, so speculation gains nothing.
     pub(super) fn guess(
         self,
         candidates: &Candidates,
@@ -51,7 +52,7 @@ impl Speculation {
     }
 }
 
-/// The answer to a guess, which is on its way.
+/// A speculative request in progress, and the guess it rests on.
 pub(super) struct Ahead<'a, G, F> {
     layer: &'static str,
     guess: G,
@@ -60,7 +61,7 @@ pub(super) struct Ahead<'a, G, F> {
 }
 
 impl<'a, G: PartialEq, F: Future> Ahead<'a, G, F> {
-    /// An answer of `layer` that rests on a guess.
+    /// Wraps a speculative request to `layer`.
     pub(super) fn new(
         layer: &'static str,
         guess: G,
@@ -71,7 +72,7 @@ impl<'a, G: PartialEq, F: Future> Ahead<'a, G, F> {
     }
 }
 
-/// The answer to a guess if that was right, and otherwise what `ask` asks now.
+/// Returns the speculative answer if the guess equals `truth`; otherwise asks again with `ask`.
 pub(super) async fn settle_for<G: PartialEq, F: Future, A: Future<Output = F::Output>>(
     ahead: Option<Ahead<'_, G, F>>,
     truth: G,
@@ -83,7 +84,7 @@ pub(super) async fn settle_for<G: PartialEq, F: Future, A: Future<Output = F::Ou
             answer.await
         }
         Some(Ahead { layer, answer, metrics, .. }) => {
-            // A row that was not sent yet is taken back.
+            // Dropping the future takes a row back that was not sent yet.
             drop(answer);
             metrics.speculated(layer, false);
             ask().await

@@ -1,5 +1,5 @@
-//! Asking ahead changes when layers are asked and nothing else: the decision is the sequential
-//! chain's, bit for bit.
+//! Speculation changes when layers are asked and nothing else: the decision equals that of the
+//! sequential chain, bit for bit.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -22,7 +22,7 @@ use crate::{
     releases::{Register, Release},
 };
 
-/// A number that is the same for the same request.
+/// A pseudo-random number that depends only on the request.
 fn whim<Q: prost::Message>(request: &Q) -> u64 {
     let mut hasher = DefaultHasher::new();
     request.encode_to_vec().hash(&mut hasher);
@@ -48,7 +48,7 @@ fn inference(model_version: u32) -> Option<pb::Inference> {
     Some(pb::Inference { version: model_version, ..Default::default() })
 }
 
-/// The index that has the greatest of the expected objectives, or another one of those allowed.
+/// The index of the greatest expected objective, or pseudo-randomly another allowed one.
 fn choose(expected: &[f32], allowed: &[usize], whim: u64) -> usize {
     if whim.is_multiple_of(3) {
         return allowed[(whim / 3) as usize % allowed.len()];
@@ -59,8 +59,8 @@ fn choose(expected: &[f32], allowed: &[usize], whim: u64) -> usize {
     allowed.iter().copied().reduce(better).unwrap()
 }
 
-/// Layers that answer by what they are asked: often what the coordinator guesses, sometimes
-/// something else that is allowed, seldom a fault, and never all at once.
+/// Layers whose answers depend only on the request: often the coordinator's guess, sometimes
+/// another allowed answer, seldom a fault. They answer at different moments.
 struct Layers;
 
 impl Answers<Selecting> for Layers {
@@ -141,7 +141,7 @@ impl Answers<Forecasting> for Layers {
     }
 }
 
-/// A coordinator of these layers, and the page of its metrics.
+/// A pipeline of these layers, and its metrics.
 fn pipeline(speculation: Speculation, release: Option<Release>) -> (Pipeline, Metrics) {
     let binary = Binary { name: "test", about: "", env_prefix: "", version: "" };
     let page = Metrics::new(&binary);
@@ -173,7 +173,7 @@ fn decide(pipeline: &Pipeline, request: pb::DecideRequest) -> Result<pb::DecideR
     })
 }
 
-/// A decision without what differs from one run to the next.
+/// A decision without the fields that differ between two runs.
 fn timeless(decision: pb::DecideResponse) -> pb::DecideResponse {
     let layers = decision.layers.into_iter();
     pb::DecideResponse {
@@ -184,7 +184,7 @@ fn timeless(decision: pb::DecideResponse) -> pb::DecideResponse {
     }
 }
 
-/// Requests with constraints of all kinds; some leave no placement.
+/// Requests with constraints of all kinds; some allow no placement.
 fn any_request() -> impl Strategy<Value = pb::DecideRequest> {
     let providers = prop::collection::vec(1..=Provider::ALL.len() as i32, 0..3);
     let regions = prop::collection::vec(1..=Region::ALL.len() as i32, 0..4);

@@ -1,4 +1,4 @@
-//! The pipeline behind the limits of its callers.
+//! The pipeline behind the limits for callers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use strata_wire::{Fault, pb};
 
 use crate::{config::RequestsConfig, deciding::Pipeline};
 
-/// Decides, by asking the layers.
+/// Decides requests by asking the layers.
 #[derive(Clone)]
 pub(crate) struct Decider {
     pub(crate) pipeline: Pipeline,
@@ -16,14 +16,14 @@ pub(crate) struct Decider {
     pub(crate) drain: Drain,
 }
 
-/// About as long as the requests of a caller at its limit take.
+/// The requests of a caller at its limit take about this long.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 impl Decider {
-    /// Counts a request into the work of its connection until the result is dropped.
+    /// Counts a request as in progress on its connection until the result is dropped.
     ///
     /// # Errors
-    /// `ResourceExhausted` when that has as much as one caller may; others are still served.
+    /// `ResourceExhausted` when the connection is at its limit; other connections are still served.
     pub(crate) fn begin(&self, peer: &Peer) -> Result<InWork, Fault> {
         let most = self.limits.caller_in_flight;
         peer.begin(most).ok_or_else(|| {
@@ -36,7 +36,7 @@ impl Decider {
     }
 }
 
-/// The time a request allows itself, if it says.
+/// The deadline from the field `budget_ms`, if the request sets it.
 pub(crate) fn budget(request: &pb::DecideRequest, limits: &RequestsConfig) -> Option<Deadline> {
     match request.options?.budget_ms {
         0 => None,

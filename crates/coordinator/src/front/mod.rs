@@ -1,4 +1,4 @@
-//! The Coordinator service: what comes in on calls and streams.
+//! The Coordinator service: unary calls and streams.
 
 mod decider;
 mod service;

@@ -1,4 +1,4 @@
-//! DecideStream: many requests on one stream, answered as they are ready.
+//! DecideStream: many requests on one stream, answered in the order in which they finish.
 
 use std::time::Instant;
 
@@ -15,18 +15,18 @@ use crate::{deciding::Call, intake::MAX_CORRELATION_ID};
 /// The answers of a stream.
 pub(crate) type DecisionStream = ReceiverStream<Result<pb::DecideStreamResponse, Status>>;
 
-/// Where a stream comes from.
+/// The origin of a stream.
 pub(crate) struct Origin {
-    /// Its place in its trace.
+    /// The span context of the stream's caller.
     pub(crate) parent: RemoteContext,
-    /// The connection it came on.
+    /// The connection of the stream.
     pub(crate) peer: Peer,
 }
 
-/// Answers that may wait to be sent.
+/// Maximum number of answers that wait to be sent.
 const ANSWERS: usize = 64;
 
-/// Decides what `inbound` asks until its caller ends it or the process drains.
+/// Decides the requests of `inbound` until its caller ends the stream or the process drains.
 pub(crate) fn decide(
     decider: Decider,
     inbound: Streaming<pb::DecideRequest>,
@@ -51,7 +51,7 @@ async fn serve(
     while end.is_none() || !in_work.is_empty() {
         tokio::select! {
             Some(answer) = in_work.next() => {
-                // The caller is gone: nobody is left to answer.
+                // The caller has left.
                 if !drain.deliver(&answers, Ok(answer)).await {
                     return;
                 }
@@ -67,7 +67,7 @@ async fn serve(
         }
     }
     if let Some(Err(status)) = end {
-        // The caller may be gone, which is all the same then.
+        // Has no effect when the caller has left.
         drain.deliver(&answers, Err(status)).await;
     }
 }
@@ -80,7 +80,8 @@ async fn one(
     let _accepted = decider.drain.guard();
     let correlation_id = match request.correlation_id.len() {
         0..=MAX_CORRELATION_ID => request.correlation_id.clone(),
-        // Refused below; echoed whole it could make an answer too large to send.
+        // The coordinator refuses the request below. The answer echoes only the beginning of the
+        // id, because a whole one could make the answer too large to send.
         _ => beginning(&request.correlation_id),
     };
     let deadline = budget(&request, &decider.limits)
@@ -98,14 +99,14 @@ async fn one(
     pb::DecideStreamResponse { correlation_id, result: Some(answer) }
 }
 
-/// The part of a text that fits where a correlation id may stand.
+/// The longest prefix of a text that fits into a correlation id.
 fn beginning(text: &str) -> String {
     let most = MAX_CORRELATION_ID.min(text.len());
     let end = (0..=most).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or(0)].to_owned()
 }
 
-/// What a stream says that the drain ends.
+/// The status with which the drain ends a stream.
 pub(crate) fn draining() -> Status {
     Status::unavailable(
         "the coordinator is shutting down; everything read was answered, send the rest again",

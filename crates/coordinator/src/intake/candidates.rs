@@ -1,4 +1,4 @@
-//! The placements a request allows, and what each is estimated to take.
+//! The placements a request allows, and the estimate of each.
 
 use strata_domain::{
     DEFAULT_SLA_MS, Estimate, FaultKind, FunctionFacts, MAX_SLA_PENALTY, MemoryTier, Objective,
@@ -10,7 +10,7 @@ use strata_policy::{
 };
 use strata_wire::{Fault, Violations, pb, provider_from_pb, region_from_pb};
 
-/// What a request's constraints say.
+/// The constraints of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     providers: [bool; Provider::ALL.len()],
@@ -59,8 +59,9 @@ impl Limits {
         }
     }
 
-    /// What is wanted, under the latency these limits promise. A broken promise costs, unless the
-    /// request says so, what it does in the layer that has the last word about a placement.
+    /// The objective under the promised latency of these limits. Unless the request sets a penalty
+    /// for breaking the promise, the tactical layer's penalty applies: that layer chooses the
+    /// placement.
     pub(crate) fn objective(&self, weights: Weights, late_penalty: Option<f64>) -> Objective {
         let sla_ms = self.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
         let sla_penalty = late_penalty.unwrap_or(Objective::tactical().sla_penalty);
@@ -116,7 +117,7 @@ fn memory_range(constraints: &pb::Constraints, violations: &mut Violations) -> (
     (least, most)
 }
 
-/// What a broken promise costs, as far as a request says.
+/// The penalty for a broken promise, if the request sets one.
 pub(crate) fn late_penalty_from_pb(
     late_penalty: Option<f64>,
     violations: &mut Violations,
@@ -124,21 +125,21 @@ pub(crate) fn late_penalty_from_pb(
     violations.optional_number("late_penalty", late_penalty, 0.0..=MAX_SLA_PENALTY)
 }
 
-/// Every placement's estimate, and which of them the request allows.
+/// The estimates of all placements, and which of them the request allows.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    /// Boxed: 4 KB that would be copied at every step of the chain.
+    /// Boxed: otherwise every stage of the chain would copy its 4 KB.
     outlook: Box<Outlook>,
-    /// Expected, in the order of [`Placement::all`].
+    /// Expected objectives, in the order of [`Placement::all`].
     objectives: Box<[f32; Placement::COUNT]>,
     allowed: [bool; Placement::COUNT],
 }
 
 impl Candidates {
-    /// Estimates every placement for a function of which this is known.
+    /// Estimates every placement for a function with these facts.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the limits leave none.
+    /// `FailedPrecondition` when the limits allow no placement.
     pub(crate) fn new(facts: &FunctionFacts, limits: &Limits) -> Result<Self, Fault> {
         let outlook = Box::new(facts.outlook(FunctionFacts::STAY_MINUTES));
         let mut allowed = [false; Placement::COUNT];
@@ -161,7 +162,7 @@ impl Candidates {
         self.allowed[placement.index()]
     }
 
-    /// Providers on which anything is allowed.
+    /// The providers on which at least one placement is allowed.
     pub(crate) fn providers(&self) -> ProviderMask {
         let mut allowed = [false; Provider::ALL.len()];
         for placement in Placement::all().filter(|placement| self.allows(*placement)) {
@@ -170,7 +171,7 @@ impl Candidates {
         ProviderMask::of(|provider| allowed[provider])
     }
 
-    /// What is allowed on `provider`.
+    /// The actions that are allowed on `provider`.
     pub(crate) fn actions(&self, provider: Provider) -> ActionMask {
         ActionMask::of(|index| {
             Action::from_index(index).is_some_and(|Action { region, memory }| {
@@ -184,7 +185,7 @@ impl Candidates {
         self.objectives.clone()
     }
 
-    /// The allowed placement with the best expected objective, the first of equals.
+    /// The allowed placement with the best expected objective; the first of several equal ones.
     pub(crate) fn best(&self) -> Option<Placement> {
         let allowed = Placement::all().filter(|placement| self.allows(*placement));
         let objective = |placement: Placement| self.objectives[placement.index()];

@@ -1,4 +1,4 @@
-//! Filling in what a request leaves out about a function's load, as the contract says.
+//! Fills in what a request leaves out about a function's load, as the contract specifies.
 
 use strata_domain::{
     ApplicationFacts, DEFAULT_MEMORY_MB, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis,
@@ -19,7 +19,7 @@ const MS_PER_MINUTE: f64 = 60_000.0;
 const DEFAULT_REQUEST_BYTES: f64 = 1_000.0;
 const DEFAULT_RESPONSE_BYTES: f64 = 10_000.0;
 
-/// Notes every field of a workload that is missing or wrong.
+/// Adds a violation for every field of a workload that is missing or wrong.
 pub(super) fn check_workload(workload: Option<&pb::Workload>, violations: &mut Violations) {
     let Some(workload) = workload else {
         return violations.add("workload", "must be given");
@@ -43,7 +43,7 @@ pub(super) fn check_workload(workload: Option<&pb::Workload>, violations: &mut V
     }
 }
 
-/// Notes what is wrong with the numbers that may be 0.
+/// Adds a violation for every wrong number among those that may be 0.
 fn check_numbers(workload: &pb::Workload, violations: &mut Violations) {
     const ANY: f64 = f64::MAX;
     let application = workload.application.unwrap_or_default();
@@ -82,7 +82,7 @@ fn check_calls(calls: &pb::CallHistory, violations: &mut Violations) {
     }
 }
 
-/// What the rest of a request says.
+/// The parts of a request outside of the workload.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) at: UtcTime,
@@ -91,7 +91,7 @@ pub(super) struct Known<'a> {
     pub(super) objective: Objective,
 }
 
-/// The facts the models take and the estimates are made of, from a workload that was checked.
+/// Builds the facts for the models and the estimates from a workload that was checked.
 pub(super) fn fill(workload: &pb::Workload, known: Known<'_>) -> FunctionFacts {
     let Known { at, current, steps, objective } = known;
     let rate = workload.invocation_rate_per_minute.unwrap_or_else(|| mean_rate_per_minute(steps));
@@ -141,8 +141,7 @@ fn application(workload: &pb::Workload, rate: f64, inter_arrival: f64) -> Applic
     }
 }
 
-/// What a platform would have measured where the function runs now, for what the request leaves
-/// out.
+/// Estimates the measurements of the current placement that the request leaves out.
 fn estimated(facts: FunctionFacts, workload: &pb::Workload) -> FunctionFacts {
     let Some(current) = facts.current else { return facts };
     let known = estimate(&facts.profile(FunctionFacts::STAY_MINUTES), current, facts.at);

@@ -1,4 +1,4 @@
-//! From a request to a question: every field is checked, every empty one is filled in.
+//! Turns a request into a question: checks every field and fills in every empty one.
 
 mod candidates;
 mod facts;

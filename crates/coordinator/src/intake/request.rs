@@ -1,4 +1,4 @@
-//! A request becomes a question.
+//! Turns a request into a question.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,30 +17,30 @@ use super::{
 /// The longest correlation id, in bytes.
 pub(crate) const MAX_CORRELATION_ID: usize = 256;
 
-/// A request that can be decided: checked and filled in.
+/// A request that was checked and completed.
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) correlation_id: String,
-    /// The same for every request of a function.
+    /// Equal for all requests of one function.
     pub(crate) function_key: u64,
     pub(crate) at: UtcTime,
     pub(crate) current: Option<Placement>,
-    /// What is known of the function, with the expected objectives: they are worked out and encoded
-    /// once for all layers.
+    /// The facts of the function with the expected objectives, computed and encoded once for all
+    /// layers.
     pub(crate) facts: Box<pb::FunctionFacts>,
     pub(crate) candidates: Candidates,
-    /// Exactly [`WINDOW_STEPS`] of them.
+    /// Exactly [`WINDOW_STEPS`] steps.
     pub(crate) steps: Vec<pb::TelemetryStep>,
     pub(crate) calls: pb::CallHistory,
     pub(crate) explain: bool,
 }
 
 impl Question {
-    /// Checks a request and fills in what it leaves out.
+    /// Checks a request and fills in the fields it leaves out.
     ///
     /// # Errors
     /// `InvalidArgument` with every field that is wrong, `NotFound` when there is no telemetry,
-    /// `FailedPrecondition` when the constraints leave no placement.
+    /// `FailedPrecondition` when the constraints allow no placement.
     pub(crate) fn read(request: pb::DecideRequest) -> Result<Box<Self>, Fault> {
         let mut violations = Violations::new();
         if request.correlation_id.len() > MAX_CORRELATION_ID {
@@ -90,8 +90,8 @@ impl Question {
     }
 }
 
-/// A number made of a function's name (FNV-1a), the same in every process: a layer that tries a
-/// version on some functions tries it on the same ones whichever coordinator asks.
+/// The hash of a function's name (FNV-1a). It is the same in every process, so that a canary
+/// version gets the same functions from every coordinator.
 fn key_of(function: &pb::Function) -> u64 {
     let bytes = function.application.bytes().chain([0]).chain(function.function.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -99,8 +99,7 @@ fn key_of(function: &pb::Function) -> u64 {
     })
 }
 
-/// What is known of a function's calls, with the run times of its workload where it says nothing of
-/// them.
+/// Completes the call history with the run times of the workload where it has none.
 fn with_runs(calls: Option<pb::CallHistory>, facts: &FunctionFacts) -> pb::CallHistory {
     const MS_PER_SECOND: f64 = 1000.0;
     /// 95th percentile of the standard normal distribution.
@@ -152,7 +151,7 @@ mod tests {
                 function: function.to_owned(),
             })
         };
-        // Written down: replicas of different builds must agree.
+        // Literal, because replicas of different builds must agree.
         assert_eq!(key("shop", "checkout"), 0x7150_e5e2_ce1d_70d7);
         assert_ne!(key("shop", "checkout"), key("shopc", "heckout"));
         assert_ne!(key("shop", "checkout"), key("checkout", "shop"));

@@ -1,11 +1,11 @@
-//! The steps of telemetry.
+//! Checks the telemetry steps of a request.
 
 use std::fmt;
 
 use strata_policy::operational::{MAX_STEP_VALUE, WINDOW_STEPS};
 use strata_wire::{Violations, pb};
 
-/// Notes what is wrong with a request's telemetry.
+/// Adds a violation for every wrong field of the telemetry.
 pub(super) fn check_telemetry(steps: &[pb::TelemetryStep], violations: &mut Violations) {
     if !steps.is_empty() && steps.len() != WINDOW_STEPS {
         let range = format_args!("must be {WINDOW_STEPS} steps or none, are {}", steps.len());
@@ -17,7 +17,7 @@ pub(super) fn check_telemetry(steps: &[pb::TelemetryStep], violations: &mut Viol
     }
 }
 
-/// Notes what is wrong with a step whose path is `field`.
+/// Adds a violation for every wrong field of the step at path `field`.
 pub(super) fn check_step(
     step: &pb::TelemetryStep,
     field: impl fmt::Display,

@@ -1,4 +1,4 @@
-//! What becomes of requests: what is refused, what is filled in, what is allowed.
+//! Which requests are refused, which fields are filled in and which placements are allowed.
 #![allow(clippy::unwrap_used)]
 
 use strata_domain::{FaultKind, FunctionFacts, MemoryTier, Placement, Provider, Region};
@@ -9,7 +9,7 @@ use super::Question;
 const CURRENT: Placement =
     Placement { provider: Provider::Aws, region: Region::EuWest, memory: MemoryTier::Mb512 };
 
-/// A request with nothing but what must be given, and a current placement.
+/// A request with only the required fields and a current placement.
 fn request() -> pb::DecideRequest {
     let step = pb::TelemetryStep { request_rate: 0.5, memory_util: 0.25, ..Default::default() };
     pb::DecideRequest {
@@ -22,7 +22,7 @@ fn request() -> pb::DecideRequest {
     }
 }
 
-/// The facts that layers are told.
+/// The facts that the layers receive.
 fn facts(question: &Question) -> FunctionFacts {
     facts_from_pb(Some(&question.facts), &mut Violations::new()).unwrap()
 }
@@ -66,7 +66,7 @@ fn empty_fields_are_filled_in_as_the_contract_says() {
 
 #[test]
 fn gaps_between_calls_say_which_will_be_cold() {
-    // A call every ten minutes: after seven AWS has let go of the instance.
+    // A call every ten minutes: AWS frees the instance after seven.
     let timer = |request: &mut pb::DecideRequest| {
         workload(request).invocation_rate_per_minute = Some(0.1);
         workload(request).calls = Some(pb::CallHistory {
@@ -215,7 +215,7 @@ fn masks_leave_what_is_allowed_sold_and_large_enough() {
     assert_eq!(question.candidates.providers().bits(), 0b110);
     let bits = |provider| question.candidates.actions(provider).bits() >> (3 * 6);
     assert_eq!(bits(Provider::Gcp), 0b01_1100);
-    // Azure's consumption plan ends at 1536 MB.
+    // Azure's consumption plan has at most 1536 MB.
     assert_eq!(bits(Provider::Azure), 0b00_1100);
     assert_eq!(question.candidates.actions(Provider::Aws).bits(), 0);
 }
@@ -281,7 +281,7 @@ fn the_objective_follows_the_weights() {
 
 #[test]
 fn the_objective_follows_the_penalty_for_late_calls() {
-    // Promised less than what 128 MB take, and more than what 3008 MB do.
+    // The promised latency is shorter than with 128 MB and longer than with 3008 MB.
     let objective = |late_penalty: Option<f64>| {
         let question = read(|request| {
             workload(request).duration_ms = Some(900.0);

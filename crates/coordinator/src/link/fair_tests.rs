@@ -1,4 +1,4 @@
-//! Callers on the way to one replica.
+//! Fairness between callers of one replica.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
@@ -9,12 +9,13 @@ use strata_wire::pb;
 
 use super::tests::{Frame, Stage, asked, echo};
 
-/// The masks of the rows of a frame, by which the tests know whose they are.
+/// The masks of the rows of a frame, by which the tests tell callers apart.
 fn masks(frame: &Frame) -> Vec<u32> {
     frame.rows.iter().map(|row| row.request.as_ref().unwrap().provider_mask.unwrap()).collect()
 }
 
-/// Asks as `caller`, with a mask that tells so. It is queued when the future is first polled.
+/// Asks as `caller`, with a mask that identifies it. The row is queued when the future is first
+/// polled.
 fn ask(
     stage: &Stage,
     caller: u64,
@@ -36,7 +37,8 @@ async fn a_flood_of_one_caller_does_not_hold_up_another() {
     assert!((&mut few).now_or_never().is_none());
     let flooding = tokio::spawn(flood);
     let waiting = tokio::spawn(few);
-    // All were queued before the link's task had its turn: its first frame has them side by side.
+    // All rows were queued before the link's task ran, so its first frame holds rows of both
+    // callers.
     let mut rows = 0;
     let mut first = None;
     while rows < 3010 {

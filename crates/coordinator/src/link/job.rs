@@ -1,4 +1,4 @@
-//! A row on its way to a replica, and what the replica's link is doing.
+//! A row in the queue of a replica, and the state of the link to that replica.
 
 use std::{
     sync::{
@@ -13,31 +13,31 @@ use tokio::sync::{Notify, oneshot};
 
 use super::settings::LinkSettings;
 
-/// An answer, and when it came.
+/// A result and the moment it arrived.
 pub(super) type Reply<H> = (Result<<H as Hop>::Response, Fault>, Instant);
 
-/// A row waiting to be sent.
+/// A row that waits to be sent.
 pub(super) struct Job<H: Hop> {
     pub(super) ask: Ask<H::Request>,
     pub(super) reply: oneshot::Sender<Reply<H>>,
-    /// Counts the job with the replica it is queued for.
+    /// Counts the job as pending on the replica whose queue holds it.
     pub(super) pending: Option<Pending>,
 }
 
 impl<H: Hop> Job<H> {
-    /// Answers that it will not be asked. A caller who left wants no answer.
+    /// Answers with a fault instead of sending the row. The send fails if the caller has left.
     pub(super) fn refuse(self, fault: Fault) {
         let _ = self.reply.send((Err(fault), Instant::now()));
     }
 }
 
-/// What the task of a link tells those who choose among replicas.
+/// The state of a link, which the choice of a replica reads.
 #[derive(Default)]
 pub(super) struct LinkState {
     up: AtomicBool,
-    /// Rows offered and not answered yet.
+    /// Rows queued or sent, and not answered yet.
     pending: AtomicUsize,
-    /// Told when the replica lacks what it must have.
+    /// Notified when the replica lacks a version that it must have.
     pub(super) recalled: Notify,
 }
 
@@ -46,7 +46,7 @@ impl LinkState {
         self.up.load(Ordering::Acquire)
     }
 
-    /// Rows offered and not answered yet.
+    /// Rows queued or sent, and not answered yet.
     pub(super) fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
     }
@@ -64,7 +64,7 @@ impl LinkState {
     }
 }
 
-/// A row that is pending for as long as this is alive.
+/// Counts a row as pending until it is dropped.
 pub(super) struct Pending(Arc<LinkState>);
 
 impl Pending {

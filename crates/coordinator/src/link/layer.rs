@@ -1,5 +1,5 @@
-//! A layer, wherever it is: the one place where a coordinator with layers of its own process
-//! differs from one with a network.
+//! A layer, remote or in this process. Nothing else in the coordinator depends on which of the two
+//! it is.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -9,7 +9,7 @@ use strata_wire::{Answers, Ask, Fault, Forecasting, Hop, Placing, Selecting};
 
 use super::{faults::spent, job::Reply, needs::Reload, replicas::Replicas};
 
-/// The three layers of the same process.
+/// The three layers in this process.
 #[derive(Clone)]
 pub struct LocalLayers {
     /// The strategic layer.
@@ -26,7 +26,7 @@ impl fmt::Debug for LocalLayers {
     }
 }
 
-/// A layer of the same process.
+/// A layer in this process.
 pub(crate) struct Local<H: Hop> {
     layer: Arc<dyn Answers<H>>,
     reload: Arc<Reload>,
@@ -43,15 +43,15 @@ impl<H: Hop> Local<H> {
     }
 }
 
-/// A layer that can be asked. Clones are the same layer.
+/// A layer. Clones share their state.
 pub(crate) enum Layer<H: Hop> {
-    /// Its replicas, over streams.
+    /// Replicas behind the network, over streams.
     Remote(Replicas<H>),
     /// In this process.
     Local(Local<H>),
 }
 
-// Derived, it would ask for a hop that can be cloned.
+// A derived implementation would require `H: Clone`.
 impl<H: Hop> Clone for Layer<H> {
     fn clone(&self) -> Self {
         match self {
@@ -63,7 +63,7 @@ impl<H: Hop> Clone for Layer<H> {
     }
 }
 
-/// An answer, and when it came.
+/// A response and the moment it arrived.
 #[derive(Debug)]
 pub(crate) struct Answered<R> {
     pub(crate) response: R,
@@ -71,12 +71,13 @@ pub(crate) struct Answered<R> {
 }
 
 impl<H: Hop> Layer<H> {
-    /// A layer of this process.
+    /// Wraps a layer in this process.
     pub(crate) fn local(layer: Arc<dyn Answers<H>>) -> Self {
         Self::Local(Local { layer, reload: Arc::default() })
     }
 
-    /// Whether it can be asked. One of this process was ready before there was a coordinator.
+    /// Whether the layer can be asked. A layer in this process is ready before the coordinator
+    /// starts.
     pub(crate) fn is_up(&self) -> bool {
         match self {
             Self::Remote(replicas) => replicas.is_up(),
@@ -92,10 +93,10 @@ impl<H: Hop> Layer<H> {
         }
     }
 
-    /// Has every replica load a version; one that is loaded is left as it is.
+    /// Loads a version on every replica; a replica that has it loaded keeps it as it is.
     ///
     /// # Errors
-    /// The first refusal, with the replica that refuses.
+    /// The first fault, with the replica.
     pub(crate) async fn load(&self, version: u32) -> Result<(), Fault> {
         match self {
             Self::Remote(replicas) => replicas.load(version).await,
@@ -106,9 +107,9 @@ impl<H: Hop> Layer<H> {
         }
     }
 
-    /// Asks the layer at once: the row is on its way when this returns, and the future waits for
-    /// the answer until the deadline. A version that the request names was loaded before; where it
-    /// was unloaded since, it is loaded again and the row asked once more.
+    /// Asks the layer. The row is queued when this returns; the future waits for the answer until
+    /// the deadline. When the version that the request names has been unloaded since the release
+    /// loaded it, the layer loads it again and the row is sent once more.
     pub(crate) fn ask(
         &self,
         ask: Ask<H::Request>,
@@ -119,7 +120,7 @@ impl<H: Hop> Layer<H> {
         async move {
             let (result, at) = first.await;
             let (result, at) = match (result, again) {
-                // A layer has no other use for this kind.
+                // A layer uses this kind only for a version that is not loaded.
                 (Err(fault), Some(again)) if fault.kind == FaultKind::FailedPrecondition => {
                     let (ask, seen) = *again;
                     let reloaded = self.reload().once(seen, self.reload_version(version));
@@ -148,22 +149,31 @@ impl<H: Hop> Layer<H> {
         }
     }
 
-    /// Loads a version again that was unloaded behind the back of the release that needs it.
+    /// Reloads a version that a release needs and that was unloaded by somebody else.
     async fn reload_version(&self, version: u32) {
-        tracing::warn!(layer = H::LAYER, version, "a version in use was unloaded, loading it");
+        tracing::warn!(
+            layer = H::LAYER,
+            version,
+            "a version in use was unloaded, loading it again"
+        );
         match self {
             Self::Remote(replicas) => replicas.reload_version(version).await,
             Self::Local(local) => {
                 if let Err(fault) = local.layer.load(version).await {
                     let reason = fault.message;
-                    tracing::error!(layer = H::LAYER, version, reason, "not loaded");
+                    tracing::error!(
+                        layer = H::LAYER,
+                        version,
+                        reason,
+                        "the layer did not load a version"
+                    );
                 }
             }
         }
     }
 }
 
-/// How each layer is reached. Clones are the same layers.
+/// The three layers. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct Layers {
     pub(crate) strategic: Layer<Selecting>,
@@ -177,7 +187,7 @@ impl Layers {
         self.strategic.is_up() && self.tactical.is_up() && self.operational.is_up()
     }
 
-    /// Whether rows travel to them over streams.
+    /// Whether rows travel to the layers over streams.
     pub(crate) fn are_remote(&self) -> bool {
         matches!(self.strategic, Layer::Remote(_))
     }

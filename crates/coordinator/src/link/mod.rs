@@ -1,5 +1,5 @@
-//! The ways to a layer: long-lived streams to its replicas, on which rows of many requests travel
-//! in frames, or a call in the same process.
+//! Links to a layer: long-lived streams to its replicas, which carry the rows of many requests in
+//! frames, or calls in the same process.
 
 #[cfg(test)]
 mod fair_tests;

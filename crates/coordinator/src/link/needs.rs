@@ -1,4 +1,4 @@
-//! What the releases need of a layer, and how its replicas come to have it.
+//! The versions that releases need of a layer, and how replicas load them.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -13,16 +13,16 @@ use tonic::transport::Channel;
 /// The versions of a layer's model that a replica loads before it is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Without these it is not asked.
+    /// The replica is asked only when it has loaded all of these.
     pub(crate) must: Vec<u32>,
-    /// These are loaded where that works.
+    /// The replica is asked even if it could not load one of these.
     pub(crate) may: Vec<u32>,
 }
 
-/// A load that takes longer is given up; the replica goes on with it.
+/// The coordinator stops waiting for a load after this time; the replica continues to load.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Has the replica behind `channel` load a version; one that is loaded is left as it is.
+/// Makes the replica behind `channel` load a version; a loaded version is left as it is.
 pub(super) async fn load(channel: Channel, version: u32) -> Result<(), Fault> {
     let mut models = pb::models_client::ModelsClient::new(channel);
     let request = pb::LoadModelRequest { version, ..Default::default() };
@@ -39,22 +39,22 @@ pub(super) async fn load(channel: Channel, version: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Loads again what rows found unloaded, once for all the rows that found so.
+/// Reloads an unloaded version once for all rows that found it missing.
 #[derive(Debug, Default)]
 pub(super) struct Reload {
-    turn: Mutex<()>,
+    lock: Mutex<()>,
     done: AtomicU64,
 }
 
 impl Reload {
-    /// How often it was done.
+    /// The number of reloads so far.
     pub(super) fn count(&self) -> u64 {
         self.done.load(Ordering::Acquire)
     }
 
-    /// Does the work, unless it was done since the count was `seen`.
+    /// Does `work`, unless another caller did it after the count was `seen`.
     pub(super) async fn once(&self, seen: u64, work: impl Future<Output = ()>) {
-        let _turn = self.turn.lock().await;
+        let _lock = self.lock.lock().await;
         if self.count() == seen {
             work.await;
             self.done.fetch_add(1, Ordering::AcqRel);

@@ -1,4 +1,4 @@
-//! Replicas that load what releases need, or refuse to.
+//! Replicas that load the versions that releases need, or refuse to.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -29,7 +29,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Layer, LinkSettings, Needs, Replicas, tests::asked};
 
-/// A layer that knows which versions it has, and answers rows with the version as the provider.
+/// A layer that tracks its loaded versions and answers rows with the version as the provider.
 #[derive(Clone, Default)]
 struct Replica(Arc<Mutex<State>>);
 
@@ -38,7 +38,7 @@ struct State {
     available: BTreeSet<u32>,
     loaded: BTreeSet<u32>,
     loads: u32,
-    /// Rows that named a version it had not loaded.
+    /// Rows that named a version that was not loaded.
     missed: u32,
     answered: u32,
 }
@@ -116,7 +116,7 @@ impl Models for Replica {
         request: Request<pb::LoadModelRequest>,
     ) -> Result<Response<pb::ModelVersion>, Status> {
         let version = request.into_inner().version;
-        // A moment, for others to come in between.
+        // Gives other tasks time to run in between.
         tokio::time::sleep(Duration::from_millis(5)).await;
         self.read(|state| {
             state.loads += 1;
@@ -165,7 +165,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A layer of these replicas of which `must` is needed.
+    /// A stage of these replicas that needs the versions `must`.
     async fn set(replicas: &[&Replica], must: &[u32]) -> Self {
         let needs = watch::Sender::new(Needs { must: must.to_vec(), may: Vec::new() });
         let connected = Gauge::default();
@@ -251,7 +251,7 @@ async fn what_was_unloaded_is_loaded_once_for_all_rows_that_miss_it() {
     let asked = futures_util::future::join_all((0..40).map(|_| stage.ask(2))).await;
     assert!(asked.into_iter().all(|answer| answer == Ok(2)));
     let (loads, missed) = replica.read(|state| (state.loads, state.missed));
-    // Once to connect and once again.
+    // One load at the connection and one reload.
     assert!(loads == 2 && missed > 1, "{loads} loads, {missed} missed");
 }
 
@@ -264,7 +264,7 @@ async fn a_replica_that_lost_the_version_for_good_is_asked_no_more() {
         state.loaded.clear();
         state.available.remove(&2);
     });
-    // Whoever meets it goes to the other then.
+    // A row that meets the failing replica makes it recalled; later rows go to the other one.
     while unable.read(|state| state.missed) == 0 {
         assert_eq!(stage.ask(2).await, Ok(2));
     }
@@ -274,7 +274,7 @@ async fn a_replica_that_lost_the_version_for_good_is_asked_no_more() {
         assert_eq!(stage.ask(2).await, Ok(2));
     }
     assert_eq!(unable.read(|state| state.missed), before);
-    // Without need of it, it is as good as any.
+    // Without needs, the replica is asked again.
     stage.needs.send_replace(Needs::default());
     stage.connected(2).await;
 }

@@ -1,4 +1,4 @@
-//! A replica of a layer: its queue, and the task that keeps a stream to it.
+//! A replica of a layer: its queue, and the task that keeps a stream to it open.
 
 use std::{
     sync::Arc,
@@ -16,7 +16,8 @@ use super::{
     settings::LinkSettings,
 };
 
-/// A handle on a replica. When it is dropped, what was sent is still answered and the stream ends.
+/// A handle on a replica. After it is dropped, rows that were sent are still answered, and then the
+/// stream ends.
 pub(super) struct Replica<H: Hop> {
     jobs: FairSender<Job<H>>,
     state: Arc<LinkState>,
@@ -24,7 +25,7 @@ pub(super) struct Replica<H: Hop> {
     channel: Channel,
 }
 
-/// A replica's connection, for what is not rows.
+/// The connection to a replica for calls other than rows.
 pub(super) struct Endpoint {
     pub(super) address: String,
     channel: Channel,
@@ -36,20 +37,20 @@ impl Endpoint {
         self.state.is_up()
     }
 
-    /// Has it load a version; one that is loaded is left as it is.
+    /// Makes the replica load a version; a loaded version is left as it is.
     pub(super) async fn load(&self, version: u32) -> Result<(), Fault> {
         load(self.channel.clone(), version).await
     }
 
-    /// From now on it is not asked, and its stream ends once what was sent is answered; it is asked
-    /// again when it has loaded what it must.
+    /// Stops asking the replica. Its stream ends once all sent rows are answered; the replica is
+    /// asked again when it has loaded the versions it must have.
     pub(super) fn recall(&self, settings: &LinkSettings) {
         self.state.down(settings);
         self.state.recalled.notify_one();
     }
 }
 
-/// Takes a row that was not sent, for another replica.
+/// Queues a row that was not sent for another replica.
 pub(super) type HandOn<H> = Box<dyn Fn(Job<H>) + Send + Sync>;
 
 impl<H: Hop> Replica<H> {
@@ -97,7 +98,7 @@ impl<H: Hop> Replica<H> {
     /// Queues a job.
     ///
     /// # Errors
-    /// The job, when the queue is full or its task has ended.
+    /// The job, when the queue is full or the replica's task has ended.
     pub(super) fn offer(&self, mut job: Job<H>) -> Result<(), Refused<Job<H>>> {
         job.pending = Some(Pending::begin(&self.state));
         self.jobs.try_send(job.ask.caller, job)
@@ -114,7 +115,7 @@ struct Keeper<H: Hop> {
 }
 
 impl<H: Hop> Keeper<H> {
-    /// Opens the stream again and again until nobody wants it any more.
+    /// Opens the stream again and again until the handle on the replica is dropped.
     async fn keep(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(20), self.settings.max_backoff);
         let mut complained = None;
@@ -128,8 +129,8 @@ impl<H: Hop> Keeper<H> {
                     let going = || state.down(settings);
                     let end = session.run(&mut self.queue, &state.recalled, going).await;
                     self.state.down(&self.settings);
-                    // A layer that takes the stream and breaks it at once is no better than one
-                    // that refuses it.
+                    // A layer that accepts the stream and breaks it at once gets the same backoff
+                    // as one that refuses it.
                     if since.elapsed() > self.settings.max_backoff {
                         backoff.reset();
                     }
@@ -139,19 +140,21 @@ impl<H: Hop> Keeper<H> {
                             tracing::info!(
                                 layer = H::LAYER,
                                 address = self.address,
-                                "layer drains"
+                                "the layer drains"
                             );
                         }
                         End::Recalled => {
                             let address = &self.address;
-                            tracing::warn!(layer = H::LAYER, address, "layer lacks a version");
+                            tracing::warn!(layer = H::LAYER, address, "the layer lacks a version");
                         }
-                        End::Broken(status) => self.complain("layer lost", &status),
+                        End::Broken(status) => {
+                            self.complain("connection to the layer lost", &status)
+                        }
                     }
                 }
                 Err(status) => {
                     if complained != Some(status.code()) {
-                        self.complain("layer cannot be asked, trying again", &status);
+                        self.complain("connection to the layer failed, retrying", &status);
                     }
                     complained = Some(status.code());
                 }
@@ -162,8 +165,9 @@ impl<H: Hop> Keeper<H> {
         }
     }
 
-    /// Opens a stream and has the layer load what releases need of it, on the connection of the
-    /// stream: if the layer is replaced meanwhile, the stream is gone as well.
+    /// Opens a stream and makes the layer load the versions that releases need. The loads use the
+    /// connection of the stream: if another process replaces the layer meanwhile, the stream breaks
+    /// as well.
     async fn connect(&self) -> Result<Session<H>, Status> {
         let (frames, outbound) = Session::<H>::frames();
         let results =
@@ -176,11 +180,17 @@ impl<H: Hop> Keeper<H> {
             for version in &needs.may {
                 if let Err(fault) = load(self.channel.clone(), *version).await {
                     let (address, reason) = (&self.address, fault.message);
-                    tracing::warn!(layer = H::LAYER, address, version, reason, "not loaded");
+                    tracing::warn!(
+                        layer = H::LAYER,
+                        address,
+                        version,
+                        reason,
+                        "the layer did not load a version"
+                    );
                 }
             }
-            // Under the lock of what is needed: whoever needs more finds it up, or it finds that
-            // more is needed.
+            // `borrow` locks the needs. A release that adds needs afterwards finds this replica up
+            // and loads the version on it; one that added needs before makes this loop run again.
             let now = self.settings.needs.borrow();
             if *now == needs {
                 self.state.up(&self.settings);
@@ -189,8 +199,8 @@ impl<H: Hop> Keeper<H> {
         }
     }
 
-    /// Waits, and hands what was queued to another replica; `false` when nobody wants this one any
-    /// more.
+    /// Waits for `delay` and hands queued rows on to other replicas meanwhile; `false` when the
+    /// handle on the replica was dropped.
     async fn pause(&mut self, delay: Duration) -> bool {
         let over = tokio::time::sleep(delay);
         tokio::pin!(over);

@@ -1,4 +1,4 @@
-//! The replicas of one layer: found by name, the least busy one asked.
+//! The replicas of one layer: resolves their names and sends each row to the least busy one.
 
 use std::{
     collections::BTreeMap,
@@ -25,28 +25,29 @@ use super::{
 /// The replicas of one layer. Clones share them.
 pub(crate) struct Replicas<H: Hop>(Arc<Found<H>>);
 
-// Derived, it would ask for a hop that can be cloned.
+// A derived implementation would require `H: Clone`.
 impl<H: Hop> Clone for Replicas<H> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-/// The replicas that were found.
+/// The replicas that name resolution found.
 struct Found<H: Hop> {
     by_address: RwLock<BTreeMap<String, Replica<H>>>,
     settings: LinkSettings,
-    /// Where the search for the least busy one begins, so that equals take turns.
-    turn: AtomicUsize,
+    /// The position at which the search for the least busy replica starts: it rotates, so that
+    /// equally busy replicas take turns.
+    next: AtomicUsize,
     reload: Reload,
 }
 
 impl<H: Hop> Replicas<H> {
-    /// Finds the replicas behind `endpoints` (`http://host:port` or `unix:/path`), and keeps
-    /// looking.
+    /// Finds the replicas behind `endpoints` (`http://host:port` or `unix:/path`) and resolves
+    /// their names again at an interval.
     ///
     /// # Errors
-    /// An endpoint that is none.
+    /// The first endpoint that is not a valid address.
     pub(crate) fn find(endpoints: &[String], settings: LinkSettings) -> Result<Self, ClientError> {
         for endpoint in endpoints {
             strata_chassis::channel(endpoint, &settings.client)?;
@@ -54,7 +55,7 @@ impl<H: Hop> Replicas<H> {
         let found = Found {
             by_address: RwLock::default(),
             settings,
-            turn: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
             reload: Reload::default(),
         };
         let this = Self(Arc::new(found));
@@ -72,11 +73,11 @@ impl<H: Hop> Replicas<H> {
         self.0.read().values().map(Replica::waiting).sum()
     }
 
-    /// Has every replica that is connected load a version, and those that are not but can be
-    /// reached. What connects meanwhile loads what it needs before it is asked.
+    /// Loads a version on every replica that is connected, and on every other that can be reached.
+    /// A replica that connects later loads the versions it needs before it is asked.
     ///
     /// # Errors
-    /// The refusal of a connected replica; `Unavailable` when there is none that can be reached.
+    /// The fault of a connected replica; `Unavailable` when no replica can be reached.
     pub(crate) async fn load(&self, version: u32) -> Result<(), Fault> {
         let endpoints: Vec<_> = self.0.read().values().map(Replica::endpoint).collect();
         let loading = endpoints.iter().map(|at| async move { (at, at.load(version).await) });
@@ -94,15 +95,15 @@ impl<H: Hop> Replicas<H> {
                     address = endpoint.address,
                     version,
                     reason = fault.message,
-                    "not loaded by a replica that is not connected"
+                    "a replica that is not connected did not load a version"
                 ),
             }
         }
         if loaded == 0 { Err(unreachable(H::LAYER)) } else { Ok(()) }
     }
 
-    /// Loads a version again where it was unloaded. A replica that cannot have what it must is
-    /// asked no more until it can.
+    /// Reloads a version on the connected replicas. A replica that fails to load a version it must
+    /// have is recalled: it is not asked until it has loaded it.
     pub(super) async fn reload_version(&self, version: u32) {
         let endpoints: Vec<Endpoint> = self.0.read().values().map(Replica::endpoint).collect();
         let up = endpoints.iter().filter(|endpoint| endpoint.is_up());
@@ -110,7 +111,13 @@ impl<H: Hop> Replicas<H> {
         for (endpoint, outcome) in join_all(loading).await {
             let Err(fault) = outcome else { continue };
             let (address, reason) = (&endpoint.address, fault.message);
-            tracing::error!(layer = H::LAYER, address, version, reason, "not loaded");
+            tracing::error!(
+                layer = H::LAYER,
+                address,
+                version,
+                reason,
+                "the layer did not load a version"
+            );
             if self.0.settings.needs.borrow().must.contains(&version) {
                 endpoint.recall(&self.0.settings);
             }
@@ -121,8 +128,7 @@ impl<H: Hop> Replicas<H> {
         &self.0.reload
     }
 
-    /// Queues a row for the least busy replica; the future waits for its answer until the
-    /// deadline.
+    /// Queues a row for the least busy replica; the future waits for the answer until the deadline.
     pub(crate) fn ask(
         &self,
         ask: Ask<H::Request>,
@@ -161,8 +167,8 @@ impl<H: Hop> Replicas<H> {
         }
     }
 
-    /// Starts links to new addresses and, if every name was resolved, ends those to addresses that
-    /// are gone.
+    /// Starts links to new addresses and, if every name was resolved, drops the links to addresses
+    /// that are gone.
     pub(super) fn follow(&self, addresses: &[String], complete: bool) {
         let mut replicas = self.0.by_address.write().unwrap_or_else(PoisonError::into_inner);
         if complete {
@@ -179,20 +185,22 @@ impl<H: Hop> Replicas<H> {
                     let replica = Replica::start(address.clone(), channel, settings, hand_on);
                     replicas.insert(address.clone(), replica);
                 }
-                Err(error) => tracing::warn!(layer = H::LAYER, address, %error, "not an endpoint"),
+                Err(error) => {
+                    tracing::warn!(layer = H::LAYER, address, %error, "the endpoint is invalid")
+                }
             }
         }
     }
 }
 
 impl<H: Hop> Found<H> {
-    /// Queues a job for the least busy replica that is up; answers it with the reason when there is
-    /// none or its queue is full.
+    /// Queues a job for the least busy replica that is up. Refuses the job when no replica is up or
+    /// the queue is full.
     fn offer_or_refuse(&self, job: Job<H>) {
         let replicas = self.read();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % replicas.len().max(1);
-        let in_turn = replicas.values().cycle().skip(turn).take(replicas.len());
-        let Some(replica) = in_turn.filter(|r| r.is_up()).min_by_key(|r| r.pending()) else {
+        let start = self.next.fetch_add(1, Ordering::Relaxed) % replicas.len().max(1);
+        let rotated = replicas.values().cycle().skip(start).take(replicas.len());
+        let Some(replica) = rotated.filter(|r| r.is_up()).min_by_key(|r| r.pending()) else {
             return job.refuse(unreachable(H::LAYER));
         };
         match replica.offer(job) {
@@ -204,7 +212,7 @@ impl<H: Hop> Found<H> {
         }
     }
 
-    /// Queues what a replica could not send for another one.
+    /// Returns a function that queues the unsent jobs of one replica for another.
     fn hand_on(self: &Arc<Self>) -> HandOn<H> {
         let found = Arc::downgrade(self);
         Box::new(move |job| match found.upgrade() {
@@ -214,13 +222,13 @@ impl<H: Hop> Found<H> {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Replica<H>>> {
-        // Nothing panics while it holds the lock; if it did, the map would still be whole.
+        // No code panics while it holds the lock; even if it did, the map would be whole.
         self.by_address.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Every `http://address:port` behind an endpoint. A headless Kubernetes service has one for each
-/// pod; a unix socket is what it is.
+/// Resolves an endpoint to every `http://address:port` behind it. A headless Kubernetes service has
+/// one address for each pod; a unix socket is not resolved.
 async fn resolve(endpoint: &str) -> std::io::Result<Vec<String>> {
     let endpoint = endpoint.trim();
     if endpoint.starts_with("unix:") {

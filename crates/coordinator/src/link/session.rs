@@ -13,24 +13,24 @@ use super::{
     job::{Job, Pending, Reply},
 };
 
-/// Rows in a frame at most. Beyond it a layer's batches gain nothing.
+/// Maximum number of rows in a frame. Larger frames do not improve a layer's batches.
 const FRAME_ROWS: usize = 64;
-/// Frames on their way at once. A second keeps the layer busy while the first travels; more gain
-/// nothing.
+/// Maximum number of frames in flight. A second frame keeps the layer busy while the first travels;
+/// more frames gain nothing.
 const FRAMES_IN_FLIGHT: usize = 2;
 
-/// Who waits for the answer to a row that was sent.
+/// The sender for the answer to a row that was sent, and the row's count as pending.
 type Asker<H> = (oneshot::Sender<Reply<H>>, Option<Pending>);
 
 /// Why a session ended.
 pub(super) enum End {
-    /// The layer is shutting down, and said so. Everything sent was answered.
+    /// The layer announced its shutdown and answered everything that was sent.
     Drained,
-    /// The layer lacks what it must have. Everything sent was answered.
+    /// The layer lacks a version it must have. It answered everything that was sent.
     Recalled,
     /// The stream broke.
     Broken(Status),
-    /// Nobody will send any more.
+    /// The handle on the replica was dropped.
     Closed,
 }
 
@@ -46,14 +46,14 @@ impl<H: Hop> Session<H> {
         Self { frames, results, in_flight: Vec::with_capacity(FRAMES_IN_FLIGHT), next_frame: 1 }
     }
 
-    /// A channel that holds every frame that may be on its way.
+    /// A channel with room for every frame in flight.
     pub(super) fn frames() -> (mpsc::Sender<H::Frame>, mpsc::Receiver<H::Frame>) {
         mpsc::channel(FRAMES_IN_FLIGHT)
     }
 
-    /// Sends what comes and hands out what is answered, until the stream ends. `going` is called as
-    /// soon as the layer says that it shuts down, or is `recalled`: nobody should queue for it any
-    /// more.
+    /// Sends queued rows and delivers answers until the stream ends. Calls `going` as soon as the
+    /// layer announces its shutdown or `recalled` is notified, so that no more rows are queued for
+    /// it.
     pub(super) async fn run(
         mut self,
         jobs: &mut FairReceiver<Job<H>>,
@@ -96,13 +96,13 @@ impl<H: Hop> Session<H> {
         }
     }
 
-    /// Sends the jobs that are still wanted as one frame; `false` when the stream is gone.
+    /// Sends the jobs whose callers still wait as one frame; `false` when the stream has broken.
     fn send(&mut self, jobs: impl Iterator<Item = Job<H>>) -> bool {
         let now = Instant::now();
         let mut rows = Vec::with_capacity(FRAME_ROWS);
         let mut askers = Vec::with_capacity(FRAME_ROWS);
         for job in jobs {
-            // The caller left, or its time did.
+            // The caller has left, or its deadline has passed.
             if job.reply.is_closed() {
                 continue;
             }
@@ -121,33 +121,37 @@ impl<H: Hop> Session<H> {
         let frame_id = self.next_frame;
         self.next_frame += 1;
         self.in_flight.push((frame_id, askers));
-        // There is room: the channel holds as many frames as may be in flight.
+        // The channel has room for as many frames as may be in flight.
         self.frames.try_send(H::frame(frame_id, rows)).is_ok()
     }
 
-    /// Hands out a frame of answers; `true` when it is the notice of a drain instead.
+    /// Delivers the answers of a frame; `true` when the message is a drain notice instead.
     fn hand_out(&mut self, results: Results<H::Response>) -> bool {
         if results.draining {
             return true;
         }
-        let Some(place) = self.in_flight.iter().position(|(id, _)| *id == results.frame_id) else {
-            tracing::warn!(layer = H::LAYER, frame = results.frame_id, "unasked frame ignored");
+        let Some(index) = self.in_flight.iter().position(|(id, _)| *id == results.frame_id) else {
+            tracing::warn!(
+                layer = H::LAYER,
+                frame = results.frame_id,
+                "ignored the answer to an unknown frame"
+            );
             return false;
         };
-        let (_, askers) = self.in_flight.swap_remove(place);
+        let (_, askers) = self.in_flight.swap_remove(index);
         let now = Instant::now();
         let mut rows = results.rows.into_iter();
         for (reply, _pending) in askers {
             let result = rows.next().unwrap_or_else(|| {
                 Err(Fault::new(FaultKind::Internal, "the layer answered too few rows"))
             });
-            // A caller who left wants no answer.
+            // The send fails when the caller has left.
             let _ = reply.send((result, now));
         }
         false
     }
 
-    /// Sends no more, and takes the answers that are on their way.
+    /// Closes the sending side and delivers the answers that are still in flight.
     async fn finish(mut self) -> End {
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.frames, closed));

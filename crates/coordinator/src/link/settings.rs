@@ -1,4 +1,4 @@
-//! How links are made.
+//! Settings of links.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::needs::Needs;
 
-/// How links are made.
+/// Settings of all links to one layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkSettings {
     pub(crate) client: ClientConfig,
@@ -16,11 +16,11 @@ pub(crate) struct LinkSettings {
     pub(crate) max_backoff: Duration,
     pub(crate) max_message_bytes: usize,
     pub(crate) resolve_interval: Duration,
-    /// Streams that are up.
+    /// The number of streams that are up.
     pub(crate) connected: Gauge,
-    /// Told whenever a stream comes up.
+    /// Notified whenever a stream comes up.
     pub(crate) came_up: Arc<Notify>,
-    /// What a replica must have loaded before it is asked.
+    /// The versions that a replica must load before it is asked.
     pub(crate) needs: watch::Receiver<Needs>,
 }
 

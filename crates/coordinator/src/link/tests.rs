@@ -1,4 +1,4 @@
-//! Links against a layer that misbehaves in every way a layer can.
+//! Links to a layer that misbehaves in every possible way.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -27,8 +27,8 @@ pub(super) type Frame = pb::SelectFrame;
 pub(super) type FrameResult = Result<pb::SelectFrameResult, Status>;
 type Streams = mpsc::Receiver<(Streaming<Frame>, mpsc::Sender<FrameResult>)>;
 
-/// A layer whose streams are played by the test: it gets every stream's frames and the sender of
-/// its answers.
+/// A layer that the test plays: the test receives the frames of every stream and the sender of its
+/// answers.
 #[derive(Clone)]
 struct Played {
     streams: mpsc::Sender<(Streaming<Frame>, mpsc::Sender<FrameResult>)>,
@@ -70,7 +70,7 @@ impl Stage {
         Self { address: format!("http://{address}"), replicas, connected, streams }
     }
 
-    /// The next stream, once the link says that it is up.
+    /// The next stream, once the link is up.
     pub(super) async fn stream(&mut self) -> (Streaming<Frame>, mpsc::Sender<FrameResult>) {
         let stream = self.streams.recv().await.unwrap();
         while !self.replicas.is_up() {
@@ -79,7 +79,7 @@ impl Stage {
         stream
     }
 
-    /// Asks a question that allows only the providers of `mask`.
+    /// Sends a request that allows only the providers of `mask`.
     fn ask(&self, mask: u32) -> tokio::task::JoinHandle<Result<pb::SelectResponse, Fault>> {
         self.ask_within(mask, Duration::from_secs(30))
     }
@@ -96,12 +96,12 @@ impl Stage {
     }
 }
 
-/// A question of a caller.
+/// Wraps a request of a caller.
 pub(super) fn asked<Q>(request: Q, deadline: Instant, caller: u64) -> Ask<Q> {
     Ask { request, trace: TracePlace::default(), deadline, caller, alone: false }
 }
 
-/// A layer that is played, and the streams it gets.
+/// Starts a layer that the test plays, and returns the streams it receives.
 async fn play() -> (SocketAddr, Streams) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -216,7 +216,7 @@ async fn a_draining_layer_answers_what_it_has_and_gets_no_more() {
     let frame = frames.message().await.unwrap().unwrap();
     let notice = pb::SelectFrameResult { draining: true, ..Default::default() };
     answers.send(Ok(notice)).await.unwrap();
-    // The link half-closes: that is how the layer knows that nothing more comes.
+    // The link half-closes, which tells the layer that nothing more comes.
     assert!(frames.message().await.unwrap().is_none());
     answers.send(Ok(echo(&frame))).await.unwrap();
     assert_eq!(asked.await.unwrap().unwrap().provider, 1);
@@ -243,7 +243,7 @@ async fn time_that_is_spent_is_told_and_the_late_answer_dropped() {
 async fn a_full_queue_is_an_answer() {
     let mut stage = Stage::set(2).await;
     let (mut frames, _answers) = stage.stream().await;
-    // Two frames fill the way, two rows the queue.
+    // Two frames are in flight and two rows fill the queue.
     let mut asked = Vec::new();
     for _ in 0..2 {
         asked.push(stage.ask(1));
@@ -273,7 +273,7 @@ async fn a_replica_that_is_no_longer_wanted_still_answers_what_it_has() {
     assert_eq!(asked.await.unwrap().unwrap().provider, 1);
 }
 
-/// A second layer behind the replicas of `stage`, and the streams it gets.
+/// Adds a second layer to the replicas of `stage`, and returns the streams it receives.
 async fn join(stage: &Stage) -> Streams {
     let (address, streams) = play().await;
     stage.replicas.follow(&[stage.address.clone(), format!("http://{address}")], true);
@@ -317,7 +317,7 @@ async fn what_a_draining_replica_was_not_sent_is_answered_all_the_same() {
     let mut others = join(&stage).await;
     let (mut two, two_answers) = others.recv().await.unwrap();
     both_are_up(&stage).await;
-    // Neither answers: both get two frames of a row, and then rows queue for both.
+    // Neither layer answers: each gets two frames of one row, then rows queue for both.
     let mut asked = Vec::new();
     let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
     for _ in 0..4 {
@@ -342,7 +342,7 @@ async fn what_a_draining_replica_was_not_sent_is_answered_all_the_same() {
     for frame in &of_two {
         two_answers.send(Ok(echo(frame))).await.unwrap();
     }
-    // The layer that drained is gone for good: whoever comes again is sent away.
+    // The drained layer does not come back: it refuses every new stream.
     let refusing = tokio::spawn(async move {
         while let Some((_, answers)) = stage.streams.recv().await {
             answers.send(Err(Status::unavailable("shutting down"))).await.unwrap();

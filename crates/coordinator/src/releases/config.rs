@@ -5,7 +5,7 @@ use strata_wire::pb;
 
 use super::Release;
 
-/// The release in force when the coordinator starts. All of it is set, or nothing.
+/// The release in force when the coordinator starts. Either all fields are set or none.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReleaseConfig {
@@ -22,7 +22,7 @@ pub struct ReleaseConfig {
 }
 
 impl ReleaseConfig {
-    /// The release, if one is set and makes sense.
+    /// The release, if it is set and valid.
     pub(crate) fn release(&self) -> Option<Release> {
         Release::read(Some(self.message())).ok()
     }
@@ -46,7 +46,7 @@ impl Check for ReleaseConfig {
             Ok(_) => return Ok(()),
             Err(fault) => fault,
         };
-        // There is one: the release is there, and not in order.
+        // A violation means that the release is set and not valid.
         let Some(wrong) = fault.violations.into_iter().next() else { return Ok(()) };
         let field = wrong.field.trim_start_matches("release.").to_owned();
         Err(Invalid::new(field, format!("{}; set all four, or none", wrong.description)))

@@ -19,7 +19,7 @@ struct ReleaseLabels {
     operational: u32,
 }
 
-/// Shows the release in force, read when it is asked for.
+/// Registers the release in force as a metric; it is read at each scrape.
 pub(crate) fn expose(metrics: &Metrics, releases: Arc<Register>) {
     metrics.with_registry(|registry| {
         let registry = registry.sub_registry_with_prefix("strata_coordinator");

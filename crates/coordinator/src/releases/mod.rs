@@ -1,9 +1,9 @@
-//! Releases: a version of each layer's model, put in force together.
+//! Releases: one version of each layer's model, put in force together.
 //!
-//! A decision takes the release of the moment (an `Arc`) when it begins, and names its versions in
-//! all three rows; what is put in force afterwards is for later decisions. Before a release is put
-//! in force every connected replica has loaded its versions, and a replica that connects later
-//! loads them before it is asked.
+//! A decision takes the release in force (an `Arc`) when it begins, and names the versions of that
+//! release in all three rows; a later change affects later decisions only. Before a release is put
+//! in force, every connected replica has loaded its versions. A replica that connects later loads
+//! them before it is asked.
 
 mod config;
 mod info;

@@ -6,38 +6,38 @@ use std::{
 
 use strata_domain::FaultKind;
 use strata_wire::{Fault, pb};
-use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit, watch};
 
 use super::release::Release;
 use crate::link::Needs;
 
-/// Changes that are remembered.
+/// Maximum number of changes in the history.
 const HISTORY: usize = 32;
 
-/// Changes in work and waiting for their turn: they go on when their callers leave, and must not
-/// add up meanwhile.
+/// Maximum number of changes that run or wait for the change lock. A change continues when its
+/// caller leaves, so the number must be bounded.
 const CHANGES: usize = 16;
 /// A change takes milliseconds, unless a layer hangs.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What is in force, what was, and what the layers must have loaded for it.
+/// The release in force, the history, and the versions that the layers must have loaded.
 #[derive(Debug)]
 pub(crate) struct Register {
     in_force: RwLock<Option<Arc<Release>>>,
     plan: Mutex<Plan>,
     /// By layer, in the order of the chain.
     needs: [watch::Sender<Needs>; 3],
-    /// Whoever holds it may have releases loaded, which takes time.
-    turn: Turn<()>,
-    /// Those who have or await the turn.
-    places: Semaphore,
+    /// Held while a change loads releases, which takes time: one change runs at a time.
+    change_lock: AsyncMutex<()>,
+    /// One permit for each change that holds or waits for the change lock.
+    permits: Semaphore,
 }
 
 #[derive(Debug)]
 struct Plan {
     /// Newest first; never empty.
     history: VecDeque<Change>,
-    /// What is being loaded.
+    /// The release that is being loaded.
     coming: Option<Arc<Release>>,
 }
 
@@ -48,7 +48,7 @@ struct Change {
 }
 
 impl Register {
-    /// With a release in force, or none.
+    /// Starts with a release in force, or with none.
     pub(crate) fn starting_with(release: Option<Release>) -> Self {
         let release = release.map(Arc::new);
         let first = Change { release: release.clone(), at: SystemTime::now() };
@@ -56,20 +56,20 @@ impl Register {
             in_force: RwLock::new(release),
             plan: Mutex::new(Plan { history: [first].into(), coming: None }),
             needs: std::array::from_fn(|_| watch::Sender::default()),
-            turn: Turn::default(),
-            places: Semaphore::new(CHANGES),
+            change_lock: AsyncMutex::default(),
+            permits: Semaphore::new(CHANGES),
         };
         this.tell(&this.plan());
         this
     }
 
-    /// The release in force at this moment.
+    /// The release in force now.
     pub(crate) fn in_force(&self) -> Option<Arc<Release>> {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The versions of what is in force and of what a rollback returns to, by layer in the order of
-    /// the chain.
+    /// The versions of the release in force and of the one that a rollback restores, by layer in
+    /// the order of the chain.
     pub(crate) fn kept(&self) -> [Vec<u32>; 3] {
         let plan = self.plan();
         let releases: Vec<_> =
@@ -83,36 +83,37 @@ impl Register {
         })
     }
 
-    /// What replicas must have loaded, by layer in the order of the chain.
+    /// The versions that replicas must have loaded, by layer in the order of the chain.
     pub(crate) fn needs(&self) -> [watch::Receiver<Needs>; 3] {
         self.needs.each_ref().map(watch::Sender::subscribe)
     }
 
-    /// Puts a release in force once `load` has loaded it everywhere.
+    /// Puts a release in force after `load` has loaded it on every replica.
     ///
     /// # Errors
-    /// That of `load`, and `ResourceExhausted` when too many changes wait; then nothing is changed.
+    /// The fault of `load`, or `ResourceExhausted` when too many changes wait; then nothing
+    /// changes.
     pub(crate) async fn switch(
         &self,
         release: Release,
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let _place = self.place()?;
-        let _turn = self.turn.lock().await;
+        let _permit = self.permit()?;
+        let _lock = self.change_lock.lock().await;
         self.bring(Some(Arc::new(release)), load).await
     }
 
-    /// Returns to what was in force before the last change.
+    /// Restores the release that was in force before the last change.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there was none, `ResourceExhausted` when too many changes wait;
-    /// that of `load`.
+    /// `FailedPrecondition` when there was no change, `ResourceExhausted` when too many changes
+    /// wait, or the fault of `load`.
     pub(crate) async fn roll_back(
         &self,
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let _place = self.place()?;
-        let _turn = self.turn.lock().await;
+        let _permit = self.permit()?;
+        let _lock = self.change_lock.lock().await;
         let before = self.plan().history.get(1).map(|change| change.release.clone());
         let before = before.ok_or_else(|| {
             let message = "no release has been put in force since the coordinator started";
@@ -121,29 +122,29 @@ impl Register {
         self.bring(before, load).await
     }
 
-    /// A place among those who change something.
-    fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        self.places.try_acquire().map_err(|_| {
+    /// Takes a permit for a change.
+    fn permit(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.permits.try_acquire().map_err(|_| {
             let message = format!("{CHANGES} changes of the release are in work or waiting");
             Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
         })
     }
 
-    /// Takes the release in force back. It waits for nothing; a release that is being loaded is put
-    /// in force all the same when it is.
+    /// Ends the release in force without waiting. If another release is being loaded, it still
+    /// comes into force when its load ends.
     pub(crate) fn clear(&self) {
         self.put(None);
     }
 
-    /// Its caller has the turn.
+    /// Loads a release and puts it in force. The caller holds the change lock.
     async fn bring(
         &self,
         release: Option<Arc<Release>>,
         load: impl AsyncFnOnce(&Release) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if let Some(release) = &release {
-            // From here on, who connects loads it as well: nobody is missed between the loading and
-            // the switch.
+            // From here on, a replica that connects loads the release as well, so no replica is
+            // missed between the load and the switch.
             self.expect(Some(Arc::clone(release)));
             let loaded = load(release).await;
             if loaded.is_err() {
@@ -181,8 +182,8 @@ impl Register {
         self.tell(&plan);
     }
 
-    /// Tells the links what replicas must have loaded. What was in force before may be rolled back
-    /// to, and some decisions are still made by it.
+    /// Publishes the versions that replicas must have loaded. The previous release stays among them
+    /// where possible: a rollback may restore it, and decisions in progress still use it.
     fn tell(&self, plan: &Plan) {
         let now = plan.history.front().and_then(|change| change.release.as_ref());
         let before = plan.history.get(1).and_then(|change| change.release.as_ref());
@@ -195,16 +196,16 @@ impl Register {
         }
     }
 
-    /// No code that can panic runs under this lock.
+    /// Code under this lock cannot panic.
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What there is to tell of it.
+    /// The release in force and the history as a message.
     pub(crate) fn listed(&self) -> pb::ListReleasesResponse {
         let plan = self.plan();
         let message = |release: &Option<Arc<Release>>| release.as_ref().map(|found| found.to_pb());
-        let at = |place: usize| plan.history.get(place).and_then(|change| message(&change.release));
+        let at = |index: usize| plan.history.get(index).and_then(|change| message(&change.release));
         let history = plan.history.iter().map(|change| pb::ReleaseChange {
             release: message(&change.release),
             at: Some(change.at.into()),

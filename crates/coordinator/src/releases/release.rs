@@ -1,6 +1,6 @@
 use strata_wire::{Fault, Violations, pb};
 
-/// Bytes of a name at most.
+/// Maximum length of a name in bytes.
 const MAX_NAME: usize = 64;
 
 /// A version of each layer's model, under a name.
@@ -8,7 +8,7 @@ const MAX_NAME: usize = 64;
 pub(crate) struct Release(pb::Release);
 
 impl Release {
-    /// The release in a request.
+    /// Reads the release of a request.
     ///
     /// # Errors
     /// `InvalidArgument` with every field that is missing or wrong.
@@ -37,17 +37,17 @@ impl Release {
         if violations.is_empty() { Ok(Self(release)) } else { Err(violations.into_fault()) }
     }
 
-    /// Its name.
+    /// The name of the release.
     pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Its versions of the strategic, tactical and operational model.
+    /// The versions of the strategic, tactical and operational model.
     pub(crate) const fn versions(&self) -> [u32; 3] {
         [self.0.strategic, self.0.tactical, self.0.operational]
     }
 
-    /// The message of it.
+    /// The release as a message.
     pub(crate) fn to_pb(&self) -> pb::Release {
         self.0.clone()
     }

@@ -14,7 +14,7 @@ pub(crate) struct ReleasesService(pub(crate) Pipeline);
 type Listed = Result<Response<pb::ListReleasesResponse>, Status>;
 
 impl ReleasesService {
-    /// Makes a change, which goes on when its caller leaves, and counts it.
+    /// Makes a change and counts it. The change continues when its caller leaves.
     async fn change<F>(
         &self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! What is in force, what was, and what layers are told to have loaded.
+//! The release in force, its history, and the versions that layers must have loaded.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn in_force(register: &Register) -> Option<String> {
     register.in_force().map(|release| release.name().to_owned())
 }
 
-/// What the strategic layer must and may have loaded.
+/// The versions that the strategic layer must and may load.
 fn needs(register: &Register) -> (Vec<u32>, Vec<u32>) {
     let [strategic, ..] = register.needs();
     let Needs { must, may } = strategic.borrow().clone();
@@ -74,13 +74,13 @@ async fn a_replica_that_connects_while_a_release_is_loaded_must_load_it_too() {
     let register = Arc::new(Register::starting_with(Some(release("a", [1, 1, 1]))));
     let seen = Arc::clone(&register);
     let loading = async move |_: &Release| {
-        // Not in force yet, and already needed.
+        // The release is not in force yet, and its versions are needed already.
         assert_eq!(in_force(&seen).as_deref(), Some("a"));
         assert_eq!(needs(&seen), (vec![1, 2], vec![]));
         Ok(())
     };
     register.switch(release("b", [2, 1, 1]), loading).await.unwrap();
-    // What a rollback returns to, and what late decisions still ask for.
+    // Version 1 stays for a rollback and for decisions in progress.
     assert_eq!(needs(&register), (vec![2], vec![1]));
     register.clear();
     assert_eq!(needs(&register), (vec![], vec![2]));
@@ -120,14 +120,14 @@ async fn so_many_changes_wait_and_no_more() {
         })
         .collect();
     tokio::task::yield_now().await;
-    // At once: it does not wait for anything first.
+    // The switch is refused without waiting.
     let refused = register.switch(release("s", [1, 1, 1]), loads).now_or_never();
     let refused = refused.unwrap().unwrap_err();
     assert_eq!(refused.kind, FaultKind::ResourceExhausted);
     assert!(refused.message.contains("16 changes") && refused.retry_after.is_some());
     let refused = register.roll_back(loads).now_or_never().unwrap().unwrap_err();
     assert_eq!(refused.kind, FaultKind::ResourceExhausted);
-    // What waits for nothing is not in anybody's way.
+    // `clear` waits for no other change.
     register.clear();
     go.send(true).unwrap();
     for change in waiting {

@@ -1,4 +1,5 @@
-//! What makes a layer: how its requests become rows of a model, and the model's outputs answers.
+//! The adapters of the layers: each turns requests into rows of a model, and outputs of the model
+//! into answers.
 
 mod operational;
 mod schema;
@@ -19,30 +20,31 @@ use tracing::Span;
 pub(crate) type LayerRequest<A> = <<A as Adapter>::Hop as Hop>::Request;
 /// An answer of the layer of an adapter.
 pub(crate) type LayerResponse<A> = <<A as Adapter>::Hop as Hop>::Response;
-/// What became of a row.
+/// The result of a row.
 pub(crate) type RowResult<A> = Result<LayerResponse<A>, Fault>;
 
 /// Turns requests into rows of one version of a layer's model, and its outputs into answers.
 pub(crate) trait Adapter: Sized + Send + Sync + 'static {
     /// The layer's messages.
     type Hop: Hop;
-    /// What of a request is needed to read the model's answer to it.
+    /// The part of a request that decoding needs.
     type Context: Send + Sync + 'static;
 
     /// Name of the layer, and of its model in the repository.
     const NAME: &'static str = Self::Hop::LAYER;
 
-    /// An adapter for the model that `manifest` describes.
+    /// Builds an adapter for the model that `manifest` describes.
     fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch>;
 
-    /// Checks a request and appends its row to `input`; on a fault `input` is left as it was.
+    /// Checks a request and appends its row to `input`; a fault leaves `input` as it was.
     fn encode(
         &self,
         request: LayerRequest<Self>,
         input: &mut Vec<f32>,
     ) -> Result<Self::Context, Fault>;
 
-    /// The answer in the model's outputs: one slice per output, each holding this request's row.
+    /// Decodes the answer from the model's outputs: one slice per output, each with the row of this
+    /// request.
     fn decode(
         &self,
         context: &Self::Context,
@@ -50,10 +52,10 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
         inference: pb::Inference,
     ) -> Result<LayerResponse<Self>, Fault>;
 
-    /// The numbers an answer is read from, in an order that is the same for every version.
+    /// The numbers from which an answer is decoded, in an order that is the same for every version.
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32>;
 
-    /// Whether two versions gave the same answer, for what can be told apart.
+    /// Whether two versions gave the same answer, as far as a caller can tell them apart.
     fn agree(one: &LayerResponse<Self>, other: &LayerResponse<Self>) -> bool;
 
     /// The span of one request.

@@ -1,4 +1,4 @@
-//! The operational layer: what will the function need next?
+//! The operational layer: forecasts the load of a function.
 
 use std::fmt;
 
@@ -20,11 +20,12 @@ use super::{
     schema::{self, ModelMismatch},
 };
 
-/// Forecasts of a rate agree within the larger of this share of the greater one and so many
-/// requests a second: below that, nobody would provision otherwise.
+/// Two forecasts of a rate agree when they differ by at most the first number times the greater
+/// one, or by at most the second number of requests per second: no one would provision differently
+/// for less.
 const SAME_RATE: (f64, f64) = (0.1, 0.1);
-/// Forecasts of memory or CPU use agree within this much: a fifth of the headroom that autoscalers
-/// commonly keep.
+/// Two forecasts of memory or CPU use agree when they differ by at most this: a fifth of the
+/// headroom that autoscalers commonly keep.
 const SAME_SHARE: f64 = 0.05;
 
 /// The operational layer.
@@ -33,7 +34,7 @@ pub(crate) struct Operational {
     encoder: Encoder,
     decoder: Decoder,
     forecast: usize,
-    /// The bounds, and where the output has which; not every model gives them.
+    /// The index of the output with the bounds, and its decoder; not every model has this output.
     upper: Option<(usize, Decoder)>,
 }
 
@@ -134,7 +135,7 @@ impl Adapter for Operational {
     }
 
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
-        // In the order of the decoder and not of the output, which may differ between versions.
+        // The order of the decoder, because the order of the outputs may differ between versions.
         self.decoder.decode(outputs[self.forecast]).map_or_else(Vec::new, |forecast| {
             let numbers = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
             numbers.map(|number| number as f32).to_vec()
@@ -155,7 +156,7 @@ impl Adapter for Operational {
     }
 }
 
-/// What a message says of a function's calls.
+/// The call history in a message.
 fn history_from_pb(calls: Option<&pb::CallHistory>, violations: &mut Violations) -> CallHistory {
     let Some(calls) = calls else { return CallHistory::default() };
     let (idle_seconds, gaps) = calls_from_pb(calls, "calls", violations);
@@ -172,7 +173,7 @@ fn history_from_pb(calls: Option<&pb::CallHistory>, violations: &mut Violations)
     }
 }
 
-/// A step of a message whose path is `field`; its hour is not known.
+/// The step in the message at path `field`. Its hour is not set.
 fn step_from_pb(
     step: &pb::TelemetryStep,
     field: impl fmt::Display,
@@ -190,7 +191,7 @@ fn step_from_pb(
     }
 }
 
-/// The steps of a message, the last of which ends at `at`.
+/// The steps in a message; the last step ends at `at`.
 fn window_from_pb(
     steps: &[pb::TelemetryStep],
     at: Option<UtcTime>,

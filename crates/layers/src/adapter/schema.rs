@@ -1,4 +1,4 @@
-//! Whether a model's manifest is one that a layer can serve.
+//! Checks whether a layer can serve the model that a manifest describes.
 
 use strata_policy::SchemaError;
 use strata_runtime::Manifest;
@@ -6,10 +6,10 @@ use strata_runtime::Manifest;
 /// A model that this layer cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelMismatch {
-    /// It has other inputs than the one this layer feeds.
+    /// The model has other inputs than the one that this layer feeds.
     #[error("the model must have the one input `{wanted}`; its manifest has {found}")]
     Inputs { wanted: &'static str, found: String },
-    /// The rows of its input have another shape.
+    /// The rows of the input have another shape.
     #[error("a row of input `{name}` must be {wanted:?}; the manifest says {found:?}")]
     InputShape { name: &'static str, wanted: Vec<usize>, found: Vec<usize> },
     /// An output is missing or has another size.
@@ -18,7 +18,7 @@ pub(crate) enum ModelMismatch {
     /// An output lacks a label.
     #[error("output `{output}` must have a label `{label}`")]
     Label { output: &'static str, label: &'static str },
-    /// It takes features that cannot be given.
+    /// The model takes features that the layer cannot compute.
     #[error("input `{input}`")]
     Features {
         input: &'static str,
@@ -27,8 +27,8 @@ pub(crate) enum ModelMismatch {
     },
 }
 
-/// The features (name, unit) of the model's one input, which must be called `name` and have rows of
-/// the shape `leading` followed by the features.
+/// The features (name, unit) of the model's only input. That input must be called `name`, and its
+/// rows must have the shape `leading` followed by the features.
 pub(crate) fn features<'m>(
     manifest: &'m Manifest,
     name: &'static str,
@@ -54,7 +54,7 @@ fn inputs_mismatch(manifest: &Manifest, wanted: &'static str) -> ModelMismatch {
     ModelMismatch::Inputs { wanted, found: names.join(", ") }
 }
 
-/// Position of the output called `name`, which must hold `width` numbers per row.
+/// The index of the output `name`, which must hold `width` numbers per row.
 pub(crate) fn output(
     manifest: &Manifest,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! The strategic layer: which cloud?
+//! The strategic layer: chooses the provider.
 
 use strata_chassis::trace::TRACE_TARGET;
 use strata_domain::FaultKind;
@@ -19,7 +19,7 @@ pub(crate) struct Strategic {
     q_values: usize,
 }
 
-/// What of a request is needed to read the Q-values.
+/// The part of a request that decoding the Q-values needs.
 pub(crate) struct Context {
     mask: ProviderMask,
     explain: bool,

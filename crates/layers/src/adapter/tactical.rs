@@ -1,4 +1,4 @@
-//! The tactical layer: which region, and how much memory?
+//! The tactical layer: chooses the region and the memory.
 
 use strata_chassis::trace::TRACE_TARGET;
 use strata_domain::{FaultKind, Placement, Provider};
@@ -22,7 +22,7 @@ pub(crate) struct Tactical {
     value: usize,
 }
 
-/// What of a request is needed to read the logits.
+/// The part of a request that decoding the logits needs.
 pub(crate) struct Context {
     provider: Provider,
     mask: ActionMask,

@@ -1,4 +1,4 @@
-//! What the adapters make of questions, of answers and of manifests.
+//! The adapters: encoding of requests, decoding of answers and checks of manifests.
 #![allow(clippy::unwrap_used)]
 
 use strata_domain::{
@@ -10,7 +10,7 @@ use strata_wire::{facts_to_pb, pb};
 
 use super::{Adapter, Operational, Strategic, Tactical};
 
-/// Facts in which every field has a value of its own.
+/// Facts in which every field has a distinct value.
 pub(crate) fn facts() -> pb::FunctionFacts {
     facts_to_pb(&FunctionFacts {
         at: UtcTime::from_unix_seconds(1_563_197_400),

@@ -1,14 +1,14 @@
-//! FileAccess files beside the threads that serve.
+//! Runs file access on threads that serve no requests.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// Reads at once: what reads more takes the processor from those who serve.
+/// Concurrent accesses. More would take processor time from the threads that serve.
 const AT_ONCE: usize = 2;
 
-/// Runs what blocks on files. Who has to wait does so as long as its caller is there, so that
-/// nothing adds up behind callers who left.
+/// Runs work that blocks on files. Work waits for a permit only while its caller waits, so that no
+/// work queues up for callers who have left.
 #[derive(Debug, Clone)]
 pub(crate) struct FileAccess(Arc<Semaphore>);
 
@@ -19,14 +19,14 @@ impl Default for FileAccess {
 }
 
 impl FileAccess {
-    /// Runs it; nothing when it panicked, or the process ends.
+    /// Runs `work`; `None` if it panicked or the process is ending.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let place = Arc::clone(&self.0).acquire_owned().await.ok()?;
+        let permit = Arc::clone(&self.0).acquire_owned().await.ok()?;
         let read = move || {
-            let _place = place;
+            let _permit = permit;
             work()
         };
         tokio::task::spawn_blocking(read).await.ok()
@@ -58,7 +58,7 @@ mod tests {
         tokio::select! {
             biased;
             _ = &mut slow => panic!("it was not told to go on"),
-            _ = &mut left => panic!("there was no place"),
+            _ = &mut left => panic!("there was no permit"),
             () = tokio::task::yield_now() => {}
         }
         drop(left);

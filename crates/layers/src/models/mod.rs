@@ -1,4 +1,4 @@
-//! A layer's model: what is loaded, who answers, and what is counted of it.
+//! A layer's model: its loaded versions, their traffic and their statistics.
 
 mod file_access;
 mod runner;

@@ -1,5 +1,4 @@
-//! The model of a layer and what is counted of it: the one gate through which the rows of every
-//! protocol pass.
+//! A model with its statistics. The rows of every protocol run through a [`Runner`].
 
 use std::{
     sync::{
@@ -16,7 +15,7 @@ use tracing::Span;
 
 use crate::metrics::LayerMetrics;
 
-/// A cheap handle on the model of a layer.
+/// A cheap handle on a model with its statistics.
 #[derive(Debug, Clone)]
 pub(crate) struct Runner {
     model: Model,
@@ -62,7 +61,7 @@ impl Runner {
         result
     }
 
-    /// What is told of a run whose question arrived at `arrived`.
+    /// The report of a run whose request arrived at `arrived`.
     pub(crate) fn report(&self, inference: &Inference, arrived: Instant) -> Report {
         let manifest = self.model.manifest();
         let waited = arrived.elapsed().saturating_sub(inference.run);
@@ -76,7 +75,7 @@ impl Runner {
     }
 }
 
-/// Model versions as raw tensors, without the layer's semantics.
+/// Access to the versions of a model as raw tensors, without the layer's semantics.
 pub(crate) trait Runners: Send + Sync + 'static {
     /// The version with the largest share of the traffic.
     fn stable(&self) -> Runner;
@@ -88,7 +87,7 @@ pub(crate) trait Runners: Send + Sync + 'static {
     fn loaded(&self) -> Vec<Runner>;
 }
 
-/// The outputs of one row, in the manifest's order. The row must be one of the inference's.
+/// The outputs of one row, in the manifest's order. `row` must be a row of the inference.
 pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
     let rows = inference.rows.len();
     let outputs = inference.outputs.iter().map(|output| {
@@ -98,16 +97,16 @@ pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
     outputs.collect()
 }
 
-/// Where a batch comes from.
+/// The origin of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Source {
-    /// The connection that asks, by its number: callers whose rows wait take turns.
+    /// The number of the caller's connection; waiting rows of different callers take turns.
     pub(crate) caller: u64,
-    /// Whether nobody else asks: the rows may run on the thread that asks.
+    /// Whether no other request is in progress, so that the rows may run on the calling thread.
     pub(crate) alone: bool,
 }
 
-/// What is told of a run: in the answer, and in its span.
+/// The report of a run, for the answer and its span.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     model: String,
@@ -118,7 +117,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Writes it to the span of a question to `layer`.
+    /// Writes the report to the span of a request to `layer`.
     pub(crate) fn annotate(&self, layer: &'static str, span: &Span) {
         if span.is_disabled() {
             return;
@@ -153,24 +152,24 @@ impl Total {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many, and their time in nanoseconds.
+    /// The number of events and their total time in nanoseconds.
     pub(crate) fn read(&self) -> (u64, u64) {
         (self.count.load(Ordering::Relaxed), self.nanos.load(Ordering::Relaxed))
     }
 }
 
-/// What became of batches since the model was loaded.
+/// Statistics of the batches since the model was loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Batches {
-    /// Every row was answered.
+    /// Batches in which every row was answered.
     pub(crate) succeeded: Total,
-    /// At least one was not.
+    /// Batches in which at least one row was not answered.
     pub(crate) failed: Total,
-    /// Waiting, of those that succeeded.
+    /// Time in the queue, of the batches that succeeded.
     pub(crate) queue: Total,
-    /// Running, of those that succeeded.
+    /// Run time, of the batches that succeeded.
     pub(crate) run: Total,
-    /// When the last one succeeded, in milliseconds since 1970; 0: none has.
+    /// The time of the last success, in milliseconds since 1970; 0 means no batch has succeeded.
     last_ms: AtomicU64,
 }
 
@@ -187,7 +186,7 @@ impl Batches {
         self.last_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// When the last batch succeeded, in milliseconds since 1970; 0: none has.
+    /// The time of the last success, in milliseconds since 1970; 0 means no batch has succeeded.
     pub(crate) fn last_ms(&self) -> u64 {
         self.last_ms.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The Models service: what a person or a pipeline does to a layer's versions.
+//! The Models service: lists, loads and unloads a layer's versions and changes their traffic.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::adapter::Adapter;
 /// Changes the versions of a layer.
 pub(crate) struct ModelsService<A>(pub(crate) Arc<Catalog<A>>);
 
-/// Changes go on when their caller leaves: half of one would be neither the old nor the new.
+/// Runs a change to its end even if its caller leaves: half a change would leave neither the old
+/// state nor the new one.
 pub(crate) async fn whole<T: Send + 'static>(
     change: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> Result<T, Fault> {

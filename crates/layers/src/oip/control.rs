@@ -1,4 +1,5 @@
-//! Loading and unloading: the same catalogue as `strata.v1.Models`, under Triton's names and codes.
+//! Loads and unloads versions of the same catalogue as `strata.v1.Models`, with Triton's names and
+//! codes.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,12 +16,12 @@ use crate::{
     models::{Catalog, whole},
 };
 
-/// The versions of a layer, to be changed by whoever has no use for what they mean.
+/// Loads and unloads the versions of a layer, for callers that do not know the layer's type.
 pub(crate) trait Control: Send + Sync + 'static {
-    /// Loads a version, or the newest; tells which.
+    /// Loads a version, or the newest; returns its number.
     fn load(self: Arc<Self>, version: Option<u32>) -> BoxFuture<'static, Result<u32, Fault>>;
 
-    /// Unloads a version that has no traffic, or every such version; tells how many it were.
+    /// Unloads a version that has no traffic, or every such version; returns how many it unloaded.
     fn unload(self: Arc<Self>, version: Option<u32>) -> BoxFuture<'static, Result<usize, Fault>>;
 }
 
@@ -42,12 +43,12 @@ impl<A: Adapter> Control for Catalog<A> {
 type Parameters = HashMap<String, ModelRepositoryParameter>;
 
 impl Oip {
-    /// Loads the version in the parameter `version`, or the newest. It gets no traffic, and can be
-    /// asked by its number.
+    /// Loads the version in the parameter `version`, or the newest. The version gets no traffic;
+    /// requests can name its number.
     ///
     /// # Errors
-    /// As Triton: `Internal` for what is not in the repository, `InvalidArgument` for what cannot
-    /// be served.
+    /// Triton's codes: `Internal` for a version that is not in the repository, `InvalidArgument`
+    /// for one that cannot be served.
     pub(super) async fn load(
         &self,
         repository: &str,
@@ -72,12 +73,12 @@ impl Oip {
         }
     }
 
-    /// Unloads the version in the parameter `version`, or all that have no traffic. A model that is
-    /// not there is unloaded already.
+    /// Unloads the version in the parameter `version`, or all versions without traffic. Unloading a
+    /// model that the layer does not have succeeds.
     ///
     /// # Errors
-    /// As Triton: `Internal` when versions stay because they have traffic and nothing was unloaded;
-    /// `NotFound` for a version that is not loaded.
+    /// Triton's codes: `Internal` when all versions have traffic and none was unloaded; `NotFound`
+    /// for a version that is not loaded.
     pub(super) async fn unload(
         &self,
         repository: &str,
@@ -108,7 +109,8 @@ impl Oip {
         Fault::new(FaultKind::Internal, message)
     }
 
-    /// Half of a change would be neither the old nor the new: it goes on when its caller leaves.
+    /// Runs a change to its end even if its caller leaves: half a change would leave neither the
+    /// old state nor the new one.
     async fn whole<T: Send + 'static>(
         &self,
         change: BoxFuture<'static, Result<T, Fault>>,
@@ -136,8 +138,8 @@ fn one_repository(name: &str) -> Result<(), Fault> {
     Err(Fault::new(FaultKind::Unimplemented, message))
 }
 
-/// The parameter `version`, a number or its digits. Others are refused, but for those in `ignored`:
-/// a load that did not do what it was told to would be worse than none.
+/// The parameter `version`, a number or its digits. Other parameters are refused, except for those
+/// in `ignored`: a load that ignores an instruction is worse than a refusal.
 fn version(parameters: &Parameters, ignored: &[&str]) -> Result<Option<u32>, Fault> {
     for name in parameters.keys() {
         if name != "version" && !ignored.contains(&name.as_str()) {

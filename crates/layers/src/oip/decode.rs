@@ -1,4 +1,4 @@
-//! From a request to rows of the model.
+//! Decodes a request into rows of the model.
 
 use std::{collections::HashMap, mem};
 
@@ -17,11 +17,11 @@ use super::{
 /// The rows of a request.
 #[derive(Debug, PartialEq)]
 pub(super) struct Rows {
-    /// How many.
+    /// Number of rows.
     pub(super) count: usize,
     /// One row-major buffer for each input of the manifest, in its order.
     pub(super) inputs: Vec<Vec<f32>>,
-    /// Whether they came as bytes, and so the answer has to.
+    /// Whether the values came as raw bytes; the answer then uses raw bytes as well.
     pub(super) raw: bool,
 }
 
@@ -29,11 +29,11 @@ pub(super) fn invalid(message: impl Into<String>) -> Fault {
     Fault::new(FaultKind::InvalidArgument, message)
 }
 
-/// Takes the inputs out of a request: at most `max_batch` rows for the model of `manifest`.
+/// Takes the inputs out of a request, at most `max_batch` rows for the model of `manifest`.
 ///
 /// # Errors
-/// `InvalidArgument` when names, datatypes, shapes or values are not those the model takes;
-/// `NotFound` for shared memory.
+/// `InvalidArgument` when names, datatypes, shapes or values do not match the model; `NotFound` for
+/// shared memory.
 pub(super) fn rows(
     manifest: &Manifest,
     max_batch: usize,
@@ -53,7 +53,8 @@ pub(super) fn rows(
     let mut count = None;
     let mut inputs = Vec::with_capacity(tensors.len());
     for input in &manifest.inputs {
-        // As many tensors as inputs: one that is there twice leaves another without.
+        // There are as many tensors as inputs, so a duplicate tensor leaves another input without
+        // one.
         let index = tensors.iter().position(|tensor| tensor.name == input.name);
         let index = index.ok_or_else(|| missing(input, manifest, &tensors))?;
         let tensor = mem::take(&mut tensors[index]);
@@ -82,7 +83,7 @@ fn missing(input: &Input, manifest: &Manifest, tensors: &[InferInputTensor]) -> 
     }
 }
 
-/// The rows of a tensor whose shape is that of the input.
+/// The number of rows of a tensor, after a check of its shape.
 fn checked(input: &Input, tensor: &InferInputTensor, max_batch: usize) -> Result<usize, Fault> {
     no_shared_memory(&tensor.parameters)?;
     let dims = input.shape.row();
@@ -105,7 +106,7 @@ fn checked(input: &Input, tensor: &InferInputTensor, max_batch: usize) -> Result
     }
 }
 
-/// The values of a tensor whose shape has been checked.
+/// The values of a tensor whose shape was checked.
 fn values(input: &Input, tensor: InferInputTensor, raw: Option<&[u8]>) -> Result<Vec<f32>, Fault> {
     let name = &input.name;
     let datatype = Datatype::named(&tensor.datatype).ok_or_else(|| {
@@ -128,7 +129,7 @@ fn values(input: &Input, tensor: InferInputTensor, raw: Option<&[u8]>) -> Result
     read.map_err(|refusal| invalid(format!("input `{name}` {refusal}")))
 }
 
-/// Refuses a tensor that lies in memory which only a process on the same machine can reach.
+/// Refuses a tensor in shared memory, which only a process on the same machine can reach.
 pub(super) fn no_shared_memory(parameters: &HashMap<String, InferParameter>) -> Result<(), Fault> {
     match parameters.contains_key("shared_memory_region") {
         false => Ok(()),
@@ -139,17 +140,17 @@ pub(super) fn no_shared_memory(parameters: &HashMap<String, InferParameter>) -> 
     }
 }
 
-/// A shape as the protocol writes it: -1 for the batch, then the dimensions of a row.
+/// The shape in the notation of the protocol: -1 for the batch, then the dimensions of a row.
 pub(super) fn expected(row: &[usize]) -> Vec<i64> {
     std::iter::once(-1).chain(dims(row)).collect()
 }
 
-/// The dimensions of a row as the protocol counts.
+/// The dimensions of a row in the integer type of the protocol.
 pub(super) fn dims(row: &[usize]) -> impl Iterator<Item = i64> {
     row.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX))
 }
 
-/// A shape for a message, however long a client made it.
+/// A shape for an error message, cut to a bounded length: the shape comes from the client.
 fn shown(shape: &[i64]) -> String {
     const MOST: usize = 8;
     let dims: Vec<_> = shape.iter().take(MOST).map(i64::to_string).collect();

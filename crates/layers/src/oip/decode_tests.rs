@@ -1,4 +1,4 @@
-//! What becomes of requests, good, bad and malicious.
+//! Decoding of good, bad and malicious requests.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use strata_wire::oip::{
 
 use super::{decode, encode, tensor};
 
-/// Two inputs, of two and of two times three values, and two outputs; at most this many rows.
+/// The largest batch of a model with two inputs, of 2 and of 2 x 3 values, and two outputs.
 const MAX_BATCH: usize = 4;
 
 fn manifest() -> Manifest {
@@ -45,7 +45,7 @@ fn input(name: &str, shape: &[i64], values: &[f32]) -> InferInputTensor {
     }
 }
 
-/// Two rows, the inputs in another order than the manifest's.
+/// Two rows, with the inputs in another order than in the manifest.
 fn typed() -> ModelInferRequest {
     ModelInferRequest {
         inputs: vec![
@@ -56,7 +56,7 @@ fn typed() -> ModelInferRequest {
     }
 }
 
-/// The same as bytes.
+/// The same request with raw bytes.
 fn raw() -> ModelInferRequest {
     let mut request = typed();
     for input in &mut request.inputs {
@@ -155,7 +155,7 @@ fn classification_is_unimplemented() {
     assert_eq!(fault.kind, FaultKind::Unimplemented);
 }
 
-/// Tensors that are nearly right, so that every check is reached.
+/// Tensors that are nearly right, so that the test reaches every check.
 fn tensors() -> impl Strategy<Value = InferInputTensor> {
     let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("")];
     let datatype =

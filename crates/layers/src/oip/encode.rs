@@ -1,4 +1,4 @@
-//! From the model's outputs to an answer.
+//! Encodes the model's outputs into an answer.
 
 use strata_domain::FaultKind;
 use strata_runtime::{Inference, Manifest};
@@ -16,11 +16,11 @@ use super::{
     tensor::{self, FP32},
 };
 
-/// Positions, in the manifest, of the outputs that a request asks for, in its order and each once;
-/// all if it names none.
+/// The indices in the manifest of the outputs that a request asks for, in its order and each once;
+/// all outputs if it names none.
 ///
 /// # Errors
-/// `InvalidArgument` for an output the model does not have, `Unimplemented` and `NotFound` for
+/// `InvalidArgument` for an output that the model does not have, `Unimplemented` and `NotFound` for
 /// forms that are not served.
 pub(super) fn asked(manifest: &Manifest, request: &ModelInferRequest) -> Result<Vec<usize>, Fault> {
     if request.outputs.is_empty() {
@@ -45,17 +45,17 @@ pub(super) fn asked(manifest: &Manifest, request: &ModelInferRequest) -> Result<
     Ok(positions)
 }
 
-/// How an answer is written.
+/// The form of an answer.
 pub(super) struct Form {
-    /// The id of its request.
+    /// The id of the request.
     pub(super) id: String,
-    /// The outputs to answer with.
+    /// The indices of the outputs to return.
     pub(super) outputs: Vec<usize>,
-    /// Whether values travel as bytes.
+    /// Whether values travel as raw bytes.
     pub(super) raw: bool,
 }
 
-/// The answer that holds all rows of an inference. It gives the names and the version, too.
+/// Encodes all rows of an inference, with the names of the outputs and the version.
 pub(super) fn response(
     manifest: &Manifest,
     form: Form,
@@ -89,7 +89,7 @@ pub(super) fn response(
     response
 }
 
-/// Adds what a client that asked for it is told on a stream: nothing more follows for this request.
+/// Marks the last answer to a request on a stream, for a client that asked for the mark.
 pub(super) fn mark_final(response: &mut ModelInferResponse) {
     let value = strata_wire::oip::InferParameter {
         parameter_choice: Some(ParameterChoice::BoolParam(true)),

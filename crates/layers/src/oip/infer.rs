@@ -1,4 +1,4 @@
-//! One request: check, decode, run, encode.
+//! Answers one request: checks, decodes, runs and encodes it.
 
 use std::{
     collections::HashMap,
@@ -22,12 +22,12 @@ use super::{
 };
 use crate::{models::Source, serving::faults};
 
-/// What a request came with.
+/// The call with which a request arrived.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
-    /// The connection that asks, by its number.
+    /// The number of the caller's connection.
     pub(super) caller: u64,
-    /// When its rows are not worth running any more.
+    /// The deadline of the call, after which its rows are not run.
     pub(super) deadline: Option<Instant>,
     pub(super) span: &'a Span,
 }
@@ -36,7 +36,7 @@ impl Oip {
     /// Runs the model on the rows of a request.
     ///
     /// # Errors
-    /// A fault whose kind is the code that Triton would answer with.
+    /// A fault with the code that Triton would return.
     pub(super) async fn infer(
         &self,
         mut request: ModelInferRequest,
@@ -44,7 +44,7 @@ impl Oip {
     ) -> Result<ModelInferResponse, Fault> {
         let Call { span, .. } = call;
         let result = self.answer(&mut request, call).await;
-        // Every row is counted; a request that is refused before it has rows is one.
+        // Counts every row; a request that is refused before it has rows counts as one.
         let (rows, fault) = match &result {
             Ok((_, rows)) => (*rows, None),
             Err((fault, rows)) => (*rows, Some(fault)),
@@ -85,10 +85,10 @@ impl Oip {
     }
 }
 
-/// Until when the rows of a request may wait.
+/// The deadline of the rows of a request.
 struct Patience {
     end: Option<Instant>,
-    /// Whether the end is that of the request's own parameter and not that of the call.
+    /// Whether the deadline comes from the request's own parameter rather than from the call.
     own: bool,
 }
 
@@ -124,7 +124,7 @@ impl Patience {
     }
 }
 
-/// The parameter that says how long a request may wait. Zero is as none, as Triton has it.
+/// The parameter that sets the timeout of a request. Zero means no timeout, as in Triton.
 fn timeout(parameters: &HashMap<String, InferParameter>) -> Result<Option<Duration>, Fault> {
     let Some(parameter) = parameters.get("timeout") else { return Ok(None) };
     let micros = match parameter.parameter_choice {
@@ -139,8 +139,8 @@ fn timeout(parameters: &HashMap<String, InferParameter>) -> Result<Option<Durati
     }
 }
 
-/// Triton says UNAVAILABLE when its queue is full, which is what clients made for it try again
-/// after.
+/// Returns the code that Triton would. Triton answers UNAVAILABLE when its queue is full, and
+/// clients made for Triton retry on that code.
 fn fault_like_triton(error: &InferError) -> Fault {
     match error {
         InferError::QueueFull { .. }
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!((long.end, long.own), (Some(second), false));
         let none = of(ParameterChoice::Uint64Param(0), None);
         assert_eq!((none.end, none.own), (None, false));
-        // Beyond what the clock can hold is as none, and no panic.
+        // A timeout beyond the range of the clock means no timeout and does not panic.
         let _ = of(ParameterChoice::Uint64Param(u64::MAX), None);
     }
 

@@ -1,4 +1,4 @@
-//! What the model is, as the protocol and as Triton describe it.
+//! Describes the model as the protocol and Triton do.
 
 use strata_runtime::{Manifest, Shape};
 use strata_wire::oip::{
@@ -12,11 +12,11 @@ use super::{
     tensor::FP32,
 };
 
-/// What Triton calls a model that ONNX Runtime runs.
+/// Triton's name for a model that ONNX Runtime runs.
 const PLATFORM: &str = "onnxruntime_onnx";
 const BACKEND: &str = "onnxruntime";
 
-/// What the server is.
+/// Describes the server.
 pub(super) fn server(layer: &str) -> ServerMetadataResponse {
     ServerMetadataResponse {
         name: format!("strata-{layer}"),
@@ -27,7 +27,7 @@ pub(super) fn server(layer: &str) -> ServerMetadataResponse {
     }
 }
 
-/// Inputs and outputs of a model, of which these versions are loaded.
+/// Describes the inputs and outputs of a model; `loaded` are its loaded versions.
 pub(super) fn model(manifest: &Manifest, loaded: &[u32]) -> ModelMetadataResponse {
     let tensor = |name: &str, shape: &Shape| TensorMetadata {
         name: name.to_owned(),
@@ -47,7 +47,7 @@ pub(super) fn model(manifest: &Manifest, loaded: &[u32]) -> ModelMetadataRespons
     }
 }
 
-/// How a model is set up.
+/// Describes the configuration of a model.
 pub(super) fn config(manifest: &Manifest, max_batch: usize) -> ModelConfig {
     let data_type = DataType::TypeFp32.into();
     let input = manifest.inputs.iter().map(|input| ModelInput {

@@ -1,7 +1,7 @@
-//! The Open Inference Protocol: the model as tensors, for clients made for Triton and KServe.
+//! The Open Inference Protocol: serves the model as tensors to clients made for Triton and KServe.
 //!
-//! Its rows pass through the same [`Runner`](crate::models::Runner)s as those of the layer's own
-//! service, under the same bounds. Errors have the codes that Triton gives them.
+//! Its rows run through the same [`Runner`](crate::models::Runner)s as those of the layer's own
+//! service, within the same bounds. Errors have Triton's codes.
 
 mod control;
 mod decode;
@@ -31,16 +31,16 @@ use crate::{
     models::{FileAccess, Runners},
 };
 
-/// The protocol's service of a layer: a cheap handle.
+/// The service of the protocol for one layer: a cheap handle.
 #[derive(Clone)]
 pub(crate) struct Oip(Arc<Parts>);
 
-/// What it is made of.
+/// The parts of the service.
 pub(crate) struct Parts {
     /// Name of the layer.
     pub(crate) layer: &'static str,
     pub(crate) runners: Arc<dyn Runners>,
-    /// The same versions, to be loaded and unloaded.
+    /// Loads and unloads the same versions.
     pub(crate) control: Arc<dyn Control>,
     pub(crate) metrics: LayerMetrics,
     pub(crate) repository: Repository,
@@ -54,8 +54,7 @@ impl Oip {
     }
 }
 
-/// A word that a client sent, for a message: short, and without characters that do something to a
-/// terminal.
+/// A word from a client, for an error message: short, and without control characters of a terminal.
 fn quoted(word: &str) -> String {
     const LONGEST: usize = 64;
     let mut short: String = word.chars().take(LONGEST).flat_map(char::escape_default).collect();

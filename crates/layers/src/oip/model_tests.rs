@@ -1,4 +1,4 @@
-//! The models of the repository, asked through both of a layer's services.
+//! The bundled models, asked through both services of a layer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -26,7 +26,7 @@ use crate::{
     serving::{self, Service},
 };
 
-/// A layer as its process has it.
+/// A layer with the services that its process serves.
 struct Layer<A> {
     service: Service<A>,
     oip: Oip,
@@ -70,7 +70,7 @@ impl<A: Adapter> Layer<A> {
         self.service.unary(Request::new(question)).await.unwrap().into_inner()
     }
 
-    /// The outputs of the row that the layer makes of a question, by name, as bytes.
+    /// The outputs for the row that the layer encodes from a request, by name, as bytes.
     async fn infer(&self, question: LayerRequest<A>) -> Vec<(String, Vec<u8>)> {
         let runner = self.oip.0.runners.stable();
         let manifest = runner.model().manifest();
@@ -143,7 +143,7 @@ async fn the_operational_model_gives_both_the_same_bits() {
     };
     let forecast = layer.ask(question.clone()).await.forecast.unwrap();
     let told = [forecast.request_rate, forecast.memory_util, forecast.cpu_util];
-    // Within the bounds of a forecast, which the layer's own service would cut it to.
+    // The values lie within the bounds to which the layer's own service would clip them.
     assert!(told.iter().all(|value| *value > 0.0) && told[1] < 1.0 && told[2] < 1.0);
     let upper = [
         forecast.request_rate_upper.unwrap(),

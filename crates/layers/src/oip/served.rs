@@ -1,4 +1,4 @@
-//! Which model a request may name.
+//! The model and the version that a request may name.
 
 use strata_domain::FaultKind;
 use strata_wire::{
@@ -13,11 +13,11 @@ const READY: &str = "READY";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
 impl Oip {
-    /// The version of that model, which must be loaded; without one the stable version: others may
-    /// have inputs of other shapes than those a client was told.
+    /// The version that a request names, which must be loaded. Without one, the stable version:
+    /// other versions may have inputs of other shapes than the metadata that the client read.
     ///
     /// # Errors
-    /// `NotFound` if it is not loaded, `InvalidArgument` if the version is not one.
+    /// `NotFound` if the version is not loaded, `InvalidArgument` if the text is not a version.
     pub(super) fn served(&self, name: &str, version: &str) -> Result<Runner, Fault> {
         if name != self.0.layer {
             let message = format!(
@@ -50,15 +50,15 @@ impl Oip {
         }
     }
 
-    /// The versions that are loaded, ascending.
+    /// The loaded versions, ascending.
     pub(super) fn loaded(&self) -> Vec<u32> {
         self.0.runners.loaded().iter().map(|runner| runner.model().manifest().version).collect()
     }
 
-    /// What is in the repository. It reads directories, which blocks.
+    /// Lists the repository. This reads directories and blocks.
     ///
     /// # Errors
-    /// `Unimplemented` for a repository by name, `Internal` if it cannot be read.
+    /// `Unimplemented` for a request that names a repository, `Internal` if it cannot be read.
     pub(super) fn index(
         &self,
         request: &RepositoryIndexRequest,

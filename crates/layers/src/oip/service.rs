@@ -26,27 +26,27 @@ use tracing::Span;
 use super::{Oip, infer::Call, metadata, statistics, stream::Answers};
 use crate::{models::Runner, serving::UNARY_BUDGET};
 
-/// Room in a request for what is not values: names, shapes, parameters. It also leaves some for a
-/// batch that is too large, so that its caller is told what the largest is.
+/// Room in a request for everything but values: names, shapes, parameters. The room also admits a
+/// batch that is slightly too large, so that its caller learns the largest size from the answer.
 const ENVELOPE_BYTES: usize = 64 << 10;
-/// Bytes of a value on the wire at most: an FP64 in a list that is not packed.
+/// Maximum number of bytes of a value on the wire: an FP64 in an unpacked list.
 const VALUE_BYTES: usize = 9;
 
-/// The server of a layer.
+/// The server of the protocol for one layer.
 #[derive(Clone)]
 pub(crate) struct Bounded {
     oip: Oip,
     max_message_bytes: usize,
 }
 
-/// The server of a layer. Requests are bounded by what the largest batch of a loaded version takes
-/// at that moment: a message that is all tiny tensors grows many times over when it is decoded.
+/// Builds the server. The largest batch of a loaded version bounds the size of a request: a message
+/// of many tiny tensors grows many times over when it is decoded.
 pub(crate) fn server(oip: Oip, max_message_bytes: usize) -> Bounded {
     Bounded { oip, max_message_bytes }
 }
 
 impl Bounded {
-    /// The largest request, in bytes.
+    /// The largest request in bytes.
     fn largest(&self) -> usize {
         let values = |runner: &Runner| {
             let inputs = runner.model().manifest().inputs.iter();
@@ -124,7 +124,7 @@ impl GrpcInferenceService for Oip {
         let request = request.into_inner();
         let ready = match self.served(&request.name, &request.version) {
             Ok(_) => self.is_ready(),
-            // Triton says so of any model it does not know.
+            // Triton returns false for a model it does not know.
             Err(fault) if fault.kind == FaultKind::NotFound => false,
             Err(fault) => return Err(fault.into()),
         };

@@ -1,10 +1,10 @@
-//! What the model has done, as Triton counts it.
+//! Statistics of the model, as Triton counts them.
 
 use strata_wire::oip::{InferBatchStatistics, InferStatistics, ModelStatistics, StatisticDuration};
 
 use crate::models::{Runner, Total};
 
-/// What a version has done since it was loaded, whoever asked.
+/// The statistics of a version since it was loaded, over all protocols.
 pub(super) fn of(runner: &Runner) -> ModelStatistics {
     let manifest = runner.model().manifest();
     let runs = runner.model().runs();

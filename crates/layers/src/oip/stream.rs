@@ -1,4 +1,4 @@
-//! Many requests on one stream, answered in their order.
+//! Many requests on one stream, answered in the order of the requests.
 
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use strata_wire::oip::{
@@ -15,17 +15,16 @@ use super::{Oip, encode, infer::Call};
 /// The answers of a stream.
 pub(super) type Answers = ReceiverStream<Result<ModelStreamInferResponse, Status>>;
 
-/// Requests of one stream that may be in work at once; more stay with the caller, by HTTP/2's flow
-/// control.
+/// Maximum number of requests of one stream in progress; HTTP/2 flow control holds the rest back.
 const MAX_REQUESTS: usize = 64;
-/// Answers that may wait to be sent.
+/// Maximum number of answers that wait to be sent.
 const ANSWERS: usize = 16;
 
 impl Oip {
     /// Answers the requests of a stream until its caller ends it or the process drains.
     ///
     /// # Errors
-    /// `Unavailable` when it drains already.
+    /// `Unavailable` when the process already drains.
     pub(super) fn stream(
         &self,
         inbound: Streaming<ModelInferRequest>,
@@ -40,7 +39,7 @@ impl Oip {
         Ok(ReceiverStream::new(outbound))
     }
 
-    /// The answer to one request: a fault of it is a message like others.
+    /// Answers one request; a fault becomes a message like any other.
     async fn stream_answer(
         &self,
         request: ModelInferRequest,
@@ -48,7 +47,7 @@ impl Oip {
     ) -> ModelStreamInferResponse {
         let id = request.id.clone();
         let asks_for_final = asks_for_final(&request);
-        // A stream has no deadline for each request; the parameter `timeout` is one.
+        // Streamed requests have no gRPC deadline of their own; the parameter `timeout` sets one.
         let result =
             self.infer(request, Call { caller, deadline: None, span: &Span::none() }).await;
         let (mut response, error_message) = match result {
@@ -62,10 +61,10 @@ impl Oip {
     }
 }
 
-/// Who asks whom.
+/// The service, and the caller of a stream.
 struct Caller {
     oip: Oip,
-    /// The number of the connection.
+    /// The number of the caller's connection.
     number: u64,
 }
 
@@ -82,7 +81,7 @@ async fn serve(
     while reading || !in_work.is_empty() {
         tokio::select! {
             Some(answer) = in_work.next() => {
-                // The caller is gone: nobody is left to answer.
+                // The caller has left.
                 if !drain.deliver(&answers, Ok(answer)).await {
                     return;
                 }
@@ -98,12 +97,13 @@ async fn serve(
                 Some(Err(status)) => (reading, outcome) = (false, Err(status)),
                 None => reading = false,
             },
-            // The protocol has no word for it: what was read is answered, then the stream ends.
+            // The protocol has no drain notice: the layer answers what it has read, then ends the
+            // stream.
             () = &mut started, if reading => (reading, outcome) = (false, Err(draining())),
         }
     }
     if let Err(status) = outcome {
-        // The caller may be gone, which is all the same then.
+        // Has no effect when the caller has left.
         drain.deliver(&answers, Err(status)).await;
     }
 }
@@ -112,7 +112,7 @@ fn draining() -> Status {
     Status::unavailable("the layer is shutting down; send the rest again on a new stream")
 }
 
-/// Whether a client wants to be told that an answer is the last of its request, as it always is.
+/// Whether a client wants the last answer to a request marked. Every answer here is the last.
 fn asks_for_final(request: &ModelInferRequest) -> bool {
     let asked = request.parameters.get("triton_enable_empty_final_response");
     matches!(

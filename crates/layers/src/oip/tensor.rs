@@ -1,11 +1,11 @@
-//! Values of a tensor as they travel, and as the model takes them.
+//! Converts the values of tensors between the wire and the model.
 
 use strata_wire::oip::InferTensorContents;
 
-/// What a tensor of the model is made of, by the protocol's name.
+/// The protocol's name for the datatype of the model's tensors.
 pub(super) const FP32: &str = "FP32";
 
-/// Datatypes that become FP32.
+/// Datatypes that can be converted to FP32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Datatype {
     Fp16,
@@ -14,7 +14,7 @@ pub(super) enum Datatype {
 }
 
 impl Datatype {
-    /// The datatype of that name, if it can become FP32.
+    /// The datatype called `name`, if it can be converted to FP32.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "FP16" => Some(Self::Fp16),
@@ -24,7 +24,7 @@ impl Datatype {
         }
     }
 
-    /// Bytes of one value.
+    /// The width of one value in bytes.
     fn width(self) -> usize {
         match self {
             Self::Fp16 => 2,
@@ -34,10 +34,10 @@ impl Datatype {
     }
 }
 
-/// Why values cannot be fed to the model; it goes on after the name of the tensor.
+/// Why the model cannot take the values. The text follows the name of the tensor in a message.
 pub(super) type Refusal = String;
 
-/// `count` values from little-endian bytes.
+/// Reads `count` values from little-endian bytes.
 pub(super) fn from_raw(
     datatype: Datatype,
     bytes: &[u8],
@@ -66,7 +66,7 @@ pub(super) fn from_raw(
     }
 }
 
-/// `count` values from the field of their datatype; no other field may hold any.
+/// Reads `count` values from the field of their datatype; all other fields must be empty.
 pub(super) fn from_contents(
     datatype: Datatype,
     contents: InferTensorContents,
@@ -89,7 +89,7 @@ pub(super) fn from_contents(
     }
 }
 
-/// How many values there are, of all datatypes.
+/// The number of values in all fields.
 pub(super) fn values(contents: &InferTensorContents) -> usize {
     contents.bool_contents.len()
         + contents.int_contents.len()
@@ -108,7 +108,7 @@ fn finite(values: Vec<f32>) -> Result<Vec<f32>, Refusal> {
     }
 }
 
-/// The nearest FP32 of each value.
+/// Rounds each value to the nearest FP32.
 fn rounded(values: impl Iterator<Item = f64>, count: usize) -> Result<Vec<f32>, Refusal> {
     let mut singles = Vec::with_capacity(count);
     for (index, value) in values.enumerate() {
@@ -126,9 +126,9 @@ fn not_finite(index: usize) -> Refusal {
     format!("value {index} is not finite")
 }
 
-/// IEEE 754 binary16 as binary32, which holds each of its values.
+/// Converts an IEEE 754 binary16 to binary32, which represents each of its values exactly.
 fn from_half(bits: u16) -> f32 {
-    /// Two to the power of -24: what the fraction of a subnormal counts.
+    /// 2^-24, the unit of the fraction of a subnormal.
     const SUBNORMAL: f32 = 5.960_464_5e-8;
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10 & 0x1f);
@@ -142,7 +142,7 @@ fn from_half(bits: u16) -> f32 {
     f32::from_bits(sign | magnitude)
 }
 
-/// Little-endian bytes of FP32 values.
+/// Writes FP32 values as little-endian bytes.
 pub(super) fn to_raw(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

@@ -1,4 +1,4 @@
-//! The faults of rows that the model does not answer.
+//! Faults of rows that the model did not answer.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use strata_domain::FaultKind;
 use strata_runtime::{InferError, RowStatus};
 use strata_wire::Fault;
 
-/// A full queue of small models is worked off within this time.
+/// Small models run the rows of a full queue within this time.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// A row without a request.
+/// The row holds no request.
 pub(crate) fn missing_request() -> Fault {
     let mut violations = strata_wire::Violations::new();
     violations.add("request", "must be given");
     violations.into_fault()
 }
 
-/// A row whose deadline passed before its run began.
+/// The deadline of the row passed before its run began.
 pub(crate) fn expired() -> Fault {
     Fault::new(FaultKind::DeadlineExceeded, "the time allowed was spent before the model ran")
 }
 
-/// A queue that holds as many rows as it may.
+/// The queue is full.
 pub(crate) fn queue_full(rows: usize, layer: &str) -> Fault {
     let message = format!("{rows} rows wait for the {layer} layer");
     Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
 }
 
-/// A row whose answer got lost, which is a fault of this program.
+/// The answer to the row was lost, which is a bug of this program.
 pub(crate) fn lost() -> Fault {
     Fault::new(FaultKind::Internal, "the question was lost")
 }
 
-/// Why a row has no output, if it has none.
+/// The fault of a row that the model did not run.
 pub(crate) fn check(status: Option<&RowStatus>) -> Result<(), Fault> {
     match status {
         Some(RowStatus::Done) => Ok(()),
@@ -45,7 +45,7 @@ pub(crate) fn check(status: Option<&RowStatus>) -> Result<(), Fault> {
     }
 }
 
-/// Why a batch was not run.
+/// The fault of a batch that the model did not run.
 pub(crate) fn of(error: &InferError) -> Fault {
     let message = error.to_string();
     match error {

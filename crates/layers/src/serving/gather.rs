@@ -1,5 +1,5 @@
-//! Rows of the same process: run where they are while nobody else asks, gathered into batches while
-//! others do.
+//! Runs rows of the same process: on the calling thread while no other row is in progress,
+//! otherwise in batches that a task gathers.
 
 use std::sync::Arc;
 
@@ -12,36 +12,37 @@ use super::{
 };
 use crate::adapter::{Adapter, RowResult};
 
-/// The coordinator of the same process comes on no connection, and lets its own callers take turns.
+/// The caller number of rows from the same process, which have no connection. The gathering queue
+/// already serves the coordinator's callers in turn.
 const SAME_PROCESS: u64 = 0;
 
-/// Rows in a batch at most, as in the frames of a coordinator with streams.
+/// Maximum number of rows in a batch, as in the frames of a remote coordinator.
 const ROWS: usize = 64;
 
-/// A row, and who waits for its answer.
+/// A row, and the sender for its answer.
 struct Job<A: Adapter> {
     asked: Asked<A>,
     answer: oneshot::Sender<RowResult<A>>,
 }
 
-/// Takes in rows of this process. When it is dropped, what it took in is still answered.
+/// Accepts rows of this process. Rows accepted before it is dropped are still answered.
 pub(crate) struct Gatherer<A: Adapter> {
     service: Service<A>,
     rows: FairSender<Job<A>>,
-    /// Rows that are not answered yet.
+    /// Rows in progress.
     asking: InFlight,
 }
 
 impl<A: Adapter> Gatherer<A> {
-    /// Holds at most `queue_rows` rows, and starts the task that gathers them for that many
-    /// sessions.
+    /// Accepts at most `queue_rows` waiting rows, and starts the task that gathers batches for
+    /// `sessions` sessions.
     pub(crate) fn start(service: Service<A>, queue_rows: usize, sessions: usize) -> Self {
         let (rows, queue) = fair_channel(queue_rows);
         tokio::spawn(gather(service.clone(), queue, sessions));
         Self { service, rows, asking: InFlight::default() }
     }
 
-    /// Answers a row of a caller, whose rows take turns with those of others.
+    /// Answers a row of a caller; waiting rows of different callers take turns.
     pub(crate) async fn ask(&self, asked: Asked<A>, caller: u64, alone: bool) -> RowResult<A> {
         let asking = self.asking.begin();
         if !alone {
@@ -59,18 +60,19 @@ impl<A: Adapter> Gatherer<A> {
     }
 }
 
-/// Answers rows until no more can come, as many batches at a time as the model has sessions.
-/// Nothing waits for a batch to fill; what comes while all are in work is the next. One more would
-/// only make all smaller: unlike a frame, it travels nowhere meanwhile.
+/// Answers rows until the queue is closed, with as many batches in progress as the model has
+/// sessions. A batch does not wait to fill; rows that arrive while all sessions are busy form the
+/// next one. One more batch in progress would only make all batches smaller: unlike a frame, it
+/// does not spend time on the network.
 async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>, sessions: usize) {
-    let places = Arc::new(Semaphore::new(sessions));
+    let permits = Arc::new(Semaphore::new(sessions));
     let mut gathered = Vec::with_capacity(ROWS);
     // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         if queue.recv_many(&mut gathered, ROWS).await == 0 {
             return;
         }
-        // Who left wants no answer.
+        // Drops the rows of callers who have left.
         let wanted = gathered.drain(..).filter(|job| !job.answer.is_closed());
         let (asked, answers): (Vec<_>, Vec<_>) =
             wanted.map(|Job { asked, answer }| (asked, answer)).unzip();
@@ -80,7 +82,7 @@ async fn gather<A: Adapter>(service: Service<A>, mut queue: FairReceiver<Job<A>>
         let service = service.clone();
         tokio::spawn(async move {
             let results = service.answer(asked, SAME_PROCESS).await;
-            drop(place);
+            drop(permit);
             for (answer, result) in answers.into_iter().zip(results) {
                 let _ = answer.send(result);
             }

@@ -1,4 +1,4 @@
-//! Rows of the same process, with the model that is served.
+//! Rows of the same process, with the bundled model.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -27,7 +27,7 @@ use crate::{
     models::{Catalog, Loader, ModelsService, Policy, Start},
 };
 
-/// The layer with its bundled versions, of which the first answers.
+/// The layer with its bundled versions; the first of them answers.
 fn catalog(metrics: &LayerMetrics) -> Arc<Catalog<Tactical>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     let execution_provider = ExecutionProvider::Cpu;
@@ -97,7 +97,7 @@ async fn those_who_ask_together_share_batches_and_get_their_own_answers() {
             assert!((here - there).abs() < 1e-3, "{here} {there}");
         }
     }
-    // All of them were there before the first was handed on.
+    // All rows were queued before the first batch started.
     assert_eq!(largest, 64);
 }
 
@@ -115,9 +115,10 @@ async fn a_flood_of_one_caller_does_not_hold_up_another() {
             (caller, answered.fetch_add(1, Ordering::Relaxed))
         }
     });
-    // The second caller came last, and is in the first of the batches, of which two are in work.
-    let places = join_all(asking).await;
-    let late = places.into_iter().filter(|(caller, place)| *caller == 1 && *place >= 128);
+    // The second caller's rows come last and run in one of the first batches, two of which are in
+    // progress.
+    let positions = join_all(asking).await;
+    let late = positions.into_iter().filter(|(caller, position)| *caller == 1 && *position >= 128);
     assert_eq!(late.collect::<Vec<_>>(), []);
 }
 
@@ -185,7 +186,7 @@ async fn a_row_that_names_a_version_is_answered_by_it_whatever_the_traffic() {
     assert!(fault.message.contains("version 2") && fault.message.contains("only 1"), "{fault}");
     catalog.load(Some(2)).await.unwrap();
     assert_eq!((pinned(0).await, pinned(1).await, pinned(2).await), (Ok(1), Ok(1), Ok(2)));
-    // A version in the shadow is not compared with itself.
+    // A shadow version is not compared with itself.
     let share = pb::TrafficShare { version: 1, percent: 100, label: String::new() };
     let traffic =
         pb::SetTrafficRequest { shares: vec![share], shadows: vec![2], ..Default::default() };

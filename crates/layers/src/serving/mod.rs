@@ -1,4 +1,4 @@
-//! From requests to answers: frames and unary calls, the same for all three layers.
+//! Serves frames and unary calls, with the same code for all three layers.
 
 pub(crate) mod faults;
 mod gather;

@@ -1,4 +1,4 @@
-//! The rows of a frame: grouped by the version that answers each, run, and decoded.
+//! Groups the rows of a frame by the version that answers each, runs them and decodes the outputs.
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     models::{AnsweredRow, Report, Snapshot, Source, Version, key_of, outputs_of},
 };
 
-/// Rows on their way to the versions that answer them.
+/// Rows grouped by the version that answers them.
 pub(crate) struct RowsByVersion<'s, A: Adapter> {
     snapshot: &'s Snapshot<A>,
     groups: Vec<Group<A>>,
@@ -27,22 +27,22 @@ struct Group<A> {
     deadlines: Vec<Option<Instant>>,
 }
 
-/// Where the output of a row is found, and how it is decoded.
+/// The position of a row's output, and the context for decoding it.
 pub(crate) struct RowRef<A: Adapter> {
     group: usize,
     row: usize,
     context: A::Context,
-    /// The request as it came, if shadows shall run it too.
+    /// The request, if a shadow will run it as well.
     kept: Option<LayerRequest<A>>,
 }
 
 impl<'s, A: Adapter> RowsByVersion<'s, A> {
-    /// No rows yet.
+    /// Starts without rows.
     pub(crate) fn new(snapshot: &'s Snapshot<A>) -> Self {
         Self { snapshot, groups: Vec::with_capacity(1) }
     }
 
-    /// Binds a row to a version, and has that version's adapter check and encode it.
+    /// Binds a row to a version, whose adapter checks and encodes it.
     pub(crate) fn push(
         &mut self,
         request: LayerRequest<A>,
@@ -50,8 +50,7 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
     ) -> Result<RowRef<A>, Fault> {
         let group = self.group_of(&request)?;
         let number = self.groups[group].version.number;
-        // A version that a row is pinned to may be in the shadow as well, where it has nothing to
-        // be compared with.
+        // A row may name a shadow version, which is not compared with itself.
         let compared = self.snapshot.shadows().iter().any(|shadow| shadow.number != number);
         let kept = compared.then(|| request.clone());
         let Group { version, input, deadlines } = &mut self.groups[group];
@@ -60,7 +59,7 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         Ok(RowRef { group, row: deadlines.len() - 1, context, kept })
     }
 
-    /// The rows of the version that a question names, or falls to.
+    /// The group of the version that a request names, or that its key selects.
     fn group_of(&mut self, request: &LayerRequest<A>) -> Result<usize, Fault> {
         let version = match (A::Hop::model_version(request), self.snapshot.traffic().sole()) {
             (0, Some(_)) => self.snapshot.stable(),
@@ -75,7 +74,7 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         }))
     }
 
-    /// A version that must answer.
+    /// The version that a request names.
     fn loaded(&self, number: u32) -> Result<&'s Arc<Version<A>>, Fault> {
         let loaded = self.snapshot.loaded();
         loaded.get(&number).ok_or_else(|| {
@@ -89,8 +88,8 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         })
     }
 
-    /// The key of the function that asks; without one, a key made of the row that the stable
-    /// version sees.
+    /// The function key of a request; without one, a hash of the row that the stable version
+    /// encodes.
     fn key_of(&self, request: &LayerRequest<A>) -> Result<u64, Fault> {
         if let Some(key) = A::Hop::function_key(request) {
             return Ok(key);
@@ -100,7 +99,7 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         Ok(key_of(&row))
     }
 
-    /// Runs every version on its rows, all of them at once. The frame arrived at `arrived`.
+    /// Runs all versions concurrently, each on its rows. The frame arrived at `arrived`.
     pub(crate) async fn run(self, arrived: Instant, source: Source) -> Outputs<A> {
         Outputs(join_all(self.groups.into_iter().map(|group| group.run(arrived, source))).await)
     }
@@ -111,7 +110,7 @@ impl<A: Adapter> Group<A> {
         let Self { version, input, deadlines } = self;
         let rows = deadlines.len();
         let done = match rows {
-            // Its rows were refused.
+            // All rows of this version were refused.
             0 => Err(Fault::new(FaultKind::Internal, "nothing was run")),
             _ => version
                 .runner
@@ -127,18 +126,18 @@ impl<A: Adapter> Group<A> {
     }
 }
 
-/// What the versions gave for the rows.
+/// The results of all versions.
 pub(crate) struct Outputs<A>(Vec<Run<A>>);
 
 struct Run<A> {
     version: Arc<Version<A>>,
-    /// The inference, and what is told of it.
+    /// The inference and its report.
     done: Result<(Inference, Report), Fault>,
 }
 
 impl<A: Adapter> Outputs<A> {
-    /// The answer to one row, and what shadows need for a comparison with it, if there are any.
-    /// Writes to the row's span.
+    /// Decodes the answer to one row and, if shadows will run the row, the data for their
+    /// comparison. Writes the report to the row's span.
     pub(crate) fn answer(
         &self,
         row_ref: RowRef<A>,

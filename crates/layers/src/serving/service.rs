@@ -1,4 +1,4 @@
-//! From requests to answers: check, encode, run, decode.
+//! Answers requests: checks, encodes, runs and decodes them.
 
 use std::{
     sync::Arc,
@@ -23,34 +23,34 @@ use crate::{
     models::{Catalog, Source, observe},
 };
 
-/// Time allowed for a unary call whose caller set none, and the most a caller may set.
+/// The default time limit of a unary call, and the largest one that a caller may set.
 pub(crate) const UNARY_BUDGET: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(30));
 
-/// A layer's service: a cheap handle on its models and on what it counts.
+/// A layer's service: a cheap handle on its versions and metrics.
 pub(crate) struct Service<A>(Arc<Inner<A>>);
 
 struct Inner<A> {
     parts: Parts<A>,
-    /// Frames and calls that are not answered yet.
+    /// Frames and calls in progress.
     answering: InFlight,
 }
 
-// Derived, it would ask for an adapter that can be cloned.
+// A derived implementation would require `A: Clone`.
 impl<A> Clone for Service<A> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-/// What a service is made of.
+/// The parts of a service.
 pub(crate) struct Parts<A> {
     pub(crate) catalog: Arc<Catalog<A>>,
     pub(crate) metrics: LayerMetrics,
     pub(crate) drain: Drain,
 }
 
-/// A request, when it must be answered, and the span it is answered in.
+/// A request with its deadline and span.
 pub(crate) struct Asked<A: Adapter> {
     request: Option<LayerRequest<A>>,
     deadline: Option<Instant>,
@@ -58,9 +58,9 @@ pub(crate) struct Asked<A: Adapter> {
 }
 
 impl<A: Adapter> Asked<A> {
-    /// A request of the same process, at that place of a trace.
-    pub(crate) fn here(request: LayerRequest<A>, deadline: Instant, place: &TracePlace) -> Self {
-        Self { request: Some(request), deadline: Some(deadline), span: span_at::<A>(place) }
+    /// A request from the same process, with its span context.
+    pub(crate) fn here(request: LayerRequest<A>, deadline: Instant, context: &TracePlace) -> Self {
+        Self { request: Some(request), deadline: Some(deadline), span: span_at::<A>(context) }
     }
 
     /// A row of a frame that arrived at `arrived`.
@@ -73,14 +73,14 @@ impl<A: Adapter> Asked<A> {
     }
 }
 
-/// The span of a request at that place of a trace.
-fn span_at<A: Adapter>(place: &TracePlace) -> Span {
-    if place.traceparent.is_empty() || !trace::enabled() {
+/// Opens the span of a request under `context`.
+fn span_at<A: Adapter>(context: &TracePlace) -> Span {
+    if context.traceparent.is_empty() || !trace::enabled() {
         return Span::none();
     }
-    let place = RemoteContext::from_pair(&place.traceparent, &place.tracestate);
-    // Malformed is not traced: a trace of its own would belong to nobody.
-    place.trace_id().map_or(Span::none(), |_| span_under::<A>(&place))
+    let parent = RemoteContext::from_pair(&context.traceparent, &context.tracestate);
+    // A malformed context is not traced: a new trace would belong to no caller.
+    parent.trace_id().map_or(Span::none(), |_| span_under::<A>(&parent))
 }
 
 fn span_under<A: Adapter>(parent: &RemoteContext) -> Span {
@@ -119,14 +119,14 @@ impl<A: Adapter> Service<A> {
         }
     }
 
-    /// Answers the rows of a caller, in their order. Bad rows cost the others nothing. Each row is
-    /// bound to a version when it is read; later changes are for rows that come later.
+    /// Answers the rows of a caller, in their order. A bad row does not affect the others. Each row
+    /// is bound to a version when it is read; later changes of the traffic affect later rows only.
     pub(crate) async fn answer(&self, asked: Vec<Asked<A>>, caller: u64) -> Vec<RowResult<A>> {
         let flight = self.0.answering.begin();
         self.answer_in(&flight, asked, caller).await
     }
 
-    /// The same for rows that are counted in flight already.
+    /// Answers rows that are already counted as in progress.
     async fn answer_in(
         &self,
         flight: &Flight<'_>,

@@ -1,4 +1,4 @@
-//! A stream of frames: read, answer as they are ready, drain.
+//! A stream of frames: reads them, answers them in the order in which they finish, and drains.
 
 use std::time::{Duration, Instant};
 
@@ -12,25 +12,24 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Asked, Service};
 use crate::adapter::Adapter;
 
-/// Most rows in a frame, as the contract says.
+/// Maximum number of rows in a frame, as the contract specifies.
 pub(crate) const MAX_ROWS: usize = 1024;
 
 /// The answers of a stream.
 pub(crate) type ResultStream<R> = ReceiverStream<Result<R, Status>>;
 
-/// Frames of one stream that may be in work at once; more stay with the caller, by HTTP/2's flow
-/// control.
+/// Maximum number of frames of one stream in progress; HTTP/2 flow control holds the rest back.
 const MAX_FRAMES: usize = 64;
-/// Answers that may wait to be sent.
+/// Maximum number of answers that wait to be sent.
 const ANSWERS: usize = 16;
-/// Silence after which a caller that was told of a drain is not waited for any longer.
+/// After this time without messages, the layer stops reading a stream that has a drain notice.
 const SILENCE: Duration = Duration::from_secs(1);
 
 impl<A: Adapter> Service<A> {
-    /// Answers the frames of a call until its caller ends it or the process drains.
+    /// Answers the frames of a call until its caller ends the stream or the process drains.
     ///
     /// # Errors
-    /// `Unavailable` when it drains already: a new stream would be ended at once.
+    /// `Unavailable` when the process already drains: it would end a new stream at once.
     pub(crate) fn stream(
         &self,
         call: Request<Streaming<Frame<A>>>,
@@ -46,10 +45,10 @@ impl<A: Adapter> Service<A> {
     }
 }
 
-/// Who asks whom.
+/// The service, and the caller of a stream.
 struct Caller<A> {
     service: Service<A>,
-    /// The number of the connection.
+    /// The number of the caller's connection.
     number: u64,
 }
 
@@ -70,7 +69,7 @@ async fn serve<A: Adapter>(
     while reading || !in_work.is_empty() {
         tokio::select! {
             Some(result) = in_work.next() => {
-                // The caller is gone: nobody is left to answer.
+                // The caller has left.
                 if !drain.deliver(&answers, Ok(result)).await {
                     return;
                 }
@@ -94,14 +93,14 @@ async fn serve<A: Adapter>(
         window.iter_mut().for_each(DrainWindow::prolong);
     }
     if let Err(status) = outcome {
-        // The caller may be gone, which is all the same then.
+        // Has no effect when the caller has left.
         drain.deliver(&answers, Err(status)).await;
     }
 }
 
-/// How long a caller that was told of the drain is still read: until it ends its side, as a good
-/// one does, is silent for a while, or half of the grace budget is gone. Frames that were on their
-/// way are so answered, too.
+/// How long the layer reads a stream after its drain notice: until the caller ends its side, as a
+/// well-behaved one does, until it has been silent for a while, or until half of the grace budget
+/// is spent. This way frames that were in flight are answered.
 struct DrainWindow {
     silent_since: Instant,
     end: Instant,
@@ -113,12 +112,12 @@ impl DrainWindow {
         Self { silent_since: now, end: now + drain.remaining() / 2 }
     }
 
-    /// Something came or went.
+    /// Notes that a message was received or sent.
     fn prolong(&mut self) {
         self.silent_since = Instant::now();
     }
 
-    /// Completes when nothing more is to be read; never while nothing is drained.
+    /// Completes when the layer should stop reading; never without a drain.
     async fn over(window: Option<&Self>) {
         match window {
             Some(window) => {

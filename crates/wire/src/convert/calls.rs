@@ -4,7 +4,8 @@ use strata_domain::RecentGaps;
 
 use crate::{Violations, pb};
 
-/// The idle time and the gaps in a message whose path is `field`; notes what is wrong with them.
+/// Reads the idle time and the gaps from the message at path `field`; adds a violation for each
+/// wrong value.
 pub fn calls_from_pb(
     calls: &pb::CallHistory,
     field: &str,
@@ -26,7 +27,7 @@ pub fn calls_from_pb(
     (idle_seconds, gaps.collect())
 }
 
-/// A message of an idle time and gaps; `None` when nothing is known.
+/// Writes an idle time and gaps to a message; `None` when nothing is known.
 pub fn calls_to_pb(idle_seconds: Option<f64>, gaps: &RecentGaps) -> Option<pb::CallHistory> {
     let gap_seconds = gaps.as_slice().to_vec();
     let known = idle_seconds.is_some() || !gap_seconds.is_empty();

@@ -1,4 +1,4 @@
-//! The facts of a function: checked on their way in, complete on their way out.
+//! The facts of a function: checked when they are read, complete when they are written.
 
 use strata_domain::{
     ApplicationFacts, DEFAULT_SLA_MS, FunctionFacts, GramsCo2e, MAX_SLA_PENALTY, Megabytes, Millis,
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{Violations, pb};
 
-/// The facts in a message whose path is `facts`; `None` without a moment. Every field that is
-/// missing or wrong is noted, and the facts mean nothing when anything was noted.
+/// Reads the facts from the message at path `facts`; `None` without a timestamp. Adds a violation
+/// for every field that is missing or wrong; if there are violations, the facts must not be used.
 pub fn facts_from_pb(
     facts: Option<&pb::FunctionFacts>,
     violations: &mut Violations,
@@ -112,7 +112,7 @@ fn objective(facts: &pb::FunctionFacts, violations: &mut Violations) -> Objectiv
     }
 }
 
-/// The expected objective of every placement, if they were given.
+/// Reads the expected objective of every placement, if the message has them.
 fn expected_from_pb(
     values: &[f32],
     violations: &mut Violations,
@@ -132,10 +132,10 @@ fn expected_from_pb(
     expected.map(Box::new)
 }
 
-/// The message of what is known of a function.
+/// Writes the facts of a function to a message.
 pub fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
     let current = facts.current.map(|current| pb::Placement {
-        // A layer has no use for the provider's name of the region.
+        // A layer does not use the provider's name of the region.
         provider_region: String::new(),
         ..placement_to_pb(current)
     });
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Facts in which every field has a value of its own.
+    /// Facts in which every field has a distinct value.
     fn valid() -> pb::FunctionFacts {
         pb::FunctionFacts {
             at: Some(prost_types::Timestamp { seconds: 1_563_197_400, nanos: 0 }),
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// The fields named when `spoil` was done to valid facts.
+    /// The fields with violations after `spoil` was applied to valid facts.
     fn wrong_fields(spoil: impl FnOnce(&mut pb::FunctionFacts)) -> Vec<String> {
         let mut facts = valid();
         spoil(&mut facts);
@@ -296,7 +296,7 @@ mod tests {
         );
     }
 
-    /// Facts with every field drawn from what a function can have.
+    /// Facts with every field drawn from its valid range.
     fn any_facts() -> impl Strategy<Value = FunctionFacts> {
         let numbers = prop::array::uniform11(0.0..1e6f64);
         let shares = prop::array::uniform4(0.0..=1.0f64);
@@ -346,7 +346,7 @@ mod tests {
         )
     }
 
-    /// Days since 1970 of the last one that the contract takes.
+    /// The last day that the contract allows, in days since 1970.
     const LAST_DAY: i64 = 2_932_896;
 
     proptest! {

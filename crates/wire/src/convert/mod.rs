@@ -1,4 +1,4 @@
-//! Between generated messages and the domain's types. Everything from outside is checked here.
+//! Converts between generated messages and the domain's types. Checks all input from outside.
 
 mod calls;
 mod facts;

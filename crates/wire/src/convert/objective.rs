@@ -1,4 +1,4 @@
-//! What is wanted of a placement, and what one is estimated to give.
+//! Objectives and estimates of placements.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use strata_domain::{Estimate, Weights};
 
 use crate::{Violations, pb};
 
-/// The weights of a message whose path is `field`, equal ones' default where there is none; notes
-/// what is wrong with them.
+/// Reads the weights from the message at path `field`, or returns the default of equal weights when
+/// there is none; adds a violation for each wrong weight.
 pub fn weights_from_pb(
     weights: Option<&pb::ObjectiveWeights>,
     field: impl fmt::Display,
@@ -20,7 +20,7 @@ pub fn weights_from_pb(
     })
 }
 
-/// Weights of an objective as a message; they add up to 1.
+/// Writes the weights of an objective to a message; they add up to 1.
 pub const fn weights_to_pb(weights: Weights) -> pb::ObjectiveWeights {
     pb::ObjectiveWeights {
         cost: weights.cost(),
@@ -29,7 +29,7 @@ pub const fn weights_to_pb(weights: Weights) -> pb::ObjectiveWeights {
     }
 }
 
-/// The message of an estimate and its objective.
+/// Writes an estimate and its objective to a message.
 pub fn estimate_to_pb(estimate: &Estimate, objective: f64) -> pb::Estimate {
     pb::Estimate {
         cost_usd: estimate.cost.get(),

@@ -46,7 +46,7 @@ pub const fn region_to_pb(region: Region) -> pb::Region {
     }
 }
 
-/// The provider of a field that must have one; notes a violation of `field` where it has none.
+/// The provider of a required field; adds a violation of `field` when it is missing or unknown.
 pub fn required_provider_from_pb(
     value: i32,
     field: impl Display,
@@ -61,8 +61,8 @@ pub fn required_provider_from_pb(
     provider
 }
 
-/// The provider that holds a function's data, `None` for 0; notes a violation of `field` where the
-/// value is no provider's.
+/// The provider that holds a function's data, `None` for 0; adds a violation of `field` when the
+/// value is not a provider.
 pub fn data_provider_from_pb(
     value: i32,
     field: impl Display,
@@ -76,8 +76,8 @@ pub fn data_provider_from_pb(
     provider
 }
 
-/// The region where a function's callers are, `None` for 0; notes a violation of `field` where the
-/// value is no region's.
+/// The region of a function's callers, `None` for 0; adds a violation of `field` when the value is
+/// not a region.
 pub fn home_from_pb(
     value: i32,
     field: impl Display,
@@ -91,7 +91,7 @@ pub fn home_from_pb(
     region
 }
 
-/// The tier of exactly `megabytes`; notes a violation of `field` when there is none.
+/// The tier of exactly `megabytes`; adds a violation of `field` when there is none.
 pub fn memory_from_pb(
     megabytes: u32,
     field: impl Display,
@@ -105,7 +105,7 @@ pub fn memory_from_pb(
     tier
 }
 
-/// The placement in a message whose path is `field`; notes a violation for every part that is
+/// Reads the placement from the message at path `field`; adds a violation for every part that is
 /// missing or unknown.
 pub fn placement_from_pb(
     placement: &pb::Placement,
@@ -124,7 +124,7 @@ pub fn placement_from_pb(
     Some(Placement { provider: provider?, region: region?, memory: memory? })
 }
 
-/// The message of a placement, with the provider's own name of the region.
+/// Writes a placement to a message, with the provider's own name of the region.
 pub fn placement_to_pb(placement: Placement) -> pb::Placement {
     pb::Placement {
         provider: provider_to_pb(placement.provider).into(),

@@ -1,4 +1,4 @@
-//! Moments.
+//! Timestamps.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use crate::Violations;
 /// The last second of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// The moment in a timestamp, to the second; notes a violation of `field` outside the years 1970 to
-/// 9999.
+/// Reads the time from a timestamp, to the second; adds a violation of `field` outside of the years
+/// 1970 to 9999.
 pub fn time_from_pb(
     timestamp: &Timestamp,
     field: impl fmt::Display,
@@ -34,7 +34,7 @@ pub fn time_from_pb(
     Some(UtcTime::from_unix_seconds(timestamp.seconds))
 }
 
-/// The timestamp of a moment.
+/// Writes a time to a timestamp.
 pub const fn time_to_pb(time: UtcTime) -> Timestamp {
     Timestamp { seconds: time.unix_seconds(), nanos: 0 }
 }

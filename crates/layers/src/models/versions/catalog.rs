@@ -8,7 +8,7 @@ use strata_chassis::{BoxError, report};
 use strata_domain::FaultKind;
 use strata_runtime::{RepositoryError, Stamp};
 use strata_wire::{Fault, pb};
-use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
 
 use super::{
     figures::VersionFigures,
@@ -26,13 +26,13 @@ use crate::{
     },
 };
 
-/// How long an unloading is waited for. Rows in flight have deadlines of at most as long.
+/// Longest wait for an unload. Rows in flight have deadlines of at most this length.
 const UNLOAD_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Loads and unloads in work and waiting for their turn: they go on when their callers leave, and
-/// must not add up meanwhile.
+/// Maximum number of loads and unloads that run or wait for the change lock. They continue when
+/// their callers leave, so the number must be bounded.
 const CHANGES: usize = 16;
-/// In about this time a small model is loaded.
+/// A small model loads in about this time.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// Every version of a layer's model.
@@ -41,50 +41,51 @@ pub(crate) struct Catalog<A> {
     snapshot: RwLock<Arc<Snapshot<A>>>,
     conditions: Mutex<BTreeMap<u32, Condition>>,
     thread: LoaderThread,
-    /// Whoever holds it may load and unload, which takes time.
-    pub(super) turn: Turn<()>,
-    /// Those who have or await the turn because they were asked to.
-    places: Semaphore,
+    /// Held while a change loads or unloads versions, which takes time: one change runs at a time.
+    pub(super) change_lock: AsyncMutex<()>,
+    /// One permit for each requested change that holds or waits for the change lock.
+    permits: Semaphore,
     files: FileAccess,
-    /// Whoever holds it may put another snapshot, which takes none: a rollback never waits for a
-    /// load. Readers wait for neither.
+    /// Held while a change replaces the snapshot, which takes no time: a rollback never waits for a
+    /// load. Readers wait for neither lock.
     plan: Mutex<Plan>,
 }
 
-/// What is to be said of a version that is not loaded, other than that it is available.
+/// The state of a version that is not loaded, if it is anything but available.
 #[derive(Clone)]
 pub(super) enum Condition {
     Loading,
     Unloading,
     Failed {
         reason: String,
-        /// Of the files that failed.
+        /// Stamp of the files that failed to load.
         stamp: Option<Stamp>,
     },
 }
 
-/// What was asked for, for the next change to obey.
+/// The requests of operators that later changes respect.
 #[derive(Default)]
 pub(super) struct Plan {
     /// The traffic before the last change.
     pub(super) previous: Option<Traffic>,
-    /// Versions that were loaded (true) or unloaded by hand: the policy has no say in them.
+    /// Versions that an operator loaded (true) or unloaded (false): the policy does not apply to
+    /// them.
     pub(super) by_hand: BTreeMap<u32, bool>,
 }
 
-/// What is loaded when a layer starts.
+/// The versions to load when a layer starts.
 pub(crate) struct Start<'a> {
-    /// The version that gets the traffic; unset is the newest that the policy wants.
+    /// The version that gets the traffic; unset means the newest that the policy selects.
     pub(crate) version: Option<u32>,
     pub(crate) policy: &'a Policy,
 }
 
 impl<A: Adapter> Catalog<A> {
-    /// Loads the first version, which answers everything. It blocks for some milliseconds, while
-    /// nothing else is to be done.
+    /// Loads the first version, which gets all traffic. This blocks for some milliseconds; the
+    /// process does nothing else at that time.
     ///
     /// # Errors
-    /// When it cannot be served: without any model there is no layer.
+    /// When the version cannot be served: a layer does not start without a model.
     pub(crate) fn start(loader: Loader, start: &Start<'_>) -> Result<Self, BoxError> {
         let number = match start.version {
             Some(number) => number,
@@ -96,47 +97,47 @@ impl<A: Adapter> Catalog<A> {
             snapshot: RwLock::new(Arc::new(Snapshot::of(version))),
             conditions: Mutex::default(),
             thread: LoaderThread::start()?,
-            turn: Turn::default(),
-            places: Semaphore::new(CHANGES),
+            change_lock: AsyncMutex::default(),
+            permits: Semaphore::new(CHANGES),
             files: FileAccess::default(),
             plan: Mutex::default(),
         })
     }
 
-    /// What is loaded and who answers what, now.
+    /// The versions that are loaded now, and the traffic between them.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot<A>> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Its caller holds the plan.
+    /// Replaces the snapshot. The caller holds the plan.
     fn put(&self, snapshot: Snapshot<A>) {
         let snapshot = Arc::new(snapshot);
         let old = {
-            let mut place = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *place, snapshot)
+            let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, snapshot)
         };
-        // Outside of the lock: the last handle of a version may go with it.
+        // Dropped after the lock is released, because this may drop the last handle of a version.
         drop(old);
     }
 
-    /// No code that can panic runs under this lock.
+    /// Code under this lock cannot panic.
     pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No code that can panic runs under this lock.
+    /// Code under this lock cannot panic.
     pub(super) fn conditions(&self) -> MutexGuard<'_, BTreeMap<u32, Condition>> {
         self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Loads a version, or the newest, which gets no traffic.
+    /// Loads a version, or the newest. It gets no traffic.
     ///
     /// # Errors
-    /// `NotFound`, `FailedPrecondition` when it cannot be served, `ResourceExhausted` when too many
-    /// are loaded or too many changes wait.
+    /// `NotFound`, `FailedPrecondition` when the version cannot be served, `ResourceExhausted` when
+    /// too many versions are loaded or too many changes wait.
     pub(crate) async fn load(self: &Arc<Self>, number: Option<u32>) -> Result<u32, Fault> {
-        let _place = self.place()?;
-        let _turn = self.turn.lock().await;
+        let _permit = self.permit()?;
+        let _lock = self.change_lock.lock().await;
         let number = match number {
             Some(number) => number,
             None => self
@@ -149,15 +150,15 @@ impl<A: Adapter> Catalog<A> {
         Ok(number)
     }
 
-    /// A place among those who load and unload.
-    fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        self.places.try_acquire().map_err(|_| {
+    /// Takes a permit for a change.
+    fn permit(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.permits.try_acquire().map_err(|_| {
             let message = format!("{CHANGES} loads and unloads are in work or waiting");
             Fault::new(FaultKind::ResourceExhausted, message).retry_after(RETRY_AFTER)
         })
     }
 
-    /// Loads a version unless it is loaded. Its caller has the turn.
+    /// Loads a version unless it is loaded. The caller holds the change lock.
     pub(super) async fn bring(self: &Arc<Self>, number: u32) -> Result<(), Fault> {
         let snapshot = self.snapshot();
         if snapshot.loaded().contains_key(&number) {
@@ -219,14 +220,14 @@ impl<A: Adapter> Catalog<A> {
         self.conditions().insert(number, Condition::Failed { reason, stamp });
     }
 
-    /// Unloads a version; completes once its threads and sessions are gone.
+    /// Unloads a version; completes once its threads and sessions have ended.
     ///
     /// # Errors
-    /// `NotFound` when it is not loaded, `FailedPrecondition` while it has traffic or is a shadow,
-    /// `ResourceExhausted` when too many changes wait.
+    /// `NotFound` when the version is not loaded, `FailedPrecondition` while it has traffic or is a
+    /// shadow, `ResourceExhausted` when too many changes wait.
     pub(crate) async fn unload(&self, number: u32) -> Result<(), Fault> {
-        let _place = self.place()?;
-        let _turn = self.turn.lock().await;
+        let _permit = self.permit()?;
+        let _lock = self.change_lock.lock().await;
         let snapshot = self.snapshot();
         if !snapshot.loaded().contains_key(&number) {
             let message = format!("version {number} is not loaded");
@@ -245,13 +246,13 @@ impl<A: Adapter> Catalog<A> {
         Ok(())
     }
 
-    /// Unloads every version that has no traffic and is no shadow; tells how many it were.
+    /// Unloads every version that has no traffic and is no shadow; returns how many it unloaded.
     ///
     /// # Errors
     /// `ResourceExhausted` when too many changes wait.
     pub(crate) async fn unload_idle(&self) -> Result<usize, Fault> {
-        let _place = self.place()?;
-        let _turn = self.turn.lock().await;
+        let _permit = self.permit()?;
+        let _lock = self.change_lock.lock().await;
         let snapshot = self.snapshot();
         let numbers: Vec<u32> = snapshot.loaded().keys().copied().collect();
         drop(snapshot);
@@ -265,10 +266,10 @@ impl<A: Adapter> Catalog<A> {
         Ok(unloaded)
     }
 
-    /// Unloads a version, unless it has traffic or is a shadow. Its caller has the turn.
+    /// Unloads a version, unless it has traffic or is a shadow. The caller holds the change lock.
     pub(super) async fn retire(&self, number: u32) -> bool {
         let Some(ended) = self.take_out(number) else { return false };
-        // What is left are the rows that were given to it: the last of them lets go of it.
+        // Rows in flight still hold the version; the last of them frees it.
         if tokio::time::timeout(UNLOAD_PATIENCE, ended).await.is_err() {
             tracing::warn!(version = number, "unloaded, but some of its rows are not answered yet");
         }
@@ -277,8 +278,8 @@ impl<A: Adapter> Catalog<A> {
         true
     }
 
-    /// Takes a version out of the snapshot, unless it is needed there. Completes, then, when the
-    /// last handle of it is gone.
+    /// Removes a version from the snapshot, unless it has traffic or is a shadow. The future
+    /// completes when the last handle of the version is dropped.
     fn take_out(&self, number: u32) -> Option<impl Future<Output = ()> + Send + use<A>> {
         let _plan = self.plan();
         let snapshot = self.snapshot();
@@ -289,18 +290,18 @@ impl<A: Adapter> Catalog<A> {
         Some(ended)
     }
 
-    /// Shares the traffic as a request says.
+    /// Sets the traffic that a request describes.
     ///
     /// # Errors
-    /// `InvalidArgument`, and `FailedPrecondition` when a version is not loaded or a label stands
-    /// for none.
+    /// `InvalidArgument` for wrong fields, `FailedPrecondition` when a version is not loaded or no
+    /// version has a label.
     pub(crate) fn set_traffic(&self, request: &pb::SetTrafficRequest) -> Result<(), Fault> {
         let mut plan = self.plan();
         let traffic = Traffic::read(request, self.snapshot().traffic())?;
         self.share(&mut plan, traffic)
     }
 
-    /// Changes the traffic and remembers what it was.
+    /// Changes the traffic and remembers the previous traffic for a rollback.
     pub(super) fn share(&self, plan: &mut Plan, traffic: Traffic) -> Result<(), Fault> {
         let snapshot = self.snapshot();
         let before = snapshot.traffic().clone();
@@ -318,18 +319,18 @@ impl<A: Adapter> Catalog<A> {
         Ok(())
     }
 
-    /// Returns to the traffic before the last change.
+    /// Restores the traffic before the last change.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there was none; as [`Catalog::load`] when a version it needs was
-    /// unloaded and cannot be loaded again.
+    /// `FailedPrecondition` when there was no change; the faults of [`Catalog::load`] when a
+    /// version of that traffic was unloaded and cannot be loaded again.
     pub(crate) async fn rollback(self: &Arc<Self>) -> Result<(), Fault> {
-        // At once, if nothing has to be loaded for it.
+        // Needs neither a permit nor the change lock if all versions of that traffic are loaded.
         if let Ok(done) = self.take_back() {
             return done;
         }
-        let _place = self.place()?;
-        let _turn = self.turn.lock().await;
+        let _permit = self.permit()?;
+        let _lock = self.change_lock.lock().await;
         loop {
             match self.take_back() {
                 Ok(done) => return done,
@@ -338,8 +339,8 @@ impl<A: Adapter> Catalog<A> {
         }
     }
 
-    /// Returns to the traffic before the last change; the error is a version that has to be loaded
-    /// for it.
+    /// Restores the traffic before the last change; the outer error is a version that must be
+    /// loaded first.
     fn take_back(&self) -> Result<Result<(), Fault>, u32> {
         let mut plan = self.plan();
         let Some(previous) = plan.previous.clone() else {
@@ -351,7 +352,7 @@ impl<A: Adapter> Catalog<A> {
         missing.map_or_else(|| Ok(self.share(&mut plan, previous)), Err)
     }
 
-    /// Works on files beside the threads that serve.
+    /// Runs work that blocks on files, on threads that serve no requests.
     pub(super) async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
@@ -360,7 +361,7 @@ impl<A: Adapter> Catalog<A> {
         self.files.run(move || work(&this)).await.ok_or_else(interrupted)
     }
 
-    /// What there is to count, by version.
+    /// The figures of every loaded version.
     pub(crate) fn figures(&self) -> Vec<VersionFigures> {
         let snapshot = self.snapshot();
         let figures = snapshot.loaded().values().map(|version| VersionFigures {
@@ -373,7 +374,7 @@ impl<A: Adapter> Catalog<A> {
         figures.collect()
     }
 
-    /// Works off what every version has accepted, at the end of the process.
+    /// Waits until every version has run the rows it accepted, at the end of the process.
     pub(crate) async fn drain(&self) {
         for version in self.snapshot().loaded().values() {
             version.runner.model().drain().await;
@@ -385,8 +386,8 @@ fn interrupted() -> Fault {
     Fault::new(FaultKind::Internal, "reading the models was interrupted")
 }
 
-/// What is told when no more can be loaded, with what may be unloaded. That a version belongs to a
-/// release is not known here.
+/// The fault when no more versions can be loaded. It names the versions that may be unloaded; a
+/// layer does not know which of them belong to a release.
 fn full<A>(snapshot: &Snapshot<A>) -> Fault {
     let idle = snapshot.loaded().keys().filter(|number| !snapshot.traffic().needs(**number));
     let idle: Vec<_> = idle.map(u32::to_string).collect();
@@ -403,7 +404,7 @@ fn full<A>(snapshot: &Snapshot<A>) -> Fault {
     Fault::new(FaultKind::ResourceExhausted, message)
 }
 
-/// The newest version in the repository that the policy wants.
+/// The newest version in the repository that the policy selects.
 fn newest_wanted<A: Adapter>(loader: &Loader, policy: &Policy) -> Result<u32, BoxError> {
     let wanted = policy.select(&loader.repository.versions(A::NAME)?);
     wanted.last().copied().ok_or_else(|| {
@@ -425,7 +426,7 @@ impl<A: Adapter> Runners for Catalog<A> {
     }
 }
 
-/// What a caller is told when the repository cannot be read.
+/// The fault when the repository cannot be read.
 pub(super) fn unreadable(error: &RepositoryError) -> Fault {
     let reason = report(error).to_string();
     tracing::error!(reason, "the repository cannot be read");

@@ -1,5 +1,5 @@
-//! What is told of each loaded version when metrics are read. A version that is unloaded takes its
-//! series along, so that their number is bounded.
+//! Figures of each loaded version as metrics. Unloading a version removes its series, which bounds
+//! their number.
 
 use std::fmt;
 
@@ -16,17 +16,17 @@ use super::tally::Outcomes;
 #[derive(Debug)]
 pub(crate) struct VersionFigures {
     pub(crate) version: u32,
-    /// Rows waiting.
+    /// Rows that wait in its queue.
     pub(crate) queued: usize,
-    /// Rows run since it was loaded.
+    /// Rows that it ran since it was loaded.
     pub(crate) rows: u64,
-    /// Its share of the traffic.
+    /// Its share of the traffic in percent.
     pub(crate) percent: u32,
-    /// What it did in the shadow, if it was there.
+    /// The outcomes of its comparisons, if it has ever been a shadow.
     pub(crate) shadow: Option<Outcomes>,
 }
 
-/// Shows what `read` gives for as long as the process runs.
+/// Registers the figures as metrics; `read` is called at each scrape.
 pub(crate) fn expose(
     metrics: &Metrics,
     read: impl Fn() -> Vec<VersionFigures> + Send + Sync + 'static,

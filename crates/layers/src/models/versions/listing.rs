@@ -12,7 +12,7 @@ use super::{
 use crate::adapter::Adapter;
 
 impl<A: Adapter> Catalog<A> {
-    /// Every version in the repository and every one that is loaded, newest first.
+    /// Every version in the repository and every loaded version, newest first.
     ///
     /// # Errors
     /// `Internal` when the repository cannot be read.
@@ -30,7 +30,7 @@ impl<A: Adapter> Catalog<A> {
         let mut listed = found.map_err(|error| unreadable(&error))?;
         let conditions = {
             let mut conditions = self.conditions();
-            // Of a version that is gone nothing is left to say.
+            // Forgets the failures of versions that are no longer in the repository.
             conditions.retain(|number, condition| {
                 listed.contains_key(number) || !matches!(condition, Condition::Failed { .. })
             });
@@ -41,7 +41,7 @@ impl<A: Adapter> Catalog<A> {
             listed.insert(*number, loaded(version, &snapshot));
         }
         for (number, condition) in conditions {
-            // Loaded in the moment between the two looks: then it is ready.
+            // The version was loaded between the two reads, so it is ready.
             if snapshot.loaded().contains_key(&number) {
                 continue;
             }
@@ -59,7 +59,7 @@ impl<A: Adapter> Catalog<A> {
     }
 }
 
-/// What a manifest says of a version that is not loaded.
+/// The entry of a version that is not loaded, from its manifest.
 fn told_by(manifest: &Manifest) -> pb::ModelVersion {
     pb::ModelVersion {
         state: pb::ModelState::Available.into(),

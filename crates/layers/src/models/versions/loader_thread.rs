@@ -1,4 +1,4 @@
-//! The one thread on which versions are loaded.
+//! The thread on which versions are loaded.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -7,19 +7,19 @@ use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread beside those that serve. It is always the same one because memory allocators keep what
-/// is freed for the thread that asked for it: models that are opened on ever other threads leave a
-/// little behind with each of them. It stands aside for all others: under full load a load takes
-/// longer, and who is served meanwhile waits less.
+/// A thread that loads versions, separate from those that serve. All loads use the same thread,
+/// because memory allocators keep freed memory for the thread that allocated it: if each load used
+/// another thread, each would leave some memory behind. The thread has idle priority: under full
+/// load a load takes longer, and requests wait less.
 pub(super) struct LoaderThread(SyncSender<Job>);
 
 impl LoaderThread {
-    /// Starts the thread; it ends with the handle.
+    /// Starts the thread, which ends when the handle is dropped.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub(super) fn start() -> std::io::Result<Self> {
-        // One job is under way at a time: whoever has one holds the plan.
+        // One job runs at a time: its caller holds the change lock.
         let (jobs, queue) = sync_channel::<Job>(1);
         let work = move || {
             stand_aside();
@@ -29,7 +29,7 @@ impl LoaderThread {
         Ok(Self(jobs))
     }
 
-    /// What `work` gives; `None` if it panicked, or another job did before.
+    /// Returns the result of `work`; `None` if it panicked or another job is still queued.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -37,7 +37,7 @@ impl LoaderThread {
         let (done, result) = oneshot::channel();
         let job = move || {
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            // Its caller may have left.
+            // The send fails if the caller has left.
             let _ = worked.map(|worked| done.send(worked));
         };
         self.0.try_send(Box::new(job)).ok()?;

@@ -1,9 +1,9 @@
 //! The versions of a layer's model: loaded, unloaded and given traffic while rows are answered.
 //!
-//! Readers take the present [`Snapshot`] and bind every row to a version of it. Whatever changes
-//! afterwards, the row is encoded, run and decoded by that version, which lives until its last row
-//! is answered. Changes come one after another, load beside the serving threads, and then put
-//! another snapshot in the place of the old one.
+//! A reader takes the current [`Snapshot`] and binds every row to a version of it. That version
+//! encodes, runs and decodes the row whatever changes afterwards, and lives until its last row is
+//! answered. Changes run one after another. Each loads versions on threads that serve no requests
+//! and then replaces the snapshot.
 
 mod catalog;
 mod figures;

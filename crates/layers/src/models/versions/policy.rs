@@ -1,4 +1,4 @@
-//! Which of the versions in the repository are kept loaded.
+//! The policy that selects which versions of the repository are kept loaded.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::snapshot::MAX_LOADED;
 
-/// Which of the versions in the repository are kept loaded, at most eight in any case.
+/// Selects which versions of the repository are kept loaded, eight at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Policy {
-    /// So many of the newest.
+    /// This many of the newest versions.
     Latest(usize),
-    /// These.
+    /// These versions.
     Listed(BTreeSet<u32>),
-    /// As many as there is room for, the newest first.
+    /// As many versions as can be loaded, the newest first.
     All,
 }
 
 impl Policy {
-    /// Those of the versions in the repository that it wants, ascending. `available` is ascending.
+    /// Selects among the versions in the repository. `available` and the result are ascending.
     pub(crate) fn select(&self, available: &[u32]) -> BTreeSet<u32> {
         let newest_first = available.iter().rev().copied();
         match self {
@@ -31,7 +31,7 @@ impl Policy {
     }
 }
 
-/// Not a policy.
+/// The text is not a policy.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "must be `latest`, `latest:N`, `all`, or version numbers from 1, comma separated; at most \
@@ -78,7 +78,7 @@ impl Serialize for Policy {
     }
 }
 
-/// A single version looks like a number to YAML.
+/// YAML parses a single version as a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {

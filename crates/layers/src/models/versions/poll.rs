@@ -10,8 +10,8 @@ use super::{
 };
 use crate::adapter::Adapter;
 
-/// Loads what the policy wants at once, beside the version that answers; then follows it every
-/// `interval` until the drain, or never if that is zero.
+/// Loads the versions that the policy selects, then follows the repository every `interval` until
+/// the drain. If `interval` is zero, it does not follow.
 pub(crate) async fn watch<A: Adapter>(
     catalog: Arc<Catalog<A>>,
     policy: Policy,
@@ -28,28 +28,29 @@ pub(crate) async fn watch<A: Adapter>(
 }
 
 impl<A: Adapter> Catalog<A> {
-    /// Loads what the policy wants; nothing is taken over or unloaded.
+    /// Loads the versions that the policy selects; does not change the traffic and unloads nothing.
     pub(crate) async fn fill(self: &Arc<Self>, policy: &Policy) {
-        let _turn = self.turn.lock().await;
+        let _lock = self.change_lock.lock().await;
         if let Some(wanted) = self.wanted(policy).await {
             self.bring_all(&wanted).await;
         }
     }
 
-    /// One look at the repository.
+    /// Looks at the repository once: loads new versions, moves the traffic and unloads old
+    /// versions.
     pub(crate) async fn follow(self: &Arc<Self>, policy: &Policy) {
-        let _turn = self.turn.lock().await;
+        let _lock = self.change_lock.lock().await;
         let Some(wanted) = self.wanted(policy).await else { return };
         let newest_before = self.newest_loaded();
-        // Twice: for the room, and because what answered before the version that answered until now
-        // is of no use for a rollback any more.
+        // Drops unwanted versions twice: first to make room, then because after the promotion a
+        // rollback no longer needs the version before the previous one.
         self.drop_unwanted(&wanted).await;
         self.bring_all(&wanted).await;
         self.promote(newest_before, &wanted);
         self.drop_unwanted(&wanted).await;
     }
 
-    /// What the policy wants of what there is; nothing when that cannot be read.
+    /// The versions in the repository that the policy selects; `None` when it cannot be read.
     async fn wanted(self: &Arc<Self>, policy: &Policy) -> Option<BTreeSet<u32>> {
         match self.blocking(|this| this.loader.available::<A>()).await {
             Ok(Ok(available)) => Some(policy.select(&available)),
@@ -68,8 +69,8 @@ impl<A: Adapter> Catalog<A> {
             if unloaded_by_hand || self.failed_as_it_is(*number).await {
                 continue;
             }
-            // A failure is in the list, the log and the metrics; the others are loaded all the
-            // same.
+            // The listing, the log and the metrics show a failure; the other versions are loaded
+            // anyway.
             if let Err(fault) = self.bring(*number).await
                 && fault.kind == FaultKind::ResourceExhausted
             {
@@ -82,7 +83,7 @@ impl<A: Adapter> Catalog<A> {
         self.snapshot().loaded().keys().next_back().copied()
     }
 
-    /// Whether a version failed to load and none of its files was written since.
+    /// Whether a version failed to load and its files have not changed since.
     async fn failed_as_it_is(self: &Arc<Self>, number: u32) -> bool {
         let failed = match self.conditions().get(&number) {
             Some(Condition::Failed { stamp: Some(stamp), .. }) => stamp.clone(),
@@ -92,14 +93,14 @@ impl<A: Adapter> Catalog<A> {
         now.ok().flatten() == Some(failed)
     }
 
-    /// Gives the traffic to a version that is newer than any before, if it was all with the newest
-    /// until now: whoever went back to an older one, or shares the traffic, decides for themselves.
+    /// Gives all traffic to a version that is newer than all before, if the newest had all traffic
+    /// until now. If an operator chose an older version or split the traffic, it stays as it is.
     fn promote(&self, before: Option<u32>, wanted: &BTreeSet<u32>) {
         let Some(newest) = self.newest_loaded() else { return };
         let mut plan = self.plan();
         let follows = self.snapshot().traffic().sole() == before && Some(newest) > before;
-        // Not found loaded would mean that it was unloaded since, which only the holder of the turn
-        // does.
+        // Fails only if the version is not loaded. Only the holder of the change lock unloads
+        // versions.
         if follows && wanted.contains(&newest) {
             let _ = self.share(&mut plan, Traffic::all_to(newest));
         }
@@ -107,7 +108,7 @@ impl<A: Adapter> Catalog<A> {
 
     async fn drop_unwanted(&self, wanted: &BTreeSet<u32>) {
         for number in self.unwanted(wanted) {
-            // What got traffic in this moment stays.
+            // `retire` keeps a version that got traffic in the meantime.
             self.retire(number).await;
         }
     }

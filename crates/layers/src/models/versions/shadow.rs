@@ -1,4 +1,4 @@
-//! Versions that run what others answer, and are compared with them.
+//! Shadow versions: they run rows that other versions answer, and are compared with them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     models::runner::outputs_of,
 };
 
-/// A row that was answered, kept for a comparison.
+/// An answered row, kept for a comparison.
 pub(crate) struct AnsweredRow<A: Adapter> {
     pub(crate) request: LayerRequest<A>,
     /// The version that answered.
@@ -20,15 +20,14 @@ pub(crate) struct AnsweredRow<A: Adapter> {
     pub(crate) scores: Vec<f32>,
 }
 
-/// Lets every shadow run the rows, beside whatever else is done. A shadow that has no room left
-/// skips them.
+/// Makes every shadow run the rows in the background. A shadow without room skips them.
 pub(crate) fn observe<A: Adapter>(shadows: &[Arc<Version<A>>], rows: Vec<AnsweredRow<A>>) {
     if rows.is_empty() {
         return;
     }
     let rows = Arc::new(rows);
     for shadow in shadows {
-        // Not those it answered itself.
+        // Without the rows that the shadow itself answered.
         let others = rows.iter().filter(|answered| answered.version != shadow.number).count();
         if others == 0 {
             continue;
@@ -83,7 +82,7 @@ async fn compare<A: Adapter>(shadow: &Version<A>, rows: &[AnsweredRow<A>]) {
     shadow.shadow.add(outcomes);
 }
 
-/// Whether the shadow gives a row the same answer, and the largest difference of a score.
+/// Whether the shadow gives the same answer to a row, and the largest difference of a score.
 fn verdict<A: Adapter>(
     shadow: &Version<A>,
     inference: &Inference,

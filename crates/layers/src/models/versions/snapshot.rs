@@ -2,11 +2,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{traffic::Traffic, version::Version};
 
-/// Most versions loaded at once: each has sessions, threads and a queue of its own.
+/// Maximum number of loaded versions: each has its own sessions, threads and queue.
 pub(crate) const MAX_LOADED: usize = 8;
 
-/// What is loaded and who answers what, at one moment. It never changes: a change is another
-/// snapshot.
+/// The loaded versions and the traffic between them at one moment. A snapshot is immutable: a
+/// change makes another one.
 pub(crate) struct Snapshot<A> {
     loaded: BTreeMap<u32, Arc<Version<A>>>,
     stable: Arc<Version<A>>,
@@ -15,7 +15,7 @@ pub(crate) struct Snapshot<A> {
 }
 
 impl<A> Snapshot<A> {
-    /// One version that answers everything.
+    /// A snapshot of one version that gets all traffic.
     pub(super) fn of(version: Version<A>) -> Self {
         let (number, version) = (version.number, Arc::new(version));
         Self {
@@ -26,21 +26,21 @@ impl<A> Snapshot<A> {
         }
     }
 
-    /// The same with one more version, which gets no traffic.
+    /// Adds a version, which gets no traffic.
     pub(super) fn with(&self, version: Arc<Version<A>>) -> Self {
         let mut loaded = self.loaded.clone();
         loaded.insert(version.number, version);
         Self { loaded, ..self.copy() }
     }
 
-    /// The same without a version that has no traffic; `None` if it is not there, or has some.
+    /// Removes a version; `None` if it is not loaded, has traffic or is a shadow.
     pub(super) fn without(&self, number: u32) -> Option<Self> {
         let mut loaded = self.loaded.clone();
         let gone = loaded.remove(&number).filter(|_| !self.traffic.needs(number));
         gone.map(|_| Self { loaded, ..self.copy() })
     }
 
-    /// The same with other traffic; a version that it needs and that is not loaded is the error.
+    /// Replaces the traffic; the error is a version of the new traffic that is not loaded.
     pub(super) fn sharing(&self, traffic: Traffic) -> Result<Self, u32> {
         let of = |number| self.loaded.get(&number).cloned().ok_or(number);
         if let Some(missing) = traffic.needed().find(|number| !self.loaded.contains_key(number)) {
@@ -60,22 +60,22 @@ impl<A> Snapshot<A> {
         }
     }
 
-    /// Everything that is loaded, by version.
+    /// The loaded versions by number.
     pub(crate) fn loaded(&self) -> &BTreeMap<u32, Arc<Version<A>>> {
         &self.loaded
     }
 
-    /// The version with the largest share.
+    /// The version with the largest share of the traffic.
     pub(crate) fn stable(&self) -> &Arc<Version<A>> {
         &self.stable
     }
 
-    /// The versions that run every row and answer none.
+    /// The shadow versions, which run every row and answer none.
     pub(crate) fn shadows(&self) -> &[Arc<Version<A>>] {
         &self.shadows
     }
 
-    /// The shares.
+    /// The traffic.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.traffic
     }

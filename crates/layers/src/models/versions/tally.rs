@@ -1,4 +1,4 @@
-//! What came of the comparisons with a version in the shadow.
+//! The outcomes of a shadow's comparisons.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -7,11 +7,11 @@ use std::sync::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Rows that may wait for their comparison; more are skipped, so that a slow shadow holds no memory
-/// and delays nobody.
+/// Maximum number of rows that wait for a comparison. The shadow skips the rest, so that a slow
+/// shadow neither holds memory nor delays requests.
 const ROOM: usize = 2048;
 
-/// What a version did in the shadow since it was loaded.
+/// The outcomes of a version as a shadow since it was loaded.
 #[derive(Debug)]
 pub(crate) struct Tally {
     outcomes: Mutex<Outcomes>,
@@ -19,16 +19,16 @@ pub(crate) struct Tally {
     used: AtomicBool,
 }
 
-/// Rows by what came of their comparison.
+/// Rows by the outcome of their comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Outcomes {
-    /// Compared, with the same answer.
+    /// Rows compared, with the same answer.
     pub(crate) agreed: u64,
-    /// Compared, with another answer.
+    /// Rows compared, with another answer.
     pub(crate) differed: u64,
-    /// Not compared.
+    /// Rows not compared.
     pub(crate) skipped: u64,
-    /// Sum over the rows compared of the largest difference of a score.
+    /// Sum of the largest score difference of each row compared.
     pub(crate) difference: f64,
 }
 
@@ -40,7 +40,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// So far; `None` if it has never been in the shadow.
+    /// The outcomes so far; `None` if the version has never been a shadow.
     pub(crate) fn read(&self) -> Option<Outcomes> {
         let outcomes = *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         self.used.load(Ordering::Relaxed).then_some(outcomes)
@@ -48,7 +48,7 @@ impl Tally {
 
     pub(super) fn add(&self, more: Outcomes) {
         self.used.store(true, Ordering::Relaxed);
-        // Sums of numbers: a panic elsewhere cannot have left them half-done.
+        // The lock guards plain sums: a panic cannot leave them half updated.
         let mut sum = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         sum.agreed += more.agreed;
         sum.differed += more.differed;
@@ -60,7 +60,7 @@ impl Tally {
         self.add(Outcomes { skipped: rows as u64, ..Outcomes::default() });
     }
 
-    /// Room for so many rows, until it is dropped.
+    /// Reserves room for this many rows until the permit is dropped.
     pub(super) fn reserve(&self, rows: usize) -> Option<OwnedSemaphorePermit> {
         let rows = u32::try_from(rows).ok()?;
         Arc::clone(&self.room).try_acquire_many_owned(rows).ok()

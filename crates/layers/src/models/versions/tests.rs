@@ -1,4 +1,4 @@
-//! The life of versions, with real models in a repository of the test's own.
+//! The life cycle of versions, with real models in a repository of the test.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use crate::{
 mod precision;
 mod waiting;
 
-/// A strategic layer on a repository in a directory of its own.
+/// A strategic layer with a repository in a temporary directory.
 struct Layer {
     dir: tempfile::TempDir,
     catalog: Arc<Catalog<Strategic>>,
@@ -48,7 +48,7 @@ fn publish(dir: &Path, from: u32, number: u32) {
 }
 
 impl Layer {
-    /// With versions 1 (a copy of the bundled 1) and 2 (of 2); version 1 answers.
+    /// Starts with versions 1 and 2, copies of the bundled ones; version 1 answers.
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         publish(dir.path(), 1, 1);
@@ -229,7 +229,7 @@ async fn a_function_stays_with_its_version_and_a_frame_may_hold_both() {
     let traffic = layer.catalog.snapshot().traffic().clone();
     let expected: Vec<_> = (0..64).map(|key| traffic.version_for(key)).collect();
     assert_eq!(first, expected);
-    // Without a key the row's own numbers decide, the same each time.
+    // Without a key, a hash of the row's numbers selects the version, the same one each time.
     let without = layer.answerers(vec![question(None); 8]).await;
     assert!(without.iter().all(|version| *version == without[0]), "{without:?}");
 }
@@ -243,7 +243,7 @@ async fn shadows_run_every_row_and_answer_none() {
     layer.share(&[(1, 100)], &[2, 3]).await.unwrap();
     let answerers = layer.answerers(vec![question(None); 10]).await;
     assert_eq!(answerers, [1; 10]);
-    // They run beside; nobody waits for them but this test.
+    // Shadows run in the background; only this test waits for them.
     let report = async |number| loop {
         let report = layer.listed(number).await.shadow.unwrap();
         if report.rows + report.skipped == 10 {
@@ -288,7 +288,7 @@ async fn only_so_many_versions_are_loaded() {
     assert_eq!(layer.loaded().len(), MAX_LOADED);
     let fault = layer.catalog.load(Some(9)).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::ResourceExhausted);
-    // Those that are there are there.
+    // Loading a loaded version succeeds.
     layer.catalog.load(Some(8)).await.unwrap();
 }
 
@@ -298,7 +298,7 @@ async fn the_newest_takes_over_unless_somebody_decided_otherwise() {
     let latest = Policy::Latest(1);
     layer.catalog.follow(&latest).await;
     assert_eq!((layer.answerer().await, layer.loaded()), (2, vec![1, 2]));
-    // The one before is kept for a rollback, older ones go.
+    // The previous version stays for a rollback, older ones are unloaded.
     layer.publish(1, 3);
     layer.catalog.follow(&latest).await;
     assert_eq!((layer.answerer().await, layer.loaded()), (3, vec![2, 3]));
@@ -306,7 +306,7 @@ async fn the_newest_takes_over_unless_somebody_decided_otherwise() {
     layer.publish(1, 4);
     layer.catalog.follow(&latest).await;
     assert_eq!((layer.answerer().await, layer.loaded()), (2, vec![2, 3, 4]));
-    // Back with the newest, the next one takes over again.
+    // With the traffic on the newest version again, the next version takes over.
     layer.share(&[(4, 100)], &[]).await.unwrap();
     layer.publish(1, 5);
     layer.catalog.follow(&latest).await;
@@ -327,12 +327,12 @@ async fn what_is_loaded_at_the_start_takes_nothing_over() {
 async fn traffic_changes_while_another_version_is_loaded() {
     let layer = Layer::start();
     layer.catalog.load(Some(2)).await.unwrap();
-    // Somebody loads or unloads for as long as this is held.
-    let turn = layer.catalog.turn.lock().await;
+    // While the test holds the lock, no load or unload can run.
+    let lock = layer.catalog.change_lock.lock().await;
     layer.share(&[(2, 100)], &[]).await.unwrap();
     layer.catalog.rollback().await.unwrap();
     assert_eq!(layer.answerer().await, 1);
-    drop(turn);
+    drop(lock);
 }
 
 #[tokio::test]
@@ -359,7 +359,7 @@ async fn a_version_that_failed_is_tried_again_when_its_files_change() {
     assert!(layer.counts("strata_layer_model_loads_total{outcome=\"refused\"} 1"));
     assert_eq!(layer.answerer().await, 1);
     layer.publish(2, 2);
-    // A clock of the file system that ticks slowly must not hide the change.
+    // The file system's clock may be too coarse to show the change, so the test sets the time.
     let graph = layer.dir.path().join("strategic/2/model.onnx");
     let graph = fs::File::options().write(true).open(graph).unwrap();
     graph.set_modified(std::time::UNIX_EPOCH).unwrap();

@@ -1,4 +1,4 @@
-//! Who answers what: shares of versions, and which of them a key falls to.
+//! The traffic of a model: the shares of its versions, and the version that each key selects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,10 @@ use strata_wire::{Fault, Violations, pb};
 pub(crate) const STABLE: &str = "stable";
 /// The label of every other version with a share.
 pub(crate) const CANARY: &str = "canary";
-/// Most versions in the shadow: each of them runs every row again.
+/// Maximum number of shadow versions: each of them runs every row again.
 const MAX_SHADOWS: usize = 2;
 
-/// Shares of versions in percent, none of them 0, which add up to 100; and the versions in the
-/// shadow.
+/// The shares of versions in percent, all above 0 and 100 in total, and the shadow versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Traffic {
     shares: BTreeMap<u32, u32>,
@@ -21,16 +20,16 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// All of it to one version.
+    /// All traffic to one version.
     pub(crate) fn all_to(version: u32) -> Self {
         Self { shares: [(version, 100)].into(), shadows: BTreeSet::new() }
     }
 
-    /// What a request asks for, with labels as they are given out by `now`.
+    /// Reads the traffic of a request. Labels refer to the versions that have them in `now`.
     ///
     /// # Errors
-    /// `InvalidArgument` with every field that is wrong; `FailedPrecondition` for a label that no
-    /// version, or more than one, has.
+    /// `InvalidArgument` with every field that is wrong; `FailedPrecondition` for a label that not
+    /// exactly one version has.
     pub(crate) fn read(request: &pb::SetTrafficRequest, now: &Self) -> Result<Self, Fault> {
         let mut violations = Violations::new();
         let (mut shares, mut named) = (BTreeMap::new(), BTreeSet::new());
@@ -97,7 +96,7 @@ impl Traffic {
         Err(Fault::new(FaultKind::FailedPrecondition, message))
     }
 
-    /// The version with the largest share, of several the oldest.
+    /// The version with the largest share; the oldest of several equal ones.
     pub(crate) fn stable(&self) -> u32 {
         let oldest_of_largest = |best: (u32, u32), (version, percent): (&u32, &u32)| {
             if *percent > best.1 { (*version, *percent) } else { best }
@@ -105,12 +104,12 @@ impl Traffic {
         self.shares.iter().fold((0, 0), oldest_of_largest).0
     }
 
-    /// The version that has all of it, if one has.
+    /// The version that has all traffic, if there is one.
     pub(crate) fn sole(&self) -> Option<u32> {
         (self.shares.len() == 1).then(|| self.stable())
     }
 
-    /// Percent of a version.
+    /// The share of a version in percent.
     pub(crate) fn percent(&self, version: u32) -> u32 {
         self.shares.get(&version).copied().unwrap_or(0)
     }
@@ -121,49 +120,49 @@ impl Traffic {
         has_share.then(|| if self.stable() == version { STABLE } else { CANARY })
     }
 
-    /// Whether a version is in the shadow.
+    /// Whether a version is a shadow.
     pub(crate) fn is_shadow(&self, version: u32) -> bool {
         self.shadows.contains(&version)
     }
 
-    /// The versions in the shadow.
+    /// The shadow versions.
     pub(crate) fn shadows(&self) -> impl Iterator<Item = u32> + '_ {
         self.shadows.iter().copied()
     }
 
-    /// Whether a version has a share or is in the shadow.
+    /// Whether a version has a share or is a shadow.
     pub(crate) fn needs(&self, version: u32) -> bool {
         self.shares.contains_key(&version) || self.is_shadow(version)
     }
 
-    /// Every version that has a share or is in the shadow.
+    /// Every version that has a share or is a shadow.
     pub(crate) fn needed(&self) -> impl Iterator<Item = u32> + '_ {
         self.shares.keys().chain(&self.shadows).copied()
     }
 
-    /// The version that a key falls to. Versions stand in their order on a line of 100 places and
-    /// every key has one, so that a share that grows takes keys from its neighbours and gives none
-    /// away.
+    /// The version that a key selects. The versions divide a line of 100 points in ascending order,
+    /// and each key falls on one point: a share that grows takes keys from its neighbours and gives
+    /// none away.
     pub(crate) fn version_for(&self, key: u64) -> u32 {
-        let mut place = (mixed(key) % 100) as u32;
+        let mut point = (mixed(key) % 100) as u32;
         for (version, percent) in &self.shares {
-            match place.checked_sub(*percent) {
+            match point.checked_sub(*percent) {
                 None => return *version,
-                Some(rest) => place = rest,
+                Some(rest) => point = rest,
             }
         }
         self.stable()
     }
 }
 
-/// A key with its bits spread (the finaliser of SplitMix64), for keys that are no good hashes.
+/// Mixes the bits of a key (the finaliser of SplitMix64), because a key may be a poor hash.
 fn mixed(key: u64) -> u64 {
     let key = (key ^ (key >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let key = (key ^ (key >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     key ^ (key >> 31)
 }
 
-/// A key made of a row's numbers (FNV-1a over their bits), for rows that come without one.
+/// The hash of a row's numbers (FNV-1a over their bits), for rows without a key.
 pub(crate) fn key_of(row: &[f32]) -> u64 {
     row.iter()
         .flat_map(|value| value.to_bits().to_le_bytes())

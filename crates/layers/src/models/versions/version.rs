@@ -15,63 +15,63 @@ use crate::{
     models::runner::Runner,
 };
 
-/// A loaded version: the model, and the adapter that was made for its manifest.
+/// A loaded version: the model, and the adapter for its manifest.
 pub(crate) struct Version<A> {
     pub(crate) number: u32,
     pub(crate) adapter: A,
     pub(crate) runner: Runner,
-    /// In which numbers it computes.
+    /// The precision in which it computes.
     pub(crate) precision: Precision,
     pub(crate) loaded_at: SystemTime,
-    /// What it did in the shadow.
+    /// The outcomes of its comparisons as a shadow.
     pub(crate) shadow: Tally,
 }
 
 impl<A> Version<A> {
-    /// What the model is.
+    /// The manifest of the model.
     pub(crate) fn manifest(&self) -> &Manifest {
         self.runner.model().manifest()
     }
 
-    /// Rows it has run since it was loaded.
+    /// The number of rows that it ran since it was loaded.
     pub(crate) fn rows(&self) -> u64 {
         let runs = self.runner.model().runs().into_iter();
         runs.map(|runs| runs.count.saturating_mul(runs.rows as u64)).sum()
     }
 }
 
-/// What it takes to load a version.
+/// Loads versions from the repository.
 pub(crate) struct Loader {
     pub(crate) runtime: OnnxRuntime,
     pub(crate) repository: Repository,
     pub(crate) options: ModelOptions,
-    /// In which numbers versions compute, if they can.
+    /// The precision in which versions compute, if they have that variant.
     pub(crate) precision: Precision,
     pub(crate) metrics: LayerMetrics,
 }
 
-/// Why a version is not loaded.
+/// Why a version cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// Its files.
+    /// Its files cannot be read or are invalid.
     #[error(transparent)]
     Files(#[from] RepositoryError),
-    /// Its graph.
+    /// Its graph cannot be run.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It is no model for this layer.
+    /// This layer cannot serve the model.
     #[error(transparent)]
     Mismatch(#[from] ModelMismatch),
 }
 
 impl Refusal {
-    /// Whether the repository has no such version, rather than one that is no good.
+    /// Whether the version is missing from the repository, rather than invalid.
     pub(crate) fn is_absence(&self) -> bool {
         let Self::Files(error) = self else { return false };
         matches!(error, RepositoryError::NoModel { .. } | RepositoryError::NoVersion { .. })
     }
 
-    /// What a caller is told.
+    /// The fault for the caller.
     pub(crate) fn into_fault(self) -> Fault {
         let kind = match self.is_absence() {
             true => FaultKind::NotFound,
@@ -81,7 +81,7 @@ impl Refusal {
     }
 }
 
-/// A version that is checked and warmed up.
+/// A version that was checked and warmed up, without threads.
 pub(crate) struct Unstarted<A> {
     number: u32,
     adapter: A,
@@ -90,11 +90,11 @@ pub(crate) struct Unstarted<A> {
 }
 
 impl Loader {
-    /// Reads a version, checks its hash and manifest, opens the sessions and warms them up. It
-    /// blocks for as long as that takes.
+    /// Reads a version, checks its hash and manifest, opens the sessions and warms them up. This
+    /// blocks for all of that time.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing is left then.
+    /// [`Refusal`]; the sessions are closed again.
     pub(crate) fn prepare<A: Adapter>(&self, number: u32) -> Result<Unstarted<A>, Refusal> {
         let files = self.repository.load_as(A::NAME, Some(number), self.precision)?;
         let precision = files.precision();
@@ -104,16 +104,16 @@ impl Loader {
                 version = number,
                 wanted = %self.precision,
                 served = %precision,
-                "the version has no such variant"
+                "the version has no variant of the wanted precision"
             );
         }
-        // Before the graph is run: what the layer cannot serve is told by the manifest alone.
+        // Checked before the graph runs: the manifest alone shows what the layer cannot serve.
         let adapter = A::for_model(files.manifest())?;
         let model = Prepared::open(&self.runtime, files, &self.options)?;
         Ok(Unstarted { number, adapter, model, precision })
     }
 
-    /// Starts the threads of a version; they have the priority of the current one.
+    /// Starts the threads of a version with the priority of the current thread.
     ///
     /// # Errors
     /// When the system has no thread left.
@@ -129,8 +129,8 @@ impl Loader {
         })
     }
 
-    /// The versions in the repository, ascending; empty when there are none. It reads directories,
-    /// which blocks.
+    /// The versions in the repository, ascending; empty when there are none. This reads directories
+    /// and blocks.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -141,7 +141,7 @@ impl Loader {
         }
     }
 
-    /// What the files of a version look like now, if they can be seen at all.
+    /// The stamp of a version's files, if they can be read.
     pub(crate) fn stamp<A: Adapter>(&self, number: u32) -> Option<Stamp> {
         self.repository.stamp(A::NAME, number).ok()
     }

@@ -1,9 +1,9 @@
-//! Variants of a version: the graph of its own in another file, which is all that the layer sees of
-//! it.
+//! Variants of a version. A test variant is a copy of the version's own graph in another file,
+//! which the layer cannot distinguish from a real one.
 
 use super::*;
 
-/// Gives a published version a variant; `change` gets its entry in the manifest.
+/// Adds a variant to a published version; `change` edits its entry in the manifest.
 fn vary(layer: &Layer, number: u32, change: impl FnOnce(String) -> String) {
     let dir = layer.dir.path().join(format!("strategic/{number}"));
     fs::copy(dir.join("model.onnx"), dir.join("model.int8.onnx")).unwrap();
@@ -51,7 +51,7 @@ async fn a_variant_that_is_damaged_or_of_another_graph_is_refused() {
     vary(&layer, 3, |entry| swapped(entry, "source_sha256:"));
     let message = refused(3).await;
     assert!(message.contains("quantize") && message.contains(&other), "{message}");
-    // The variant is sound, the graph it was made from is not the file that is there.
+    // The variant is sound, but the file of the original graph is damaged.
     layer.publish(2, 4);
     vary(&layer, 4, |entry| entry);
     layer.damage(4);

@@ -1,4 +1,4 @@
-//! Changes that wait for one that takes long.
+//! Changes that wait for a slow one.
 
 use futures_util::FutureExt;
 
@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test]
 async fn so_many_loads_and_unloads_wait_and_no_more() {
     let layer = Layer::start();
-    let turn = layer.catalog.turn.lock().await;
+    let lock = layer.catalog.change_lock.lock().await;
     let waiting: Vec<_> = (0..16)
         .map(|_| {
             let catalog = Arc::clone(&layer.catalog);
@@ -15,7 +15,7 @@ async fn so_many_loads_and_unloads_wait_and_no_more() {
         })
         .collect();
     tokio::task::yield_now().await;
-    // At once: none waits for anything first.
+    // Each change is refused without waiting.
     let refused = [
         layer.catalog.load(Some(2)).now_or_never().unwrap().err(),
         layer.catalog.unload(2).now_or_never().unwrap().err(),
@@ -26,7 +26,7 @@ async fn so_many_loads_and_unloads_wait_and_no_more() {
         assert!(fault.message.contains("16 loads") && fault.retry_after.is_some(), "{fault:?}");
     }
     assert_eq!(layer.answerer().await, 1);
-    drop(turn);
+    drop(lock);
     for load in waiting {
         assert_eq!(load.await.unwrap().unwrap(), 2);
     }
