@@ -104,7 +104,7 @@ impl Loader {
                 version = number,
                 wanted = %self.precision,
                 served = %precision,
-                "the version has no variant of the wanted precision"
+                "the version has no such variant"
             );
         }
         // Checked before the graph runs: the manifest alone shows what the layer cannot serve.
