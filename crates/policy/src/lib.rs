@@ -1,8 +1,8 @@
-//! What each layer's model means: which facts it takes, how they become numbers, what its numbers
-//! stand for.
+//! The meaning of each layer's model: which facts it takes, how they become numbers, and what its
+//! output stands for.
 //!
-//! This room is pure: no async, no clock, no I/O, no randomness. It never scales a feature: that is
-//! part of the model.
+//! This crate is pure: no async, no clock, no I/O, no randomness. It never scales a feature: the
+//! model does.
 
 mod action;
 mod catalogue;
