@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use strata_trainer::import::Import;
-use strata_trainer::quantise::Quantise;
-use strata_trainer::train::{OperationalOptions, RunOptions, StrategicOptions, TacticalOptions};
+use strata_trainer::{
+    import::Import,
+    quantise::Quantise,
+    train::{OperationalOptions, RunOptions, StrategicOptions, TacticalOptions},
+};
 
 /// Fits the models on the simulator over the bundled trace, proves them and publishes them.
 #[derive(Debug, Parser)]

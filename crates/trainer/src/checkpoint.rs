@@ -3,11 +3,13 @@
 //! The state is written first, under a name made of its hash; the small YAML file that names it then takes the place of the one before in one
 //! step. So what is there is the old checkpoint or the new one, wherever a run was ended.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    fs::{self, File},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, safetensors};
@@ -15,8 +17,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 use strata_runtime::sha256_hex;
 
-use crate::contract::Layer;
-use crate::fit::State;
+use crate::{contract::Layer, fit::State};
 
 const DOCUMENT: &str = "checkpoint.yaml";
 /// Largest state that is read: a full replay memory of 50,000 decisions has about 25 MB.

@@ -1,7 +1,6 @@
 //! Whether a trained candidate may be published: no worse than the version in service on the same held-out scope.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use strata_runtime::{ModelFiles, Repository, Scalar};

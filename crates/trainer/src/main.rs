@@ -2,8 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write;
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -11,9 +10,10 @@ use clap::Parser;
 mod args;
 mod single_thread;
 
-use args::{Args, Command};
 use strata_runtime::OnnxRuntime;
 use strata_trainer::{import, publish, quantise, train};
+
+use self::args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();

@@ -3,9 +3,10 @@
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use strata_domain::{FunctionFacts, MemoryTier, Placement, Provider, Region, scaling};
-use strata_policy::strategic::ProviderMask;
-use strata_policy::tactical::{Action, ActionMask};
-use strata_policy::{strategic, tactical};
+use strata_policy::{
+    strategic::{self, ProviderMask},
+    tactical::{self, Action, ActionMask},
+};
 use strata_simulator::{DecisionPoint, PlacementPolicy};
 
 use crate::nets::{StrategicNet, TacticalNet};

@@ -5,8 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_runtime::{Batch, Model, RowStatus};
 
-use crate::contract::Bound;
-use crate::parity::BATCH_SIZES;
+use crate::{contract::Bound, parity::BATCH_SIZES};
 
 /// Random rows that are run.
 const RANDOM_ROWS: usize = 512;

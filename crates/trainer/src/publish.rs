@@ -1,11 +1,12 @@
 //! Puts a trained network where services find it: `<models>/<layer>/<version>/{model.onnx,
 //! manifest.yaml, training.csv}`.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use strata_runtime::{
@@ -13,12 +14,14 @@ use strata_runtime::{
     ModelOptions, OnnxRuntime, Output, Precision, Repository, Scalar, Shape, sha256_hex,
 };
 
-use crate::contract::Layer;
-use crate::fit::Curves;
-use crate::nets::{self, Network};
-use crate::onnx::{self, Header};
-use crate::parity::{self, Parity};
-use crate::probe;
+use crate::{
+    contract::Layer,
+    fit::Curves,
+    nets::{self, Network},
+    onnx::{self, Header},
+    parity::{self, Parity},
+    probe,
+};
 
 pub(crate) const GRAPH_FILE: &str = "model.onnx";
 const MANIFEST_FILE: &str = "manifest.yaml";

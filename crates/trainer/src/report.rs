@@ -1,7 +1,6 @@
 //! Held-out figures as tables and as manifest metrics.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Context, Result, ensure};
 use strata_domain::Objective;

@@ -4,12 +4,16 @@ use anyhow::{Context, Result, ensure};
 use rand::seq::IndexedRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::{Objective, Placement, Provider};
-use strata_policy::tactical::Action;
-use strata_policy::{strategic, tactical};
+use strata_policy::{
+    strategic,
+    tactical::{self, Action},
+};
 use strata_simulator::{Environment as Simulation, Scope, World};
 
-use crate::fit::{Environment, Observation, Outcome};
-use crate::placement::{TacticalPolicy, possible_actions, possible_providers};
+use crate::{
+    fit::{Environment, Observation, Outcome},
+    placement::{TacticalPolicy, possible_actions, possible_providers},
+};
 
 /// Regions and memory tiers for functions on a provider that stays the same through an episode, as
 /// the provider is decided ten times less often. An episode is one function through the training

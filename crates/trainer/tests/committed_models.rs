@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use strata_runtime::{OnnxRuntime, Repository};
-use strata_trainer::parity::TOLERANCE;
-use strata_trainer::{nets, publish};
+use strata_trainer::{nets, parity::TOLERANCE, publish};
 
 /// Every published model and its version.
 const MODELS: [(&str, u32); 6] = [

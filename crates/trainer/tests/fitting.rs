@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::cell::Cell;
-use std::num::NonZeroUsize;
-use std::path::Path;
+use std::{cell::Cell, num::NonZeroUsize, path::Path};
 
 use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
@@ -12,11 +10,13 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Provider;
 use strata_simulator::Window;
-use strata_trainer::checkpoint::Checkpoints;
-use strata_trainer::contract::Layer;
-use strata_trainer::fit::{Environment, Observation, Outcome, Schedule, Watch, dqn, lstm, ppo};
-use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
-use strata_trainer::scaling::{Column, Scaling, Transform};
+use strata_trainer::{
+    checkpoint::Checkpoints,
+    contract::Layer,
+    fit::{Environment, Observation, Outcome, Schedule, Watch, dqn, lstm, ppo},
+    nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet},
+    scaling::{Column, Scaling, Transform},
+};
 
 /// The right action is the one that the first feature names; the second action may never be taken.
 struct Guess {

@@ -2,19 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::tactical::{ACTIONS, DEFAULT_FEATURES, Encoder};
 use strata_runtime::{Data, OnnxRuntime, Scalar};
-use strata_trainer::contract::Layer;
-use strata_trainer::fit::Curves;
-use strata_trainer::gate::{Candidate, Gate, Predecessor, TOLERANCE};
-use strata_trainer::nets::TacticalNet;
-use strata_trainer::publish::{Description, publish};
-use strata_trainer::scaling::{Column, Scaling, Transform};
+use strata_trainer::{
+    contract::Layer,
+    fit::Curves,
+    gate::{Candidate, Gate, Predecessor, TOLERANCE},
+    nets::TacticalNet,
+    publish::{Description, publish},
+    scaling::{Column, Scaling, Transform},
+};
 
 /// Publishes a fresh tactical network as `version`, with a curve of one point.
 fn place(models: &Path, version: u32) {

@@ -2,21 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{EXTENDED_FEATURES, Encoder, LABELS};
 use strata_runtime::{Data, OnnxRuntime};
-use strata_trainer::contract::Layer;
-use strata_trainer::fit::bound::{self, Calibration};
-use strata_trainer::fit::gated::{self, Example, Options};
-use strata_trainer::fit::{Schedule, Watch};
-use strata_trainer::nets::{self, Columns, Correction, GatedNet, Network};
-use strata_trainer::publish::{Description, publish, verify};
-use strata_trainer::scaling::{Column, Scaling, Transform};
+use strata_trainer::{
+    contract::Layer,
+    fit::{
+        Schedule, Watch,
+        bound::{self, Calibration},
+        gated::{self, Example, Options},
+    },
+    nets::{self, Columns, Correction, GatedNet, Network},
+    publish::{Description, publish, verify},
+    scaling::{Column, Scaling, Transform},
+};
 
 const STEPS: usize = 12;
 const FEATURES: usize = EXTENDED_FEATURES.len();

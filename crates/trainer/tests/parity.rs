@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_runtime::{Data, OnnxRuntime};
-use strata_trainer::contract::Layer;
-use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
-use strata_trainer::publish::{Description, publish};
-use strata_trainer::scaling::{Column, Scaling, Transform};
+use strata_trainer::{
+    contract::Layer,
+    nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet},
+    publish::{Description, publish},
+    scaling::{Column, Scaling, Transform},
+};
 
 fn scaling(width: usize) -> Scaling {
     let columns = (0..width).map(|index| Column {

@@ -2,20 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_runtime::{
     Batch, Data, Model, ModelOptions, OnnxRuntime, Precision, Repository, RepositoryError,
 };
-use strata_trainer::contract::Layer;
-use strata_trainer::nets::{OperationalNet, OutputRange};
-use strata_trainer::publish::{Description, publish, verify};
-use strata_trainer::quantise::{Quantise, VARIANT_FILE, quantise};
-use strata_trainer::scaling::{Column, Scaling, Transform};
+use strata_trainer::{
+    contract::Layer,
+    nets::{OperationalNet, OutputRange},
+    publish::{Description, publish, verify},
+    quantise::{Quantise, VARIANT_FILE, quantise},
+    scaling::{Column, Scaling, Transform},
+};
 
 const STEPS: usize = 12;
 const FEATURES: usize = 5;

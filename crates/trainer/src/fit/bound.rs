@@ -2,8 +2,10 @@
 
 use anyhow::{Result, ensure};
 
-use super::epochs::FORWARD_BATCH;
-use super::gated::{Example, column, inputs};
+use super::{
+    epochs::FORWARD_BATCH,
+    gated::{Example, column, inputs},
+};
 use crate::nets::{Correction, GatedNet, Parts};
 
 /// A constant that leaves no headroom anywhere.

@@ -1,7 +1,6 @@
 //! How a fit went: series of points, thinned so that a long run has no more of them than a short one.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use anyhow::{Result, ensure};
 

@@ -6,12 +6,14 @@ use candle_core::{D, Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::environment::{Environment, Observation};
-use super::optimiser::Adam;
-use super::replay::{Replay, Transition};
-use super::stage::Stage;
-use super::state::State;
-use super::watch::Watch;
+use super::{
+    environment::{Environment, Observation},
+    optimiser::Adam,
+    replay::{Replay, Transition},
+    stage::Stage,
+    state::State,
+    watch::Watch,
+};
 use crate::nets::{Network, StrategicNet};
 
 const MAX_GRADIENT_NORM: f64 = 10.0;

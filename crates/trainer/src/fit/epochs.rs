@@ -4,12 +4,10 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::optimiser::Adam;
-use super::watch::Watch;
+use super::{optimiser::Adam, watch::Watch};
 use crate::nets::{Network, Parameters};
 
 /// Gradients of an LSTM can explode over twelve steps.

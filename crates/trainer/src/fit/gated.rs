@@ -3,8 +3,10 @@
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 
-use super::epochs::{self, FORWARD_BATCH, Fitted, Schedule};
-use super::watch::Watch;
+use super::{
+    epochs::{self, FORWARD_BATCH, Fitted, Schedule},
+    watch::Watch,
+};
 use crate::nets::{GatedNet, Network, Parts};
 
 /// Weight of the bound's loss beside the forecast's: it is then three tenths of the whole. With a fiftieth of that weight the quantile loss on validation was a

@@ -4,8 +4,10 @@ use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use strata_simulator::Window;
 
-use super::epochs::{self, FORWARD_BATCH, Fitted, Schedule};
-use super::watch::Watch;
+use super::{
+    epochs::{self, FORWARD_BATCH, Fitted, Schedule},
+    watch::Watch,
+};
 use crate::nets::OperationalNet;
 
 /// How to fit.

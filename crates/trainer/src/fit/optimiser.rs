@@ -3,8 +3,7 @@
 //! The same arithmetic as `candle_nn`'s AdamW without decay, whose moments cannot be read or set: a checkpoint needs both.
 
 use anyhow::{Result, ensure};
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::{Tensor, Var, backprop::GradStore};
 
 use super::state::State;
 
@@ -114,9 +113,10 @@ impl Adam {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::*;
     use candle_core::Device;
     use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+
+    use super::*;
 
     #[test]
     fn steps_are_those_of_candle_to_the_bit() {

@@ -5,15 +5,16 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device, Tensor};
 use candle_nn::ops::log_softmax;
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::environment::{Environment, Observation};
-use super::optimiser::Adam;
-use super::stage::Stage;
-use super::state::State;
-use super::watch::Watch;
+use super::{
+    environment::{Environment, Observation},
+    optimiser::Adam,
+    stage::Stage,
+    state::State,
+    watch::Watch,
+};
 use crate::nets::{Network, TacticalNet};
 
 const MAX_GRADIENT_NORM: f64 = 0.5;

@@ -5,8 +5,7 @@ use candle_core::{Device, Tensor};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::environment::Observation;
-use super::state::State;
+use super::{environment::Observation, state::State};
 
 /// One remembered decision.
 #[derive(Debug, Clone)]
@@ -104,8 +103,9 @@ impl Replay {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::*;
     use rand::SeedableRng;
+
+    use super::*;
 
     #[test]
     fn the_oldest_makes_room() {

@@ -4,8 +4,10 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::environment::{Environment, Observation};
-use super::state::State;
+use super::{
+    environment::{Environment, Observation},
+    state::State,
+};
 
 /// Most decisions of an episode that are played again: a year of a trace has fewer intervals.
 const MOST_TAKEN: usize = 1 << 20;

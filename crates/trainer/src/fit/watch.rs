@@ -3,10 +3,11 @@
 use anyhow::Result;
 use indicatif::ProgressBar;
 
-use super::curve::Curves;
-use super::state::State;
-use crate::checkpoint::Checkpoints;
-use crate::nets::{Network, Parameters};
+use super::{curve::Curves, state::State};
+use crate::{
+    checkpoint::Checkpoints,
+    nets::{Network, Parameters},
+};
 
 /// How often a network is judged while it is fitted.
 const JUDGEMENTS: usize = 20;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::safetensors::SliceSafetensors;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, safetensors::SliceSafetensors};
 
-use super::archive::Archive;
-use super::pickle::{self, Kind, Value};
+use super::{
+    archive::Archive,
+    pickle::{self, Kind, Value},
+};
 use crate::nets::Parameters;
 
 /// Where a dict holds its state dict, in the order in which they are looked for.

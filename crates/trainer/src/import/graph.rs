@@ -8,9 +8,11 @@ use strata_runtime::{
 };
 
 use super::{Import, Origin};
-use crate::contract::Bound;
-use crate::onnx::{self, Header};
-use crate::{probe, publish};
+use crate::{
+    contract::Bound,
+    onnx::{self, Header},
+    probe, publish,
+};
 
 /// Publishes `graph` as it is. Returns the version's directory.
 ///

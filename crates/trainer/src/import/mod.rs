@@ -6,10 +6,12 @@ mod graph;
 mod pickle;
 mod scaler;
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::safetensors::SliceSafetensors;
@@ -18,12 +20,13 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::{operational, strategic, tactical};
 use strata_runtime::{Data, OnnxRuntime, Scalar, sha256_hex};
 
-use crate::contract::Layer;
-use crate::nets::{Network, OperationalNet, StrategicNet, TacticalNet};
-use crate::publish::{Description, publish};
-use crate::scaling::Scaling;
-use checkpoint::Checkpoint;
-use scaler::Scaler;
+use self::{checkpoint::Checkpoint, scaler::Scaler};
+use crate::{
+    contract::Layer,
+    nets::{Network, OperationalNet, StrategicNet, TacticalNet},
+    publish::{Description, publish},
+    scaling::Scaling,
+};
 
 /// Largest checkpoint or graph that is read, as for the services.
 pub const FILE_LIMIT: u64 = strata_runtime::DEFAULT_GRAPH_LIMIT;

@@ -5,8 +5,7 @@
 //! Values are shared, not copied, and every operation makes at most one: the memory used is bounded by
 //! the size of the file.
 
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::{collections::HashMap, rc::Rc};
 
 use anyhow::{Context, Result, bail, ensure};
 

@@ -3,9 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use crate::contract::{Bound, Layer};
-use crate::nets::OutputRange;
-use crate::scaling::{Column, Scaling, Transform};
+use crate::{
+    contract::{Bound, Layer},
+    nets::OutputRange,
+    scaling::{Column, Scaling, Transform},
+};
 
 /// `scaler.yaml`: the features in order with the scaling they were trained under, and for the
 /// operational layer the range of the rate.

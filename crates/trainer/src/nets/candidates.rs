@@ -1,8 +1,7 @@
 //! Simple forecasts of the next step, all linear in the window.
 
-use candle_core::{Device, Tensor};
-
 use anyhow::{Result, ensure};
+use candle_core::{Device, Tensor};
 
 use crate::onnx::{GraphBuilder, Initializers, Value};
 

@@ -4,12 +4,16 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{D, Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::candidates::{CANDIDATES, Candidates, Columns};
-use super::lstm::Lstm;
-use super::stack::{Layer, Stack};
-use super::{Initialiser, Network, Parameters, Port};
-use crate::onnx::{Axis, GraphBuilder, Initializers, Value};
-use crate::scaling::Scaling;
+use super::{
+    Initialiser, Network, Parameters, Port,
+    candidates::{CANDIDATES, Candidates, Columns},
+    lstm::Lstm,
+    stack::{Layer, Stack},
+};
+use crate::{
+    onnx::{Axis, GraphBuilder, Initializers, Value},
+    scaling::Scaling,
+};
 
 /// Units of the LSTMs, one after the other. Wider ones and more of them were no better on validation.
 const RECURRENT: [usize; 1] = [32];
@@ -302,9 +306,10 @@ impl Network for GatedNet {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
     use crate::scaling::{Column, Transform};
-    use rand::SeedableRng;
 
     const STEPS: usize = 6;
     const FEATURES: usize = 3;

@@ -3,8 +3,10 @@
 use anyhow::Result;
 use candle_core::Tensor;
 
-use super::parameters::{Initialiser, Parameters};
-use super::recurrence;
+use super::{
+    parameters::{Initialiser, Parameters},
+    recurrence,
+};
 use crate::onnx::{
     GraphBuilder, Initializers, Value, biases_to_onnx, biases_to_torch, gates_to_onnx,
     gates_to_torch,
@@ -116,13 +118,17 @@ impl Lstm {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::*;
+    use std::collections::HashMap;
+
     use candle_core::{DType, Device};
-    use candle_nn::rnn::{LSTMConfig, RNN};
-    use candle_nn::{VarBuilder, rnn};
+    use candle_nn::{
+        VarBuilder,
+        rnn::{self, LSTMConfig, RNN},
+    };
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
-    use std::collections::HashMap;
+
+    use super::*;
 
     const SIZES: [usize; 4] = [6, 3, 4, 5];
 

@@ -14,8 +14,7 @@ mod tactical;
 use anyhow::{Result, bail};
 use candle_core::Tensor;
 
-use crate::onnx::Initializers;
-use crate::scaling::Scaling;
+use crate::{onnx::Initializers, scaling::Scaling};
 
 pub use candidates::Columns;
 pub use gated::{Correction, GatedNet, Parts};

@@ -4,12 +4,16 @@ use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::lstm::Lstm;
-use super::stack::{Layer, Stack};
-use super::strategic::axis;
-use super::{Initialiser, Network, Parameters, Port};
-use crate::onnx::{Axis, GraphBuilder, Initializers, Value};
-use crate::scaling::Scaling;
+use super::{
+    Initialiser, Network, Parameters, Port,
+    lstm::Lstm,
+    stack::{Layer, Stack},
+    strategic::axis,
+};
+use crate::{
+    onnx::{Axis, GraphBuilder, Initializers, Value},
+    scaling::Scaling,
+};
 
 const WIDE: usize = 128;
 const NARROW: usize = 64;

@@ -4,11 +4,11 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::advice::Advice;
-use super::stack::Stack;
-use super::{Initialiser, Network, Parameters, Port};
-use crate::onnx::{Axis, GraphBuilder, Initializers};
-use crate::scaling::Scaling;
+use super::{Initialiser, Network, Parameters, Port, advice::Advice, stack::Stack};
+use crate::{
+    onnx::{Axis, GraphBuilder, Initializers},
+    scaling::Scaling,
+};
 
 const WORKLOAD_WIDTH: usize = 64;
 const APPLICATION_WIDTH: usize = 32;

@@ -4,12 +4,16 @@ use anyhow::Result;
 use candle_core::Tensor;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::advice::Advice;
-use super::stack::{Layer, Stack};
-use super::strategic::axis;
-use super::{Initialiser, Network, Parameters, Port};
-use crate::onnx::{Axis, GraphBuilder, Initializers};
-use crate::scaling::Scaling;
+use super::{
+    Initialiser, Network, Parameters, Port,
+    advice::Advice,
+    stack::{Layer, Stack},
+    strategic::axis,
+};
+use crate::{
+    onnx::{Axis, GraphBuilder, Initializers},
+    scaling::Scaling,
+};
 
 const SHARED_WIDTH: usize = 128;
 const OUTPUT: &str = "actor.6";

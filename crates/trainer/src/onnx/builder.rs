@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use prost::Message;
 
-use super::proto::attribute_proto::AttributeType;
-use super::proto::tensor_proto::DataType;
-use super::proto::tensor_shape_proto::{Dimension, dimension};
-use super::proto::type_proto;
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto::AttributeType,
+    tensor_proto::DataType,
+    tensor_shape_proto::{Dimension, dimension},
+    type_proto,
 };
 
 /// LayerNormalization exists from operator set 17 on.

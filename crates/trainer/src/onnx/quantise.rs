@@ -9,9 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail, ensure};
 use prost::Message;
 
-use super::proto::tensor_proto::DataType;
-use super::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
-use super::reader::{self, Constant};
+use super::{
+    proto::{
+        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, tensor_proto::DataType,
+    },
+    reader::{self, Constant},
+};
 
 /// What [`quantise`] does, for the manifest.
 pub(crate) const SCHEME: &str = "LSTM weights int8, symmetric, one scale per gate and unit; what flows into them uint8, scaled at each run; \

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use prost::Message;
 
-use super::proto::tensor_proto::DataType;
-use super::proto::tensor_shape_proto::dimension;
-use super::proto::{ModelProto, TensorProto, ValueInfoProto, type_proto};
+use super::proto::{
+    ModelProto, TensorProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension,
+    type_proto,
+};
 
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: i32 = 1;

@@ -1,7 +1,6 @@
 //! Two graphs on the same held-out windows.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Context, Result, ensure};
 use strata_policy::operational::{Encoder, LABELS, OUTPUT, Observation, UPPER};

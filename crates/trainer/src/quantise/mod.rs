@@ -3,8 +3,10 @@
 mod accuracy;
 mod speed;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use strata_policy::operational::LABELS;
@@ -16,9 +18,11 @@ use strata_simulator::{Scope, Trace, World, WorldOptions};
 pub use accuracy::{Comparison, Figures};
 pub use speed::Speed;
 
-use crate::contract::Layer;
-use crate::onnx::{self, SCHEME};
-use crate::{probe, publish};
+use crate::{
+    contract::Layer,
+    onnx::{self, SCHEME},
+    probe, publish,
+};
 
 /// Name of the variant's file.
 pub const VARIANT_FILE: &str = "model.int8.onnx";

@@ -1,7 +1,6 @@
 //! How long a row takes, measured on this machine.
 
-use std::fmt;
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use anyhow::{Context, Result};
 use strata_runtime::{Batch, Model};

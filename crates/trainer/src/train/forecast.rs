@@ -3,26 +3,31 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{
     CallHistory, EXTENDED_FEATURES, Encoder, LABELS, Observation, WINDOW_STEPS,
 };
 use strata_simulator::{Scope, Window, WindowOptions, World, last_value};
 
-use super::operational::{self, OperationalOptions};
-use super::progress;
-use super::run::{Run, named};
-use crate::contract::Layer;
-use crate::fit::Watch;
-use crate::fit::bound::{self, Calibration};
-use crate::fit::gated::{self, Example};
-use crate::gate::{Candidate, Gate};
-use crate::nets::{self, Columns, Correction, GatedNet};
-use crate::publish::{Description, publish};
-use crate::report::ForecastTable;
-use crate::scaling::{Column, Scaling, Transform};
+use super::{
+    operational::{self, OperationalOptions},
+    progress,
+    run::{Run, named},
+};
+use crate::{
+    contract::Layer,
+    fit::{
+        Watch,
+        bound::{self, Calibration},
+        gated::{self, Example},
+    },
+    gate::{Candidate, Gate},
+    nets::{self, Columns, Correction, GatedNet},
+    publish::{Description, publish},
+    report::ForecastTable,
+    scaling::{Column, Scaling, Transform},
+};
 
 /// Worlds that windows are drawn from: the same calls by functions of other providers and sizes.
 const WORLDS: usize = 8;

@@ -1,27 +1,29 @@
 //! Trains the operational layer.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use anyhow::{Context, Result};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{DEFAULT_FEATURES, Encoder, LABELS, WINDOW_STEPS};
 use strata_simulator::{
     ForecastScore, Scope, Scorer, Window, exponential_smoothing, last_value, moving_average,
 };
 
-use super::forecast::{self, windows};
-use super::progress;
-use super::run::{Run, named};
-use crate::contract::Layer;
-use crate::fit::{Schedule, Watch, lstm};
-use crate::gate::{Candidate, Gate};
-use crate::nets::{OperationalNet, OutputRange};
-use crate::publish::{Description, publish};
-use crate::report::ForecastTable;
-use crate::scaling::{Column, Scaling, Transform};
+use super::{
+    forecast::{self, windows},
+    progress,
+    run::{Run, named},
+};
+use crate::{
+    contract::Layer,
+    fit::{Schedule, Watch, lstm},
+    gate::{Candidate, Gate},
+    nets::{OperationalNet, OutputRange},
+    publish::{Description, publish},
+    report::ForecastTable,
+    scaling::{Column, Scaling, Transform},
+};
 
 /// Windows of the validation scope that are looked at: every such one. Odd, because a
 /// minute has four steps and many functions are called at its beginning: an even stride would look

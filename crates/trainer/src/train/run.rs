@@ -1,17 +1,13 @@
 //! What the three runs share.
 
-use std::fmt::Debug;
-use std::path::PathBuf;
+use std::{fmt::Debug, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use strata_domain::Objective;
 use strata_runtime::{Data, OnnxRuntime, sha256_hex};
 use strata_simulator::{Scope, Split, Trace, World, WorldOptions, evaluate};
 
-use crate::checkpoint::Checkpoints;
-use crate::contract::Layer;
-use crate::nets::Network;
-use crate::placement::Evaluated;
+use crate::{checkpoint::Checkpoints, contract::Layer, nets::Network, placement::Evaluated};
 
 /// Worlds to learn in.
 const VARIATIONS: u64 = 16;

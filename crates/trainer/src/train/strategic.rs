@@ -9,19 +9,23 @@ use strata_domain::Objective;
 use strata_policy::{strategic, tactical};
 use strata_runtime::sha256_hex;
 
-use super::progress;
-use super::run::{Run, named};
-use super::tactical::random_states;
-use crate::columns;
-use crate::contract::Layer;
-use crate::fit::{Watch, dqn};
-use crate::gate::{Candidate, Gate};
-use crate::nets::{StrategicNet, TacticalNet};
-use crate::placement::{Evaluated, StrategicPolicy, TacticalPolicy};
-use crate::publish::{Description, publish};
-use crate::report::PlacementTable;
-use crate::scaling::Scaling;
-use crate::worlds::{StrategicParts, StrategicWorld};
+use super::{
+    progress,
+    run::{Run, named},
+    tactical::random_states,
+};
+use crate::{
+    columns,
+    contract::Layer,
+    fit::{Watch, dqn},
+    gate::{Candidate, Gate},
+    nets::{StrategicNet, TacticalNet},
+    placement::{Evaluated, StrategicPolicy, TacticalPolicy},
+    publish::{Description, publish},
+    report::PlacementTable,
+    scaling::Scaling,
+    worlds::{StrategicParts, StrategicWorld},
+};
 
 /// Multiple of the expected objectives that fresh Q-values are.
 const ADVICE_GAIN: f32 = 1.0;

@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use rand::SeedableRng;
-use rand::seq::IndexedRandom;
+use rand::{SeedableRng, seq::IndexedRandom};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Objective;
 use strata_policy::tactical::{ACTIONS, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
 
-use super::progress;
-use super::run::{Run, named};
-use crate::columns;
-use crate::contract::Layer;
-use crate::fit::{Environment, Observation, Watch, ppo};
-use crate::gate::{Candidate, Gate};
-use crate::nets::TacticalNet;
-use crate::placement::{Evaluated, TacticalPolicy};
-use crate::publish::{Description, publish};
-use crate::report::PlacementTable;
-use crate::scaling::Scaling;
-use crate::worlds::TacticalWorld;
+use super::{
+    progress,
+    run::{Run, named},
+};
+use crate::{
+    columns,
+    contract::Layer,
+    fit::{Environment, Observation, Watch, ppo},
+    gate::{Candidate, Gate},
+    nets::TacticalNet,
+    placement::{Evaluated, TacticalPolicy},
+    publish::{Description, publish},
+    report::PlacementTable,
+    scaling::Scaling,
+    worlds::TacticalWorld,
+};
 
 /// Environments side by side.
 const ACTORS: u64 = 32;

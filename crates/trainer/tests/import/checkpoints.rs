@@ -1,8 +1,10 @@
 //! Files as PyTorch and safetensors write them.
 
-use std::collections::HashMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::{
+    collections::HashMap,
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use candle_core::pickle;
 

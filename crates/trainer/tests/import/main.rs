@@ -8,11 +8,13 @@ use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_runtime::{Batch, Model, ModelOptions, OnnxRuntime, Repository};
-use strata_trainer::contract::{Bound, Layer};
-use strata_trainer::import::{self, Import};
-use strata_trainer::nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet};
-use strata_trainer::publish;
-use strata_trainer::scaling::{Column, Scaling, Transform};
+use strata_trainer::{
+    contract::{Bound, Layer},
+    import::{self, Import},
+    nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet},
+    publish,
+    scaling::{Column, Scaling, Transform},
+};
 
 mod checkpoints;
 mod graphs;

@@ -1,7 +1,9 @@
 //! Checkpoints and scalers that are refused, with what is wrong.
 
-use super::checkpoints::{write_pt, write_safetensors};
-use super::*;
+use super::{
+    checkpoints::{write_pt, write_safetensors},
+    *,
+};
 
 /// What is said to a tactical checkpoint after `change`, in both formats.
 #[track_caller]
