@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use strata_trainer::{
+    contract::FeatureSet,
     import::Import,
     quantise::Quantise,
     train::{OperationalOptions, RunOptions, StrategicOptions, TacticalOptions},
 };
 
-/// Fits the models on the simulator over the bundled trace, proves them and publishes them.
+/// Trains the models on the simulator with the bundled trace, checks them and publishes them.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
@@ -19,7 +20,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// All three layers: tactical, then strategic on top of it, then operational.
+    /// Train all three layers: tactical, then strategic on top of it, then operational.
     All {
         #[command(flatten)]
         run: RunArgs,
@@ -30,36 +31,35 @@ pub(crate) enum Command {
         #[command(flatten)]
         operational: OperationalOptions,
     },
-    /// The strategic layer, on top of the published tactical one.
+    /// Train the strategic layer on top of the published tactical layer.
     Strategic {
         #[command(flatten)]
         run: RunArgs,
         #[command(flatten)]
         strategic: StrategicOptions,
     },
-    /// The tactical layer.
+    /// Train the tactical layer.
     Tactical {
         #[command(flatten)]
         run: RunArgs,
         #[command(flatten)]
         tactical: TacticalOptions,
     },
-    /// The operational layer.
+    /// Train the operational layer.
     Operational {
         #[command(flatten)]
         run: RunArgs,
         #[command(flatten)]
         operational: OperationalOptions,
     },
-    /// Publishes a PyTorch checkpoint or an ONNX graph as a new version; see
-    /// docs/bring-your-own.md.
+    /// Publish a PyTorch checkpoint or an ONNX graph as a new version (docs/bring-your-own.md).
     Import(Import),
-    /// Publishes an int8 variant beside a version's graph, with what it costs in accuracy; see
-    /// docs/models.md.
+    /// Publish an int8 variant beside a version's graph, with its loss of accuracy
+    /// (docs/models.md).
     Quantize(Quantise),
-    /// Checks published models: hash, manifest against graph, parity with candle, finite outputs.
+    /// Check published models: hash, manifest against graph, parity with candle, finite outputs.
     Verify {
-        /// Directory of the models.
+        /// The model repository.
         #[arg(default_value = "models")]
         models: PathBuf,
     },
@@ -67,30 +67,31 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
-    /// Directory that models are published in.
+    /// The model repository to publish into.
     #[arg(long, default_value = "models")]
     out: PathBuf,
-    /// Seed of weights, exploration and order of learning.
+    /// Seed of initial weights, exploration and order of learning.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Use only the first functions of the trace, for trying things out.
+    /// Use only that many functions of the trace, for a quick trial.
     #[arg(long)]
     functions: Option<usize>,
-    /// Measure on validation functions and hours instead of held-out ones: for choosing settings.
+    /// Measure on validation functions and hours instead of held-out ones, to choose settings by.
     #[arg(long)]
     choosing: bool,
-    /// Keep checkpoints in this directory: at each judgement, or after each epoch, the latest of each layer and version.
+    /// Keep the latest checkpoint of each layer and version in this directory; it is saved at each
+    /// validation or after each epoch.
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
-    /// Go on from the checkpoints in that directory; layers without one begin anew.
+    /// Resume from the checkpoints in that directory; layers without one start from the beginning.
     #[arg(long, requires = "checkpoint")]
     resume: bool,
-    /// Publish even what is worse than the version in service; the manifest says so.
+    /// Publish a model even if it is worse than the version in service; its manifest says so.
     #[arg(long)]
     force: bool,
     /// Train version 1, on the research framework's own features.
     #[arg(long)]
-    pub(crate) research: bool,
+    research: bool,
 }
 
 impl From<RunArgs> for RunOptions {
@@ -103,6 +104,7 @@ impl From<RunArgs> for RunOptions {
             force: args.force,
             checkpoints: args.checkpoint,
             resume: args.resume,
+            features: if args.research { FeatureSet::Research } else { FeatureSet::Extended },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What each layer wants of its model, whoever made it: names, shapes, labels, features.
+//! What each layer requires of its model, whoever made it: names, shapes, labels, features.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use strata_domain::Provider;
 use strata_policy::{operational, strategic, tactical};
 use strata_runtime::Manifest;
 
-/// One of the three layers.
+/// One of the three layers of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Layer {
+pub enum DecisionLayer {
     /// Chooses the provider.
     Strategic,
     /// Chooses region and memory.
@@ -19,7 +19,48 @@ pub enum Layer {
     Operational,
 }
 
-/// An input column: name and unit as the catalogue has them, least and greatest value fed.
+/// The features that a network takes, which decide the version it is published as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeatureSet {
+    /// Version 1: the research framework's own features.
+    Research,
+    /// Version 2: more features of the catalogue, and the expectations of the domain's formulas.
+    Extended,
+}
+
+impl FeatureSet {
+    /// The version that is published.
+    pub const fn version(self) -> u32 {
+        match self {
+            Self::Research => 1,
+            Self::Extended => 2,
+        }
+    }
+
+    /// The names of the strategic layer's features in order.
+    pub const fn strategic(self) -> &'static [&'static str] {
+        match self {
+            Self::Research => &strategic::DEFAULT_FEATURES,
+            Self::Extended => &strategic::EXTENDED_FEATURES,
+        }
+    }
+
+    /// The names of the tactical layer's features in order.
+    pub const fn tactical(self) -> &'static [&'static str] {
+        match self {
+            Self::Research => &tactical::DEFAULT_FEATURES,
+            Self::Extended => &tactical::EXTENDED_FEATURES,
+        }
+    }
+
+    /// How many of the strategic layer's features describe the workload. Those of its application
+    /// and the expectations of each provider follow.
+    pub fn workload_features(self) -> usize {
+        self.strategic().iter().take_while(|name| !name.starts_with("app_")).count()
+    }
+}
+
+/// An input column with its name and unit in the catalogue and the range of values fed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bound {
     /// Name in the catalogue.
@@ -32,13 +73,13 @@ pub struct Bound {
     pub max: f64,
 }
 
-impl fmt::Display for Layer {
+impl fmt::Display for DecisionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl Layer {
+impl DecisionLayer {
     /// All three.
     pub const ALL: [Self; 3] = [Self::Strategic, Self::Tactical, Self::Operational];
 
@@ -65,7 +106,7 @@ impl Layer {
         }
     }
 
-    /// The shape of one row of the input when there are so many features.
+    /// The shape of one row of the input with that many features.
     pub fn row(self, features: usize) -> Vec<usize> {
         match self {
             Self::Strategic | Self::Tactical => vec![features],
@@ -73,7 +114,7 @@ impl Layer {
         }
     }
 
-    /// Name of each output, and what its positions mean.
+    /// The name of each output, and the labels of its positions.
     pub fn outputs(self) -> Vec<(&'static str, Vec<String>)> {
         match self {
             Self::Strategic => {
@@ -96,18 +137,18 @@ impl Layer {
         }
     }
 
-    /// An output that a model of the layer may have beside those, and what its positions mean.
+    /// An output that a model of the layer may have in addition, and the labels of its positions.
     pub fn optional_output(self) -> Option<(&'static str, Vec<String>)> {
         let upper = || (operational::UPPER, operational::LABELS.map(str::to_owned).to_vec());
         (self == Self::Operational).then(upper)
     }
 
-    /// What the positions of each output mean.
+    /// The labels of each output's positions.
     pub fn labels(self) -> Vec<Vec<String>> {
         self.outputs().into_iter().map(|(_, labels)| labels).collect()
     }
 
-    /// The columns a model takes when it names none.
+    /// The columns that a model takes when it names none.
     ///
     /// # Errors
     /// Never for the catalogue as it is.
@@ -125,10 +166,10 @@ impl Layer {
         })
     }
 
-    /// The columns named in `wanted` (name, unit), in that order.
+    /// The columns for `wanted` (name, unit), in that order.
     ///
     /// # Errors
-    /// When the layer cannot give one of them, or has it in another unit.
+    /// When the layer does not have one of them, or has it in another unit.
     pub fn features<'w>(
         self,
         wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
@@ -142,11 +183,11 @@ impl Layer {
         Ok(found)
     }
 
-    /// Whether a service of this layer can serve the model that `manifest` describes. Returns the
-    /// columns of its input.
+    /// Checks that a service of this layer can serve the model that `manifest` describes. Returns
+    /// the columns of its input.
     ///
     /// # Errors
-    /// With what differs, both sides shown.
+    /// With the first difference, both sides shown.
     pub fn accepts(self, manifest: &Manifest) -> Result<Vec<Bound>> {
         let names: Vec<_> = manifest.inputs.iter().map(|input| input.name.as_str()).collect();
         ensure!(
@@ -165,6 +206,12 @@ impl Layer {
             input.name,
             input.shape.row()
         );
+        self.accepts_outputs(manifest)?;
+        Ok(bounds)
+    }
+
+    /// Checks the names, shapes and labels of the outputs.
+    fn accepts_outputs(self, manifest: &Manifest) -> Result<()> {
         let found = |name: &str| manifest.outputs.iter().find(|output| output.name == name);
         let given = self.optional_output().filter(|(name, _)| found(name).is_some());
         for (name, labels) in self.outputs().into_iter().chain(given) {
@@ -185,10 +232,21 @@ impl Layer {
                 sorted[1]
             );
         }
-        Ok(bounds)
+        Ok(())
     }
 }
 
 fn bounds(features: impl Iterator<Item = (&'static str, &'static str, f64, f64)>) -> Vec<Bound> {
     features.map(|(name, unit, min, max)| Bound { name, unit, min, max }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_research_features_of_a_workload_are_ten() {
+        assert_eq!(FeatureSet::Research.workload_features(), 10);
+        assert_eq!(FeatureSet::Extended.workload_features(), 26);
+    }
 }

@@ -1,17 +1,24 @@
-//! `trainer`: fits or imports, proves and publishes the three models.
+//! The program `trainer`: fits or imports, proves and publishes the three models.
 
 #![forbid(unsafe_code)]
-
-use std::{io::Write, process::ExitCode};
-
-use anyhow::{Result, ensure};
-use clap::Parser;
 
 mod args;
 mod single_thread;
 
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
 use strata_runtime::OnnxRuntime;
-use strata_trainer::{import, publish, quantise, train};
+use strata_trainer::{
+    import, publish,
+    quantise::{self, Quantise},
+    train::{self, Run},
+};
 
 use self::args::{Args, Command};
 
@@ -20,62 +27,52 @@ fn main() -> ExitCode {
     single_thread::run(|| match execute(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is there to be told when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "trainer: {error:#}");
+            // If standard error is closed, there is no place to report that.
+            let _ = writeln!(io::stderr(), "trainer: {error:#}");
             ExitCode::FAILURE
         }
     })
 }
 
 fn execute(args: Args) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     match args.command {
-        Command::All { run, mut tactical, mut strategic, mut operational } => {
-            (tactical.research, strategic.research) = (run.research, run.research);
-            operational.research = run.research;
-            let run = train::Run::new(run.into())?;
-            writeln!(out, "{}", train::tactical(&run, &tactical)?)?;
-            for table in train::strategic(&run, &strategic)? {
-                writeln!(out, "{table}")?;
-            }
-            for table in train::operational(&run, &operational)? {
-                writeln!(out, "{table}")?;
-            }
+        Command::All { run, tactical, strategic, operational } => {
+            let run = Run::new(run.into())?;
+            print([train::tactical(&run, &tactical)?])?;
+            print(train::strategic(&run, &strategic)?)?;
+            print(train::operational(&run, &operational)?)
         }
-        Command::Tactical { run, mut tactical } => {
-            tactical.research = run.research;
-            writeln!(out, "{}", train::tactical(&train::Run::new(run.into())?, &tactical)?)?;
+        Command::Tactical { run, tactical } => {
+            print([train::tactical(&Run::new(run.into())?, &tactical)?])
         }
-        Command::Strategic { run, mut strategic } => {
-            strategic.research = run.research;
-            for table in train::strategic(&train::Run::new(run.into())?, &strategic)? {
-                writeln!(out, "{table}")?;
-            }
+        Command::Strategic { run, strategic } => {
+            print(train::strategic(&Run::new(run.into())?, &strategic)?)
         }
-        Command::Operational { run, mut operational } => {
-            operational.research = run.research;
-            for table in train::operational(&train::Run::new(run.into())?, &operational)? {
-                writeln!(out, "{table}")?;
-            }
+        Command::Operational { run, operational } => {
+            print(train::operational(&Run::new(run.into())?, &operational)?)
         }
-        Command::Verify { models } => {
-            for verified in publish::verify(&models, &OnnxRuntime::load(None)?)? {
-                writeln!(out, "{verified}")?;
-            }
-        }
-        Command::Quantize(options) => {
-            let judged = quantise::quantise(&options, &OnnxRuntime::load(None)?)?;
-            writeln!(out, "{judged}")?;
-            ensure!(
-                judged.published.is_some(),
-                "not published: {}. Allow more with --tolerance, or publish anyway with --force",
-                judged.against.join("; ")
-            );
-        }
+        Command::Verify { models } => print(publish::verify(&models, &OnnxRuntime::load(None)?)?),
+        Command::Quantize(options) => quantise(&options),
         Command::Import(options) => {
             let directory = import::import(&options, &OnnxRuntime::load(None)?)?;
-            writeln!(out, "{}", directory.display())?;
+            print([directory.display()])
         }
     }
+}
+
+fn quantise(options: &Quantise) -> Result<()> {
+    let made = quantise::quantise(options, &OnnxRuntime::load(None)?)?;
+    print([&made])?;
+    ensure!(
+        made.published.is_some(),
+        "not published: {}. Allow more with --tolerance, or publish anyway with --force",
+        made.against.join("; ")
+    );
     Ok(())
+}
+
+/// Prints one item per line on standard output.
+fn print(items: impl IntoIterator<Item = impl Display>) -> Result<()> {
+    let mut out = io::stdout().lock();
+    Ok(items.into_iter().try_for_each(|item| writeln!(out, "{item}"))?)
 }

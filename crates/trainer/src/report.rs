@@ -9,7 +9,7 @@ use strata_simulator::{ForecastScore, PlacementPolicy, Report, Scope, World, bas
 /// Seed of the random baseline.
 const RANDOM_SEED: u64 = 1;
 
-/// Policies on the same decisions of held-out functions and hours.
+/// Figures of policies on the same decisions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacementTable {
     scope: Scope,
@@ -18,7 +18,7 @@ pub struct PlacementTable {
 }
 
 impl PlacementTable {
-    /// Everything a learnt policy has to beat, and the oracle, which nothing can.
+    /// The baselines that a learnt policy has to beat, and the oracle, which no policy can beat.
     pub fn baselines(world: &World, scope: Scope, objective: Objective) -> Self {
         let mut table = Self { scope, objective, reports: Vec::new() };
         for mut policy in baselines(world, scope, objective, RANDOM_SEED) {
@@ -27,7 +27,7 @@ impl PlacementTable {
         table
     }
 
-    /// Evaluates another policy.
+    /// Evaluates another policy and adds its figures.
     pub fn add(&mut self, world: &World, policy: &mut dyn PlacementPolicy) {
         self.reports.push(evaluate(world, policy, self.scope, self.objective).summary());
     }
@@ -47,8 +47,8 @@ impl PlacementTable {
         Ok(self.report(policy)?.mean_reward)
     }
 
-    /// The figures of `policy`, the rewards of all others, and what it changes against staying put
-    /// (-0.4: 40 % less).
+    /// The metrics of `policy`: its figures, the objectives of all other policies, and its relative
+    /// change of cost, latency and carbon against staying put (-0.4 is 40 % less).
     ///
     /// # Errors
     /// When the policy was not evaluated.
@@ -98,12 +98,12 @@ impl fmt::Display for PlacementTable {
     }
 }
 
-/// Forecasters on the same windows.
+/// Scores of forecasters on the same windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForecastTable {
-    /// Which windows: `busy` or `all`.
+    /// The selection of windows: `busy` or `all`.
     pub windows: &'static str,
-    /// Name and score.
+    /// Name and score of each forecaster.
     pub rows: Vec<(&'static str, ForecastScore)>,
 }
 
@@ -111,7 +111,7 @@ impl ForecastTable {
     /// R2 of the request rate of the forecaster `name`.
     ///
     /// # Errors
-    /// When it was not scored.
+    /// When no such forecaster was scored.
     pub fn rate_r2(&self, name: &str) -> Result<f64> {
         Ok(self.score(name)?.r2[0])
     }
@@ -124,14 +124,14 @@ impl ForecastTable {
     /// The mean over the three values of `name`'s R2.
     ///
     /// # Errors
-    /// When it was not scored.
+    /// When no such forecaster was scored.
     pub fn mean_r2(&self, name: &str) -> Result<f64> {
         let score = self.score(name)?;
         Ok(score.r2.iter().sum::<f64>() / score.r2.len() as f64)
     }
 
-    /// Refuses a network that forecasts the request rate no better than `baseline`: such a model
-    /// must never be served as the default.
+    /// Checks that the network forecasts the request rate better than `baseline`. A model that does
+    /// not must never be served by default.
     ///
     /// # Errors
     /// When it does not, or one of the two was not scored.
@@ -167,7 +167,8 @@ impl fmt::Display for ForecastTable {
             let ([rate, memory, cpu], mean, rmse) = (score.r2, score.r2_mean, score.rmse);
             writeln!(
                 f,
-                "{name:<22} {rate:>8.3} {memory:>8.3} {cpu:>8.3} {:>9.3} {:>9.3} {:>9.3} {:>9.4} {:>9.4} {:>9.4}",
+                "{name:<22} {rate:>8.3} {memory:>8.3} {cpu:>8.3} {:>9.3} {:>9.3} {:>9.3} {:>9.4} \
+                 {:>9.4} {:>9.4}",
                 mean[0], mean[1], mean[2], rmse[0], rmse[1], rmse[2]
             )?;
         }

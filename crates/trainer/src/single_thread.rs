@@ -1,15 +1,15 @@
-//! One thread for the arithmetic.
+//! Runs the arithmetic on one thread.
 
 use std::process::{Command, ExitCode};
 
-/// The variable by which candle and its matrix products are told how many threads to use. Unset,
-/// candle reads `/proc/cpuinfo` before every single product, which costs networks this small half
-/// their time.
+/// The number of threads that candle and its matrix products use. If the variable is not set,
+/// candle reads `/proc/cpuinfo` before every product, which takes half of the time of networks this
+/// small.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// Does `work` in this process when the number of threads is chosen already; else starts this
-/// program anew with one thread. With one thread every sum has one order, so that the same seed
-/// gives the same weights, and products this small gain nothing from more.
+/// Does `work` in this process if the number of threads is set already; else starts this program
+/// again with one thread. With one thread every sum has one order, so that the same seed gives the
+/// same weights. Products this small do not gain from more threads.
 pub(crate) fn run(work: impl FnOnce() -> ExitCode) -> ExitCode {
     if std::env::var_os(VARIABLE).is_some() {
         return work();
@@ -20,7 +20,7 @@ pub(crate) fn run(work: impl FnOnce() -> ExitCode) -> ExitCode {
     match again {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        // Slower, and no less right.
+        // Working in this process is slower, but as correct.
         Err(_) => work(),
     }
 }

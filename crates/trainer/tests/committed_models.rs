@@ -1,5 +1,5 @@
-//! The models in the repository: sound by the checker of the onnx package, and the same in ONNX
-//! Runtime as in candle.
+//! The models in the repository: the checker of the onnx package accepts them, and ONNX Runtime
+//! computes what candle computes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,7 +9,10 @@ use std::{
 };
 
 use strata_runtime::{OnnxRuntime, Repository};
-use strata_trainer::{nets, parity::TOLERANCE, publish};
+use strata_trainer::{
+    nets,
+    publish::{self, parity::TOLERANCE},
+};
 
 /// Every published model and its version.
 const MODELS: [(&str, u32); 6] = [

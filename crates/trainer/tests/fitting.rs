@@ -11,9 +11,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Provider;
 use strata_simulator::Window;
 use strata_trainer::{
-    checkpoint::Checkpoints,
-    contract::Layer,
-    fit::{Environment, Observation, Outcome, Schedule, Watch, dqn, lstm, ppo},
+    contract::DecisionLayer,
+    fit::{Checkpoints, Environment, Monitor, Observation, Outcome, Schedule, dqn, lstm, ppo},
     nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet},
     scaling::{Column, Scaling, Transform},
 };
@@ -88,18 +87,17 @@ fn dqn_options(seed: u64, decisions: usize) -> dqn::Options {
     }
 }
 
+/// A network and its target.
+fn dqn_networks(rng: &mut Xoshiro256PlusPlus) -> [StrategicNet; 2] {
+    [(); 2].map(|()| StrategicNet::new(scaling(2), 1, 3, rng).unwrap())
+}
+
 fn fitted_dqn(seed: u64, decisions: usize) -> StrategicNet {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let [net, target] = dqn_networks(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
     let options = dqn_options(seed, decisions);
-    dqn::fit(
-        [&net, &target],
-        &mut Guess::new(seed),
-        &options,
-        &mut Watch::showing(&ProgressBar::hidden()),
-    )
-    .unwrap();
+    let bar = ProgressBar::hidden();
+    let mut monitor = Monitor::progress_only(&bar);
+    dqn::fit([&net, &target], &mut Guess::new(seed), &options, &mut monitor).unwrap();
     net
 }
 
@@ -133,7 +131,8 @@ fn fitted_ppo(seed: u64, decisions: usize) -> TacticalNet {
     let mut worlds: Vec<Box<dyn Environment>> =
         (0..4).map(|number| Box::new(Guess::new(seed + number)) as Box<dyn Environment>).collect();
     let options = ppo_options(seed, decisions);
-    ppo::fit(&net, &mut worlds, &options, &mut Watch::showing(&ProgressBar::hidden())).unwrap();
+    ppo::fit(&net, &mut worlds, &options, &mut Monitor::progress_only(&ProgressBar::hidden()))
+        .unwrap();
     net
 }
 
@@ -144,7 +143,7 @@ fn ppo_prefers_the_right_action() {
 }
 
 /// Windows in which the next rate is the last one, and memory use alternates between 0.2 and 0.6
-/// without a sign.
+/// unpredictably.
 fn windows(count: usize, seed: u64) -> Vec<Window> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let window = |_| {
@@ -181,7 +180,7 @@ fn fitted_lstm(seed: u64, count: usize) -> OperationalNet {
     let options = lstm::Options { schedule, below: 5.0 };
     let (train, validation) = (windows(count, seed), windows(64, seed + 1));
     let bar = ProgressBar::hidden();
-    lstm::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
+    lstm::fit(&net, [&train, &validation], &options, &mut Monitor::progress_only(&bar)).unwrap();
     net
 }
 
@@ -192,8 +191,8 @@ fn the_lstm_follows_the_rate_and_leaves_room_where_it_cannot_know() {
     let forecasts = lstm::forecasts(&net, &held_out).unwrap();
     let error: f32 = held_out.iter().zip(&forecasts).map(|(w, f)| (w.y[0] - f[0]).abs()).sum();
     assert!(error / 200.0 < 1.5, "mean error of the rate {}", error / 200.0);
-    // Half 0.2, half 0.6, five times as dear below: (0.2 + 5 x 0.6) / 6 = 0.533, not the mean of
-    // 0.4.
+    // Half 0.2, half 0.6, and an error below costs five times as much: (0.2 + 5 x 0.6) / 6 = 0.533,
+    // not the mean of 0.4.
     let memory: f32 = forecasts.iter().map(|f| f[1]).sum::<f32>() / 200.0;
     assert!((memory - 0.533).abs() < 0.05, "mean forecast of the memory {memory}");
 }
@@ -211,26 +210,26 @@ fn every_fit_leaves_curves_of_a_few_hundred_points() {
     let bar = ProgressBar::hidden();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
-    let mut watch = Watch::judged(&bar, |_: &TacticalNet| Ok(0.5));
+    let mut monitor = Monitor::validating(&bar, |_: &TacticalNet| Ok(0.5));
     let mut worlds: Vec<Box<dyn Environment>> = vec![Box::new(Guess::new(1))];
-    ppo::fit(&net, &mut worlds, &ppo_options(1, 320), &mut watch).unwrap();
-    let csv = watch.curves().to_csv();
+    ppo::fit(&net, &mut worlds, &ppo_options(1, 320), &mut monitor).unwrap();
+    let csv = monitor.curves().to_csv();
     let points = |csv: &str, name: &str| csv.matches(&format!(",{name},")).count();
     assert!((20..=22).contains(&points(&csv, "objective on validation")), "{csv}");
     assert_eq!((points(&csv, "reward"), points(&csv, "loss")), (20, 80), "{csv}");
 
-    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let mut watch = Watch::showing(&bar);
+    let [net, target] = dqn_networks(&mut rng);
+    let mut monitor = Monitor::progress_only(&bar);
     let options = dqn_options(1, 800);
-    dqn::fit([&net, &target], &mut Guess::new(1), &options, &mut watch).unwrap();
-    let csv = watch.curves().to_csv();
+    dqn::fit([&net, &target], &mut Guess::new(1), &options, &mut monitor).unwrap();
+    let csv = monitor.curves().to_csv();
     assert!((128..=256).contains(&points(&csv, "reward")), "{csv}");
     assert!((128..=256).contains(&points(&csv, "loss")), "{csv}");
 }
 
-/// Judges by a fixed measure; when `ends` judgements were made, it fails as a run fails that is ended from outside.
-fn judge(ends: usize, made: &Cell<usize>) -> impl FnMut(&dyn Network) -> Result<f64> + '_ {
+/// Scores networks by a fixed measure. After `ends` scores it fails, as a run does that is ended
+/// from outside.
+fn score(ends: usize, made: &Cell<usize>) -> impl FnMut(&dyn Network) -> Result<f64> + '_ {
     move |net| {
         made.set(made.get() + 1);
         ensure!(made.get() <= ends, "ended from outside");
@@ -239,37 +238,37 @@ fn judge(ends: usize, made: &Cell<usize>) -> impl FnMut(&dyn Network) -> Result<
     }
 }
 
-/// What a fit leaves: weights and curves, or why it ended.
+/// The result of a fit: weights and curves, or why it ended.
 type Left = Result<(Vec<f32>, String), String>;
 
-fn left(fitted: Result<f64>, net: &dyn Network, watch_csv: String) -> Left {
-    fitted.map(|_| (weights(net), watch_csv)).map_err(|error| format!("{error:#}"))
+fn left(fitted: Result<f64>, net: &dyn Network, csv: String) -> Left {
+    fitted.map(|_| (weights(net), csv)).map_err(|error| format!("{error:#}"))
 }
 
 fn kept_dqn(root: &Path, (ends, made): (usize, &Cell<usize>), decisions: usize) -> Left {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-    let net = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
-    let target = StrategicNet::new(scaling(2), 1, 3, &mut rng).unwrap();
+    let [net, target] = dqn_networks(&mut Xoshiro256PlusPlus::seed_from_u64(5));
     let options = dqn_options(5, decisions);
-    let kept = Checkpoints::new(root, (Layer::Strategic, 2), true).with_all(&options);
-    let (bar, mut score) = (ProgressBar::hidden(), judge(ends, made));
-    let mut watch = Watch::judged(&bar, |net: &StrategicNet| score(net)).kept(Some(kept));
-    let fitted = dqn::fit([&net, &target], &mut Guess::new(5), &options, &mut watch);
-    left(fitted, &net, watch.curves().to_csv())
+    let kept = Checkpoints::new(root, (DecisionLayer::Strategic, 2), true).with_all(&options);
+    let (bar, mut scored) = (ProgressBar::hidden(), score(ends, made));
+    let mut monitor =
+        Monitor::validating(&bar, |net: &StrategicNet| scored(net)).with_checkpoints(Some(kept));
+    let fitted = dqn::fit([&net, &target], &mut Guess::new(5), &options, &mut monitor);
+    left(fitted, &net, monitor.curves().to_csv())
 }
 
 fn kept_ppo(root: &Path, (ends, made): (usize, &Cell<usize>), decisions: usize) -> Left {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
     let net = TacticalNet::new(scaling(2), 3, &mut rng).unwrap();
-    // Episodes of 8 decisions and rounds of 16: the first decision of a world is taken before.
+    // Episodes of 8 decisions and rounds of 13, so that checkpoints lie in the middle of episodes.
     let mut worlds: Vec<Box<dyn Environment>> =
         (0..2).map(|number| Box::new(Guess::new(number)) as Box<dyn Environment>).collect();
     let options = ppo::Options { horizon: 13, ..ppo_options(5, decisions) };
-    let kept = Checkpoints::new(root, (Layer::Tactical, 2), true).with_all(&options);
-    let (bar, mut score) = (ProgressBar::hidden(), judge(ends, made));
-    let mut watch = Watch::judged(&bar, |net: &TacticalNet| score(net)).kept(Some(kept));
-    let fitted = ppo::fit(&net, &mut worlds, &options, &mut watch);
-    left(fitted, &net, watch.curves().to_csv())
+    let kept = Checkpoints::new(root, (DecisionLayer::Tactical, 2), true).with_all(&options);
+    let (bar, mut scored) = (ProgressBar::hidden(), score(ends, made));
+    let mut monitor =
+        Monitor::validating(&bar, |net: &TacticalNet| scored(net)).with_checkpoints(Some(kept));
+    let fitted = ppo::fit(&net, &mut worlds, &options, &mut monitor);
+    left(fitted, &net, monitor.curves().to_csv())
 }
 
 #[test]
@@ -281,15 +280,15 @@ fn a_fit_that_was_ended_goes_on_to_the_same_weights_and_curves() {
         let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let made = Cell::new(0);
         let expected = fit(whole.path(), (usize::MAX, &made), decisions).unwrap();
-        let judgements = made.replace(0);
-        assert_eq!(judgements, 21, "{name}");
+        let validations = made.replace(0);
+        assert_eq!(validations, 21, "{name}");
         let ended = fit(parts.path(), (12, &made), decisions).unwrap_err();
         assert!(ended.contains("ended from outside"), "{name}: {ended}");
         made.set(0);
         let resumed = fit(parts.path(), (usize::MAX, &made), decisions).unwrap();
         assert!(resumed == expected, "{name}: the resumed fit is another one");
-        // The twelve before the end are not made again.
-        assert_eq!(made.get(), judgements - 12, "{name}");
+        // The twelve validations before the end are not repeated.
+        assert_eq!(made.get(), validations - 12, "{name}");
 
         let refusal = fit(parts.path(), (usize::MAX, &made), decisions + 1).unwrap_err();
         let says = format!("decisions {decisions} instead of {}", decisions + 1);

@@ -1,4 +1,4 @@
-//! What may be published over what.
+//! Which candidates may replace a published version.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,11 +9,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::tactical::{ACTIONS, DEFAULT_FEATURES, Encoder};
 use strata_runtime::{Data, OnnxRuntime, Scalar};
 use strata_trainer::{
-    contract::Layer,
+    contract::DecisionLayer,
     fit::Curves,
-    gate::{Candidate, Gate, Predecessor, TOLERANCE},
     nets::TacticalNet,
-    publish::{Description, publish},
+    publish::{
+        Description,
+        gate::{Candidate, Gate, Predecessor, TOLERANCE},
+        publish,
+    },
     scaling::{Column, Scaling, Transform},
 };
 
@@ -28,7 +31,7 @@ fn place(models: &Path, version: u32) {
     let description = Description {
         version,
         features: encoder.features().map(|(n, unit, ..)| (n.to_owned(), unit.to_owned())).collect(),
-        labels: Layer::Tactical.labels(),
+        labels: DecisionLayer::Tactical.labels(),
         data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
         training: BTreeMap::new(),
         metrics: BTreeMap::new(),
@@ -38,10 +41,10 @@ fn place(models: &Path, version: u32) {
 }
 
 fn candidate(version: u32, value: f64) -> Candidate {
-    Candidate { layer: Layer::Tactical, version, figure: "objective", value }
+    Candidate { layer: DecisionLayer::Tactical, version, figure: "objective", value }
 }
 
-/// What the gate says to a candidate when whatever is there has 0.5.
+/// Judges a candidate against a predecessor whose figure is 0.5.
 fn judged(models: &Path, (version, value): (u32, f64), force: bool) -> Result<Training, String> {
     let mut gate = Gate::default();
     gate.compare(models, candidate(version, value), |_| Ok(0.5));
@@ -71,7 +74,7 @@ fn worse_is_refused_with_both_figures_unless_forced() {
     assert!(against.contains("0.4100") && against.contains("0.5000"), "{against}");
 
     for good_enough in [0.5, 0.6, 0.5 - 0.9 * TOLERANCE] {
-        // Nothing is noted when force was not needed.
+        // Without a reason against the candidate, `force` leaves no note.
         assert_eq!(judged(models.path(), (2, good_enough), true), Ok(Training::new()));
     }
     assert!(judged(models.path(), (2, 0.5 - 1.1 * TOLERANCE), false).is_err());
@@ -82,7 +85,7 @@ fn worse_is_refused_with_both_figures_unless_forced() {
 fn a_candidate_competes_with_the_version_it_replaces_or_else_the_newest() {
     let models = tempfile::tempdir().unwrap();
     let against = |version| {
-        let found = Predecessor::of(models.path(), Layer::Tactical, version).unwrap();
+        let found = Predecessor::of(models.path(), DecisionLayer::Tactical, version).unwrap();
         found.map(|predecessor| predecessor.version())
     };
     assert_eq!((against(1), against(2)), (None, None));
@@ -92,7 +95,7 @@ fn a_candidate_competes_with_the_version_it_replaces_or_else_the_newest() {
     place(models.path(), 1);
     place(models.path(), 3);
     assert_eq!((against(1), against(2), against(4)), (Some(1), Some(2), Some(3)));
-    let found = Predecessor::of(models.path(), Layer::Tactical, 4).unwrap().unwrap();
+    let found = Predecessor::of(models.path(), DecisionLayer::Tactical, 4).unwrap().unwrap();
     assert_eq!(found.features(), DEFAULT_FEATURES);
 }
 
@@ -104,7 +107,7 @@ fn what_cannot_be_measured_is_not_replaced_silently() {
     gate.compare(models.path(), candidate(2, 0.9), |_| anyhow::bail!("not one of ours"));
     let refusal = format!("{:#}", gate.pass(false, &mut Training::new()).unwrap_err());
     assert!(refusal.contains("version 2 cannot be measured: not one of ours"), "{refusal}");
-    // A damaged predecessor is one as well.
+    // A damaged predecessor cannot be measured either.
     std::fs::write(models.path().join("tactical/2/model.onnx"), b"damaged").unwrap();
     assert!(judged(models.path(), (2, 0.9), false).is_err());
     assert!(judged(models.path(), (2, 0.9), true).unwrap().contains_key("forced"));

@@ -1,4 +1,5 @@
-//! The network of version 2 of the operational layer: what it learns, what it cannot do, and the same in ONNX Runtime.
+//! The operational network of version 2: what it learns, what it cannot do, and its parity with
+//! ONNX Runtime.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,9 +11,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::{EXTENDED_FEATURES, Encoder, LABELS};
 use strata_runtime::{Data, OnnxRuntime};
 use strata_trainer::{
-    contract::Layer,
+    contract::DecisionLayer,
     fit::{
-        Schedule, Watch,
+        Monitor, Schedule,
         bound::{self, Calibration},
         gated::{self, Example, Options},
     },
@@ -23,7 +24,7 @@ use strata_trainer::{
 
 const STEPS: usize = 12;
 const FEATURES: usize = EXTENDED_FEATURES.len();
-/// Greatest rate learnt from.
+/// Greatest rate in the training examples.
 const MOST: f32 = 10.0;
 
 fn position(name: &str) -> usize {
@@ -57,7 +58,7 @@ fn row(rate: f32, memory: f32) -> Vec<f32> {
     step.repeat(STEPS)
 }
 
-/// The next rate is the last one; memory goes up by 0 to 0.2, nobody knows how much.
+/// The next rate is the last one; memory grows by a random 0 to 0.2.
 fn examples(count: usize, seed: u64) -> Vec<Example> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let example = |_| {
@@ -80,10 +81,10 @@ fn fitted(seed: u64, count: usize, level: f64) -> GatedNet {
     let (train, validation) = (examples(count, seed), examples(400, seed + 1));
     let calibration = examples(400, seed + 2);
     let bar = ProgressBar::hidden();
-    gated::fit(&net, [&train, &validation], &options, &mut Watch::showing(&bar)).unwrap();
-    let most_over = [f64::INFINITY; 3];
+    gated::fit(&net, [&train, &validation], &options, &mut Monitor::progress_only(&bar)).unwrap();
+    let most_excess = [f64::INFINITY; 3];
     let (busy, all) = (&calibration, &calibration);
-    let calibration = Calibration { busy, busier: busy, all, level, most_over: &most_over };
+    let calibration = Calibration { busy, busier: busy, all, level, most_excess: &most_excess };
     bound::calibrate(&mut net, calibration).unwrap();
     net
 }
@@ -106,13 +107,13 @@ fn the_bound_holds_as_often_as_was_asked_for() {
 fn a_bound_too_far_above_holds_less_often_but_on_that_share_of_all_windows() {
     let mut net = fitted(3, 640, 0.95);
     let (level, busy) = (0.9, examples(400, 11));
-    // Idle ones: nothing comes, whatever was there.
+    // Idle windows: the next step is zero, whatever came before.
     let idle = examples(1600, 12).into_iter().map(|e| Example { truth: vec![0.0; 3], ..e });
     let all: Vec<Example> = busy.iter().cloned().chain(idle).collect();
     let mut held = |most: f64| {
-        let most_over = [f64::INFINITY, most, f64::INFINITY];
+        let most_excess = [f64::INFINITY, most, f64::INFINITY];
         let [busy, all] = [&busy, &all];
-        let calibration = Calibration { busy, busier: busy, all, level, most_over: &most_over };
+        let calibration = Calibration { busy, busier: busy, all, level, most_excess: &most_excess };
         bound::calibrate(&mut net, calibration).unwrap();
         let upper = gated::outputs(&net, all).unwrap().swap_remove(1);
         let above: Vec<f32> = all.iter().zip(&upper).map(|(e, u)| u[1] - e.truth[1]).collect();
@@ -175,11 +176,11 @@ fn it_is_published_with_its_bound_and_read_back_as_itself() {
     let corrections = corrections.map(|(factor, constant)| Correction { factor, constant });
     network.set_correction(corrections.to_vec()).unwrap();
     let encoder = Encoder::of_names(&EXTENDED_FEATURES).unwrap();
-    let (_, upper) = Layer::Operational.optional_output().unwrap();
+    let (_, upper) = DecisionLayer::Operational.optional_output().unwrap();
     let description = Description {
         version: 2,
         features: encoder.features().map(|f| (f.0.to_owned(), f.1.to_owned())).collect(),
-        labels: [Layer::Operational.labels(), vec![upper]].concat(),
+        labels: [DecisionLayer::Operational.labels(), vec![upper]].concat(),
         data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
         training: BTreeMap::new(),
         metrics: BTreeMap::new(),

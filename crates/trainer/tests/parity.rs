@@ -1,5 +1,4 @@
-//! Fresh networks through both runtimes: every operator the writer knows, before anything is
-//! trained.
+//! Fresh networks in both runtimes: every operator that the writer knows, without training.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -7,11 +6,12 @@ use std::collections::BTreeMap;
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_runtime::{Data, OnnxRuntime};
+use strata_policy::{operational::WINDOW_STEPS, strategic, tactical};
+use strata_runtime::{Data, Model, ModelOptions, OnnxRuntime, Repository};
 use strata_trainer::{
-    contract::Layer,
-    nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet},
-    publish::{Description, publish},
+    contract::DecisionLayer,
+    nets::{self, Network, OperationalNet, OutputRange, Parameters, StrategicNet, TacticalNet},
+    publish::{Description, parity, publish, verify},
     scaling::{Column, Scaling, Transform},
 };
 
@@ -31,14 +31,14 @@ fn networks() -> [Box<dyn Network>; 3] {
     let outputs =
         vec![OutputRange::Log1p { log_span: 4.0 }, OutputRange::Fraction, OutputRange::Fraction];
     [
-        Box::new(StrategicNet::new(scaling(14), 10, 3, &mut rng).unwrap()),
-        Box::new(TacticalNet::new(scaling(11), 24, &mut rng).unwrap()),
-        Box::new(OperationalNet::new(scaling(5), 12, outputs, &mut rng).unwrap()),
+        Box::new(StrategicNet::new(scaling(14), 10, strategic::ACTIONS, &mut rng).unwrap()),
+        Box::new(TacticalNet::new(scaling(11), tactical::ACTIONS, &mut rng).unwrap()),
+        Box::new(OperationalNet::new(scaling(5), WINDOW_STEPS, outputs, &mut rng).unwrap()),
     ]
 }
 
 fn description(network: &dyn Network) -> Description {
-    let layer = Layer::of_name(network.layer()).unwrap();
+    let layer = DecisionLayer::of_name(network.layer()).unwrap();
     let features = layer.default_features().unwrap();
     Description {
         version: 1,
@@ -62,7 +62,7 @@ fn fresh_networks_are_published_and_agree_at_every_batch_size() {
         assert!(parity.worst() <= 1e-5);
         assert!(directory.join("model.onnx").is_file());
     }
-    let verified = strata_trainer::publish::verify(models.path(), &runtime).unwrap();
+    let verified = verify(models.path(), &runtime).unwrap();
     assert_eq!(verified.len(), 3);
 }
 
@@ -78,32 +78,29 @@ fn a_changed_graph_is_refused() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    let error = strata_trainer::publish::verify(models.path(), &runtime).unwrap_err();
+    let error = verify(models.path(), &runtime).unwrap_err();
     assert!(format!("{error:#}").contains("sha256"), "{error:#}");
 }
 
 #[test]
 fn wrong_gate_order_would_be_noticed() {
-    // The published graph of one network against another one that differs in one bias only.
+    // Compares the published graph of one network with a network that differs in one bias only.
     let runtime = OnnxRuntime::load(None).unwrap();
     let [_, _, network] = networks();
     let models = tempfile::tempdir().unwrap();
     let description = description(network.as_ref());
     publish(models.path(), network.as_ref(), &description, &runtime).unwrap();
-    let files =
-        strata_runtime::Repository::open(models.path()).unwrap().load("operational", None).unwrap();
-    let model =
-        strata_runtime::Model::start(&runtime, files, &strata_runtime::ModelOptions::default())
-            .unwrap();
+    let files = Repository::open(models.path()).unwrap().load("operational", None).unwrap();
+    let model = Model::start(&runtime, files, &ModelOptions::default()).unwrap();
     let bias = network.parameters().get("lstm1.bias_ih_l0").unwrap();
-    let other = strata_trainer::nets::from_onnx(&network.to_onnx().unwrap()).unwrap();
+    let other = nets::from_onnx(&network.to_onnx().unwrap()).unwrap();
     let swapped: Vec<f32> = {
         let values: Vec<f32> = bias.to_vec1().unwrap();
         let gate = values.len() / 4;
         [&values[..gate], &values[2 * gate..3 * gate], &values[gate..2 * gate], &values[3 * gate..]]
             .concat()
     };
-    let mut changed = strata_trainer::nets::Parameters::new();
+    let mut changed = Parameters::new();
     for name in other.parameters().names() {
         let values = if name == "lstm1.bias_ih_l0" {
             swapped.clone()
@@ -113,6 +110,6 @@ fn wrong_gate_order_would_be_noticed() {
         changed.insert(name, &other.parameters().shape(name).unwrap(), values).unwrap();
     }
     other.parameters().copy_from(&changed).unwrap();
-    let error = strata_trainer::parity::check(other.as_ref(), &model, 1).unwrap_err();
+    let error = parity::check(other.as_ref(), &model, 1).unwrap_err();
     assert!(format!("{error:#}").contains("differ by"), "{error:#}");
 }

@@ -1,4 +1,4 @@
-//! An int8 variant from a published version to the layer's files.
+//! Makes, publishes, loads and verifies int8 variants.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -6,18 +6,18 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_policy::operational::WINDOW_STEPS;
 use strata_runtime::{
     Batch, Data, Model, ModelOptions, OnnxRuntime, Precision, Repository, RepositoryError,
 };
 use strata_trainer::{
-    contract::Layer,
+    contract::DecisionLayer,
     nets::{OperationalNet, OutputRange},
     publish::{Description, publish, verify},
     quantise::{Quantise, VARIANT_FILE, quantise},
     scaling::{Column, Scaling, Transform},
 };
 
-const STEPS: usize = 12;
 const FEATURES: usize = 5;
 
 /// Publishes a forecaster with random weights as version 1.
@@ -27,12 +27,12 @@ fn publish_random(models: &Path, runtime: &OnnxRuntime, seed: u64) {
     let outputs =
         vec![OutputRange::Log1p { log_span: 4.0 }, OutputRange::Fraction, OutputRange::Fraction];
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let net = OperationalNet::new(scaling, STEPS, outputs, &mut rng).unwrap();
-    let features = Layer::Operational.default_features().unwrap();
+    let net = OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng).unwrap();
+    let features = DecisionLayer::Operational.default_features().unwrap();
     let description = Description {
         version: 1,
         features: features.iter().map(|b| (b.name.to_owned(), b.unit.to_owned())).collect(),
-        labels: Layer::Operational.labels(),
+        labels: DecisionLayer::Operational.labels(),
         data: Data { trace: "none".to_owned(), splits: "none".to_owned(), seed: None },
         training: BTreeMap::new(),
         metrics: BTreeMap::new(),
@@ -43,7 +43,7 @@ fn publish_random(models: &Path, runtime: &OnnxRuntime, seed: u64) {
 
 fn options(models: &Path, tolerance: f64) -> Quantise {
     Quantise {
-        layer: Layer::Operational,
+        layer: DecisionLayer::Operational,
         models: models.to_owned(),
         version: None,
         tolerance,
@@ -52,14 +52,14 @@ fn options(models: &Path, tolerance: f64) -> Quantise {
     }
 }
 
-/// The outputs of 64 random windows, in one run.
+/// The outputs of 64 random windows in one batch.
 fn outputs(models: &Path, runtime: &OnnxRuntime, precision: Precision) -> Vec<f32> {
     let repository = Repository::open(models).unwrap();
     let files = repository.load_as("operational", None, precision).unwrap();
     assert_eq!(files.precision(), precision);
     let model = Model::start(runtime, files, &ModelOptions::default()).unwrap();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-    let rows = (0..64 * STEPS * FEATURES).map(|_| rng.random_range(0.0..8.0)).collect();
+    let rows = (0..64 * WINDOW_STEPS * FEATURES).map(|_| rng.random_range(0.0..8.0)).collect();
     let batch = Batch { rows: 64, inputs: vec![rows], deadlines: Vec::new() };
     model.infer_blocking(batch).unwrap().outputs.concat()
 }
@@ -86,7 +86,7 @@ fn a_variant_answers_nearly_the_same_and_is_verified() {
     for figure in ["windows", "all_int8_rmse_cpu_util", "beside_extreme_fp32_r2_request_rate"] {
         assert!(variant.accuracy.contains_key(figure), "{figure}: {:?}", variant.accuracy);
     }
-    // The same again: the files do not change.
+    // Quantising again does not change the files.
     let before = fs::read(dir.path().join("operational/1/manifest.yaml")).unwrap();
     quantise(&options(dir.path(), 1.0), &runtime).unwrap();
     assert_eq!(fs::read(dir.path().join("operational/1/manifest.yaml")).unwrap(), before);
@@ -145,7 +145,7 @@ fn a_variant_of_another_graph_is_neither_loaded_nor_verified() {
 fn only_forecasters_are_quantised() {
     let runtime = OnnxRuntime::load(None).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let strategic = Quantise { layer: Layer::Strategic, ..options(dir.path(), 0.02) };
+    let strategic = Quantise { layer: DecisionLayer::Strategic, ..options(dir.path(), 0.02) };
     let refused = quantise(&strategic, &runtime).unwrap_err().to_string();
     assert!(refused.contains("only the operational"), "{refused}");
 }

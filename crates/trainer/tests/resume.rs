@@ -1,4 +1,4 @@
-//! Runs that go on from checkpoints publish the bytes of runs that were never interrupted.
+//! Runs that resume from checkpoints publish the same bytes as runs that were never interrupted.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,8 +9,9 @@ use std::{
 };
 
 use clap::Parser;
-use strata_trainer::train::{
-    self, OperationalOptions, Run, RunOptions, StrategicOptions, TacticalOptions,
+use strata_trainer::{
+    contract::FeatureSet,
+    train::{self, OperationalOptions, Run, RunOptions, StrategicOptions, TacticalOptions},
 };
 
 #[derive(Parser)]
@@ -25,8 +26,9 @@ struct Budgets {
 
 fn budgets(more: &str) -> Budgets {
     let line = format!(
-        "budgets --ppo-decisions 3200 --ppo-horizon 5 --ppo-epochs 1 --dqn-decisions 400 --dqn-batch 16 \
-         --dqn-train-every 8 --dqn-replay 100 --lstm-windows 300 --lstm-epochs 3 {more}"
+        "budgets --ppo-decisions 3200 --ppo-horizon 5 --ppo-epochs 1 --dqn-decisions 400 \
+         --dqn-batch 16 --dqn-train-every 8 --dqn-replay 100 --lstm-windows 300 --lstm-epochs 3 \
+         {more}"
     );
     Budgets::parse_from(line.split_whitespace())
 }
@@ -40,6 +42,7 @@ fn run(models: &Path, checkpoints: Option<PathBuf>, resume: bool) -> Run {
         force: true,
         checkpoints,
         resume,
+        features: FeatureSet::Extended,
     })
     .unwrap()
 }
@@ -69,7 +72,7 @@ fn a_resumed_run_publishes_the_same_bytes_and_other_options_are_refused() {
     let at = |name: &str| root.path().join(name);
     train_all(&run(&at("plain"), None, false));
     train_all(&run(&at("kept"), Some(at("checkpoints")), false));
-    // The last checkpoints are still there, each from before the end: this does the rest again.
+    // The last checkpoints are from before the end of each fit: this run repeats the rest.
     train_all(&run(&at("resumed"), Some(at("checkpoints")), true));
     let plain = published(&at("plain"));
     for (name, bytes) in &plain {

@@ -1,9 +1,9 @@
 """Writes what torch.save writes, with the standard library only.
 
-Lines of standard input are tensors: name, axes with commas between them, hexadecimal f32 (little endian).
-Arguments: the file, and the key of a surrounding dict under which the state dict goes ("-" for none).
-The pickle is made by the very class that torch.save uses, pickle.Pickler with protocol 2; only the torch
-modules that it names are stand-ins.
+Each line of standard input is a tensor: name, axes separated by commas, hexadecimal f32 values
+(little endian). Arguments: the file, and the key of a surrounding dict that holds the state dict
+("-" for none). The pickle is written by pickle.Pickler with protocol 2, as torch.save does; only
+the torch modules that it names are stand-ins.
 """
 
 import collections
@@ -72,7 +72,9 @@ def main():
         storages.append(data)
         state[name] = Tensor(storage, tuple(int(size) for size in shape.split(",")))
     state._metadata = collections.OrderedDict([("", {"version": 1})])
-    whole = state if key == "-" else {"episode": 12000, "epsilon": 0.05, "rewards": [1.5, None], key: state}
+    whole = state
+    if key != "-":
+        whole = {"episode": 12000, "epsilon": 0.05, "rewards": [1.5, None], key: state}
     pickled = io.BytesIO()
     Pickler(pickled, protocol=2).dump(whole)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -1,4 +1,4 @@
-//! What a fit needs to go on after an interruption.
+//! The state from which a fit resumes after an interruption.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,24 +10,24 @@ use crate::nets::Parameters;
 
 /// Named numbers, generators and tensors at one step of a fit.
 #[derive(Debug, Clone, Default)]
-pub struct State {
-    /// Steps done: decisions, rounds or epochs.
+pub struct FitState {
+    /// Completed steps: decisions, rounds or epochs.
     pub step: u64,
     /// Single numbers.
     pub numbers: BTreeMap<String, f64>,
     /// Random number generators.
     pub generators: BTreeMap<String, Xoshiro256PlusPlus>,
-    /// Weights, moments, memories.
+    /// Weights, moments of the optimiser, replay memory.
     pub tensors: HashMap<String, Tensor>,
 }
 
-impl State {
+impl FitState {
     /// The number called `name`.
     pub(super) fn number(&self, name: &str) -> Result<f64> {
         self.numbers.get(name).copied().with_context(|| missing(name))
     }
 
-    /// A number that was a count.
+    /// The number called `name`, which must be a count.
     pub(super) fn count(&self, name: &str) -> Result<usize> {
         let number = self.number(name)?;
         let whole = number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX);
@@ -51,7 +51,7 @@ impl State {
         self.tensors.get(name).with_context(|| missing(name))
     }
 
-    /// Keeps numbers in double precision.
+    /// Adds numbers in double precision.
     pub(super) fn put_list(&mut self, name: &str, list: &[f64]) -> Result<()> {
         // A tensor needs an element.
         let padded: Vec<f64> = list.iter().copied().chain([0.0]).collect();
@@ -66,7 +66,7 @@ impl State {
         Ok(list)
     }
 
-    /// All lists whose names begin with `prefix`, without it.
+    /// All lists whose names begin with `prefix`, by the rest of their names.
     pub(super) fn lists(&self, prefix: &str) -> Result<BTreeMap<String, Vec<f64>>> {
         let names = self.tensors.keys().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
         names.map(|(name, short)| Ok((short.to_owned(), self.list(name)?))).collect()
@@ -74,13 +74,13 @@ impl State {
 
     pub(super) fn put_parameters(&mut self, prefix: &str, parameters: &Parameters) -> Result<()> {
         for name in parameters.names() {
-            // A copy: the variable goes on changing.
+            // A copy, because training changes the variable.
             self.put(&format!("{prefix}.{name}"), parameters.get(name)?.copy()?);
         }
         Ok(())
     }
 
-    /// Overwrites `parameters` with what was kept under `prefix`.
+    /// Overwrites `parameters` with those that were put under `prefix`.
     pub(super) fn restore_parameters(&self, prefix: &str, parameters: &Parameters) -> Result<()> {
         let mut kept = Parameters::new();
         for name in parameters.names() {

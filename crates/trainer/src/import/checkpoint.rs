@@ -1,4 +1,5 @@
-//! The tensors of a checkpoint by name: what is there first, values only when all of it fits.
+//! The tensors of a checkpoint by name. Names and shapes are read first, values only when all of
+//! them fit.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::nets::Parameters;
 
-/// Where a dict holds its state dict, in the order in which they are looked for.
+/// Keys under which a checkpoint may hold its state dict, in the order of the search.
 const KEYS: [&str; 12] = [
     "state_dict",
     "model_state_dict",
@@ -37,13 +38,13 @@ pub(super) struct Checkpoint<'a> {
     tensors: BTreeMap<String, Stored<'a>>,
 }
 
-/// One tensor: its shape, and where its values are.
+/// One tensor: its shape, and the location of its values.
 struct Stored<'a> {
     shape: Vec<usize>,
-    place: Place<'a>,
+    values: Location<'a>,
 }
 
-enum Place<'a> {
+enum Location<'a> {
     /// A view into a storage: its bytes and element type, the offset and the strides in elements.
     Torch { storage: &'a [u8], dtype: DType, offset: usize, strides: Vec<usize> },
     /// Row-major bytes.
@@ -51,7 +52,7 @@ enum Place<'a> {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// What a file written by `torch.save` holds.
+    /// Reads a file that `torch.save` wrote.
     pub(super) fn torch(bytes: &'a [u8]) -> Result<Self> {
         ensure!(
             bytes.starts_with(b"PK"),
@@ -80,7 +81,7 @@ impl<'a> Checkpoint<'a> {
         Ok(Self { tensors })
     }
 
-    /// What a safetensors file holds.
+    /// Reads a safetensors file.
     pub(super) fn safetensors(file: &'a SliceSafetensors<'a>, bytes: &'a [u8]) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         let found = file.tensors();
@@ -97,12 +98,12 @@ impl<'a> Checkpoint<'a> {
             let start = view.data().as_ptr().addr() - bytes.as_ptr().addr();
             let data = bytes.get(start..start + view.data().len()).context("outside the file")?;
             let shape = view.shape().to_vec();
-            tensors.insert(name, Stored { shape, place: Place::Dense { bytes: data, dtype } });
+            tensors.insert(name, Stored { shape, values: Location::Dense { bytes: data, dtype } });
         }
         Ok(Self { tensors })
     }
 
-    /// The shape of the tensor called `name`, if it is there.
+    /// The shape of the tensor called `name`, if the checkpoint has it.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|stored| stored.shape.as_slice())
     }
@@ -110,8 +111,8 @@ impl<'a> Checkpoint<'a> {
     /// Checks that it has exactly the tensors of `wanted`, in their shapes, and reads the values.
     ///
     /// # Errors
-    /// With every tensor that is missing, is one too many or has another shape, both sides shown;
-    /// or the first that holds a value that is not finite.
+    /// With every tensor that is missing, unknown or of another shape, both sides shown; or with
+    /// the first tensor that holds a value that is not finite.
     pub(super) fn parameters(&self, wanted: &Parameters) -> Result<Parameters> {
         let mut faults = Vec::new();
         for name in wanted.names() {
@@ -151,7 +152,7 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-/// Checks what a safetensors file says of its own header before anything is made of it.
+/// Checks the length that a safetensors file claims for its header, before the header is parsed.
 pub(super) fn check_safetensors_header(bytes: &[u8]) -> Result<()> {
     let length = bytes.first_chunk::<8>().context("shorter than a safetensors header")?;
     let length = u64::from_le_bytes(*length);
@@ -166,9 +167,9 @@ pub(super) fn check_safetensors_header(bytes: &[u8]) -> Result<()> {
 
 impl Stored<'_> {
     fn values(&self) -> Result<Vec<f32>> {
-        match &self.place {
-            Place::Dense { bytes, dtype } => floats(bytes, *dtype),
-            Place::Torch { storage, dtype, offset, strides } => {
+        match &self.values {
+            Location::Dense { bytes, dtype } => floats(bytes, *dtype),
+            Location::Torch { storage, dtype, offset, strides } => {
                 let all = floats(storage, *dtype)?;
                 let count = self.shape.iter().product();
                 let mut at = vec![0usize; self.shape.len()];
@@ -201,7 +202,7 @@ fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16)
 }
 
-/// The dict of tensors that `value` is or holds.
+/// The dict of tensors that `value` is or contains.
 fn state_dict(value: &Value) -> Result<Vec<(&str, &Value)>> {
     let top = value.dict().context("the checkpoint is no dict: save model.state_dict()")?;
     let named = |dict| -> Option<Vec<(&str, &Value)>> {
@@ -292,5 +293,5 @@ fn torch_tensor<'a>(value: &Value, archive: &Archive<'a>, root: &str) -> Result<
         "shape {shape:?} with strides {strides:?} from {offset} needs more than the {held} values \
          that its storage holds"
     );
-    Ok(Stored { shape, place: Place::Torch { storage, dtype, offset, strides } })
+    Ok(Stored { shape, values: Location::Torch { storage, dtype, offset, strides } })
 }

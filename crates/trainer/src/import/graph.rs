@@ -1,4 +1,4 @@
-//! A graph that somebody else exported: checked, run, and given a manifest.
+//! Imports an ONNX graph that somebody else exported: checks it, runs it and writes its manifest.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,18 @@ use strata_runtime::{
     DType, Feature, GraphFile, Input, Manifest, ModelFiles, OnnxRuntime, Output, Shape, sha256_hex,
 };
 
-use super::{Import, Origin};
+use super::options::{Import, Origin};
 use crate::{
     contract::Bound,
     onnx::{self, Header},
-    probe, publish,
+    publish,
 };
 
-/// Publishes `graph` as it is. Returns the version's directory.
+/// Publishes `graph` unchanged. Returns the version's directory.
 ///
 /// # Errors
-/// With all that differs from what the layer wants, both sides shown, or when an output is not
-/// finite.
+/// When the graph differs from what the layer requires (the message shows both sides), or an output
+/// is not finite.
 pub(super) fn import(
     import: &Import,
     (graph, origin): (&[u8], &Origin),
@@ -43,7 +43,7 @@ pub(super) fn import(
     let manifest = Manifest { data: Some(origin.data()), training: origin.training(), ..manifest };
     let files = ModelFiles::new(manifest.clone(), graph.to_vec())?;
     let model = publish::start(files, runtime)?;
-    probe::finite(&model, bounds)?;
+    publish::finite(&model, bounds)?;
     publish::place(&import.models, &manifest, (graph, None))
         .with_context(|| format!("cannot publish the {} model", import.layer))
 }

@@ -1,16 +1,16 @@
-//! `scaler.yaml` and `features.yaml`: what the columns of somebody else's model are.
+//! `scaler.yaml` and `features.yaml`: the columns of a model that somebody else trained.
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::{
-    contract::{Bound, Layer},
+    contract::{Bound, DecisionLayer},
     nets::OutputRange,
     scaling::{Column, Scaling, Transform},
 };
 
-/// `scaler.yaml`: the features in order with the scaling they were trained under, and for the
-/// operational layer the range of the rate.
+/// `scaler.yaml`: the features in order with the scaling that the model was trained with, and for
+/// the operational layer the range of the rate.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scaler {
@@ -19,7 +19,7 @@ pub(super) struct Scaler {
     output: Option<OutputScale>,
 }
 
-/// x' = (x - center) / scale, as RobustScaler and StandardScaler of scikit-learn have it.
+/// x' = (x - center) / scale, as in RobustScaler and StandardScaler of scikit-learn.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScaledFeature {
@@ -32,7 +32,7 @@ struct ScaledFeature {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OutputScale {
-    /// ln(1 + the greatest rate per second): the network's 1 stands for that rate.
+    /// ln(1 + the greatest rate in 1/s): an output of 1 stands for that rate.
     request_rate_log_span: f64,
 }
 
@@ -53,25 +53,27 @@ struct NamedFeature {
 /// The columns that `features.yaml` names.
 ///
 /// # Errors
-/// When it is of another form, or the layer cannot give a feature.
-pub(super) fn features(text: &str, layer: Layer) -> Result<Vec<Bound>> {
+/// When the text has another form, or the layer does not have a feature.
+pub(super) fn features(text: &str, layer: DecisionLayer) -> Result<Vec<Bound>> {
     let Features { features } = serde_yaml::from_str(text)?;
     layer.features(features.iter().map(|f| (f.name.as_str(), f.unit.as_str())))
 }
 
 impl Scaler {
+    /// Parses the text of a scaler.yaml.
+    ///
     /// # Errors
-    /// When it is of another form.
+    /// When the text has another form.
     pub(super) fn parse(text: &str) -> Result<Self> {
         Ok(serde_yaml::from_str(text)?)
     }
 
-    /// The columns and their scaling. Beyond what a service feeds nothing is clipped off: the
-    /// bounds are those of the catalogue.
+    /// The columns and their scaling. The clip bounds are those of the catalogue, so no value that
+    /// a service feeds is clipped.
     ///
     /// # Errors
-    /// When the layer cannot give a feature, or a scale is not above zero or a number not finite.
-    pub(super) fn scaling(&self, layer: Layer) -> Result<(Vec<Bound>, Scaling)> {
+    /// When the layer does not have a feature, a scale is not above zero or a number is not finite.
+    pub(super) fn scaling(&self, layer: DecisionLayer) -> Result<(Vec<Bound>, Scaling)> {
         let wanted = self.features.iter().map(|f| (f.name.as_str(), f.unit.as_str()));
         let bounds = layer.features(wanted)?;
         let columns = self.features.iter().zip(&bounds).map(|(feature, bound)| {
@@ -104,14 +106,14 @@ impl Scaler {
     /// The range of each output of the operational layer.
     ///
     /// # Errors
-    /// When it is not given, or is no rate.
+    /// When it is missing or out of range.
     pub(super) fn operational_outputs(&self) -> Result<Vec<OutputRange>> {
         let output = self.output.as_ref().context(
             "the operational layer needs `output: { request_rate_log_span: ... }`: ln(1 + the \
              greatest rate per second) that the network's 1 stands for",
         )?;
         let span = output.request_rate_log_span;
-        // ln(1 + 1e30) is 69: far beyond any rate, and its exponential is still finite.
+        // ln(1 + 1e30) is 69: far above any rate, and its exponential is still finite.
         ensure!(
             span > 0.0 && span <= 69.0,
             "output.request_rate_log_span is {span}, it must be above 0 and at most 69"
@@ -120,11 +122,11 @@ impl Scaler {
         Ok(vec![rate, OutputRange::Fraction, OutputRange::Fraction])
     }
 
-    /// Refuses an output scale where there is none.
+    /// Checks that there is no output scale: only the operational layer has one.
     ///
     /// # Errors
-    /// When it is given.
-    pub(super) fn no_output(&self, layer: Layer) -> Result<()> {
+    /// When there is one.
+    pub(super) fn no_output(&self, layer: DecisionLayer) -> Result<()> {
         ensure!(self.output.is_none(), "the {layer} layer has no output scale; remove `output`");
         Ok(())
     }

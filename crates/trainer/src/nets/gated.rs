@@ -1,47 +1,54 @@
-//! The operational network of version 2: an LSTM that says which simple forecast to trust, and how far the truth may lie above it.
+//! The operational network of version 2: an LSTM that weighs simple forecasts, and estimates how
+//! far the outcome may lie above the result.
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{D, Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{
-    Initialiser, Network, Parameters, Port,
     candidates::{CANDIDATES, Candidates, Columns},
     lstm::Lstm,
-    stack::{Layer, Stack},
+    network::{Network, Port, Weights},
+    parameters::{Initialiser, Parameters},
+    sequential::{Module, Sequential},
 };
 use crate::{
     onnx::{Axis, GraphBuilder, Initializers, Value},
     scaling::Scaling,
 };
 
-/// Units of the LSTMs, one after the other. Wider ones and more of them were no better on validation.
+/// Units of the LSTM layers in order. Wider layers and more of them were no better on validation.
 const RECURRENT: [usize; 1] = [32];
-/// Names of their tensors.
+/// Prefixes of their tensors; earlier networks had two layers.
 const NAMES: [&str; 2] = ["lstm1", "lstm2"];
 const SKIP: usize = 64;
 const HIDDEN: usize = 64;
 const CONFORMAL: &str = "bound.conformal";
 const FACTOR: &str = "bound.factor";
 
-/// A forecaster: `window` [batch, steps, features] to `forecast` and `upper`, both [batch, outputs], all in raw units.
+/// A forecaster: `window` [batch, steps, features] to `forecast` and `upper`, both
+/// [batch, outputs], all in raw units.
 ///
-/// An LSTM, of which the last state, beside 64 units that see the whole window at once, goes through 64 to a weight for each of
-/// the simple forecasts (they add up to 1, so that the forecast is never beyond them: a rate greater than any in training is followed
-/// like any other) and to the headroom in multiples of a scale: `upper = forecast + max(factor * headroom + constant, 0) * scale`. The constant
-/// makes the bound hold on as many windows of the validation set as was asked for (split conformal prediction, Romano, Patterson and Candès,
-/// "Conformalized Quantile Regression", NeurIPS 2019); the factor says how much the headroom differs from window to window.
+/// The last state of an LSTM and 64 units that see the whole window at once go through 64 units.
+/// Those give a softmax weight for each of the simple forecasts, and the headroom. Because the
+/// weights add up to 1, the forecast never leaves the range of the simple forecasts: the network
+/// follows a rate above any in training like any other.
+///
+/// The bound is `upper = forecast + max(factor * headroom + constant, 0) * scale`. The constant is
+/// chosen so that the bound holds on the requested share of the validation windows (split conformal
+/// prediction: Romano, Patterson and Candès, "Conformalized Quantile Regression", NeurIPS 2019).
+/// The factor says how much the headroom differs from window to window.
 #[derive(Debug)]
 pub struct GatedNet {
-    parameters: Parameters,
-    scaling: Scaling,
+    weights: Weights,
     steps: usize,
     candidates: Candidates,
     correction: Vec<Correction>,
     layers: Layers,
 }
 
-/// What is made of the headroom of an output before it is multiplied by the scale: `max(factor * headroom + constant, 0)`.
+/// The correction of an output's headroom before it is multiplied by the scale:
+/// `max(factor * headroom + constant, 0)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Correction {
     /// Not below zero.
@@ -51,16 +58,16 @@ pub struct Correction {
 }
 
 impl Correction {
-    /// The headroom as it was learnt.
+    /// Leaves the headroom as it was learnt.
     pub const NONE: Self = Self { factor: 1.0, constant: 0.0 };
 }
 
-/// What a network gives while it learns.
+/// The outputs of the network that it learns from.
 #[derive(Debug)]
 pub struct Parts {
     /// The forecast [batch, outputs], raw units.
     pub forecast: Tensor,
-    /// The headroom [batch, outputs] in multiples of the scale, not corrected; may be below zero.
+    /// The headroom [batch, outputs] in multiples of the scale, uncorrected; may be negative.
     pub headroom: Tensor,
     /// The scale [batch, outputs], raw units, above zero.
     pub scale: Tensor,
@@ -69,8 +76,8 @@ pub struct Parts {
 #[derive(Debug)]
 struct Layers {
     recurrent: Vec<Lstm>,
-    skip: Stack,
-    head: Stack,
+    skip: Sequential,
+    head: Sequential,
 }
 
 impl Layers {
@@ -83,20 +90,20 @@ impl Layers {
         });
         let recurrent = recurrent.collect();
         let skip = vec![
-            Layer::Linear { index: 0, inputs: steps * features, outputs: SKIP },
-            Layer::Relu { index: 1 },
+            Module::Linear { index: 0, inputs: steps * features, outputs: SKIP },
+            Module::Relu { index: 1 },
         ];
         let head = vec![
-            Layer::Linear { index: 0, inputs: inputs + SKIP, outputs: HIDDEN },
-            Layer::Relu { index: 1 },
-            Layer::Linear { index: 3, inputs: HIDDEN, outputs: outputs * (CANDIDATES + 1) },
+            Module::Linear { index: 0, inputs: inputs + SKIP, outputs: HIDDEN },
+            Module::Relu { index: 1 },
+            Module::Linear { index: 3, inputs: HIDDEN, outputs: outputs * (CANDIDATES + 1) },
         ];
-        Self { recurrent, skip: Stack::new("skip", skip), head: Stack::new("gate", head) }
+        Self { recurrent, skip: Sequential::new("skip", skip), head: Sequential::new("gate", head) }
     }
 }
 
 impl GatedNet {
-    /// A network with fresh weights over windows of `steps`, and a bound that is not corrected.
+    /// A network with fresh weights over windows of `steps`, and an uncorrected bound.
     ///
     /// # Errors
     /// When the columns do not fit the scaling.
@@ -125,15 +132,16 @@ impl GatedNet {
         layers.skip.init(&mut parameters, &mut draw)?;
         layers.head.init(&mut parameters, &mut draw)?;
         let correction = vec![Correction::NONE; candidates.outputs()];
-        Ok(Self { parameters, scaling, steps, candidates, correction, layers })
+        let weights = Weights { parameters, scaling };
+        Ok(Self { weights, steps, candidates, correction, layers })
     }
 
-    /// Whether this kind of network wrote an ONNX file.
+    /// Whether a network of this type wrote an ONNX file.
     pub(super) fn wrote(onnx: &Initializers) -> bool {
         Candidates::are_in(onnx)
     }
 
-    /// The network that wrote an ONNX file.
+    /// Rebuilds the network that wrote an ONNX file.
     ///
     /// # Errors
     /// When the file is not one of ours for this layer.
@@ -149,7 +157,7 @@ impl GatedNet {
             scaling.width()
         );
         let candidates = Candidates::read(&onnx)?;
-        // Earlier ones were two, and wider.
+        // Earlier networks had two layers, and wider ones.
         let widths: Vec<usize> =
             NAMES.iter().map_while(|name| Lstm::width_in(&onnx, name)).collect();
         ensure!(!widths.is_empty(), "the file has no LSTM");
@@ -160,16 +168,9 @@ impl GatedNet {
         }
         layers.skip.read(&mut parameters, &onnx)?;
         layers.head.read(&mut parameters, &onnx)?;
-        let constants = onnx.shaped(CONFORMAL, &[candidates.outputs()])?;
-        // Earlier ones had none.
-        let factors = match onnx.get(FACTOR) {
-            Ok(_) => onnx.shaped(FACTOR, &[candidates.outputs()])?,
-            Err(_) => vec![Correction::NONE.factor; candidates.outputs()],
-        };
-        let correction = factors.into_iter().zip(constants);
-        let correction =
-            correction.map(|(factor, constant)| Correction { factor, constant }).collect();
-        Ok(Self { parameters, scaling, steps, candidates, correction, layers })
+        let correction = read_correction(&onnx, candidates.outputs())?;
+        let weights = Weights { parameters, scaling };
+        Ok(Self { weights, steps, candidates, correction, layers })
     }
 
     /// Forecast, headroom and scale for `window` [batch, steps, features] in raw units.
@@ -177,16 +178,17 @@ impl GatedNet {
     /// # Errors
     /// When the window has another shape.
     pub fn parts(&self, window: &Tensor) -> Result<Parts> {
+        let Weights { parameters, scaling } = &self.weights;
         let (rows, outputs) = (window.dim(0)?, self.candidates.outputs());
-        let scaled = self.scaling.forward(window)?;
+        let scaled = scaling.forward(window)?;
         let mut states = scaled.transpose(0, 1)?.contiguous()?;
         for lstm in &self.layers.recurrent {
-            states = lstm.forward(&self.parameters, &states)?;
+            states = lstm.forward(parameters, &states)?;
         }
         let last = states.get(self.steps - 1)?;
-        let flat = self.steps * self.scaling.width();
-        let skip = self.layers.skip.forward(&self.parameters, &scaled.reshape((rows, flat))?)?;
-        let y = self.layers.head.forward(&self.parameters, &Tensor::cat(&[&last, &skip], 1)?)?;
+        let flat = self.steps * scaling.width();
+        let skip = self.layers.skip.forward(parameters, &scaled.reshape((rows, flat))?)?;
+        let y = self.layers.head.forward(parameters, &Tensor::cat(&[&last, &skip], 1)?)?;
         let gates = y.narrow(1, 0, outputs * CANDIDATES)?.reshape((rows, outputs, CANDIDATES))?;
         let weights = candle_nn::ops::softmax(&gates, D::Minus1)?;
         let [candidates, scale] = self.candidates.forward(&window.reshape((rows, flat))?)?;
@@ -197,15 +199,15 @@ impl GatedNet {
         })
     }
 
-    /// How the headroom of each output is corrected.
+    /// The correction of each output's headroom.
     pub fn correction(&self) -> &[Correction] {
         &self.correction
     }
 
-    /// Sets it, one for each output.
+    /// Sets the correction of each output's headroom.
     ///
     /// # Errors
-    /// When there are more or fewer, or a factor is below zero.
+    /// When there is not one for each output, a factor is negative or a constant not finite.
     pub fn set_correction(&mut self, correction: Vec<Correction>) -> Result<()> {
         ensure!(correction.len() == self.correction.len(), "every output has one correction");
         let sound = correction.iter().all(|c| c.factor >= 0.0 && c.constant.is_finite());
@@ -218,25 +220,27 @@ impl GatedNet {
         self.correction.iter().map(part).collect()
     }
 
-    /// The gates [batch, outputs * candidates] and the headroom [batch, outputs] as nodes.
+    /// Writes the network as nodes that give the gates [batch, outputs * candidates] and the
+    /// headroom [batch, outputs].
     fn emit_head(&self, graph: &mut GraphBuilder, window: &Value) -> Result<[Value; 2]> {
+        let Weights { parameters, scaling } = &self.weights;
         let outputs = self.candidates.outputs();
-        let flat = self.steps * self.scaling.width();
-        let scaled = self.scaling.emit(graph, window)?;
-        // ONNX Runtime's LSTM on the CPU takes time first.
+        let flat = self.steps * scaling.width();
+        let scaled = scaling.emit(graph, window)?;
+        // ONNX Runtime's LSTM on the CPU takes the time axis first.
         let mut states = graph.transpose("time_first", &scaled, &[1, 0, 2]);
         let (deepest, others) =
             self.layers.recurrent.split_last().context("the network has no LSTM")?;
         for (lstm, name) in others.iter().zip(NAMES) {
-            let [all, _] = lstm.emit(&self.parameters, graph, &states)?;
+            let [all, _] = lstm.emit(parameters, graph, &states)?;
             states = graph.squeeze(&format!("{name}.direction"), &all, 1);
         }
-        let [_, last] = deepest.emit(&self.parameters, graph, &states)?;
+        let [_, last] = deepest.emit(parameters, graph, &states)?;
         let last = graph.squeeze(&format!("{}.direction", NAMES[others.len()]), &last, 0);
         let scaled = graph.reshape("scaled.flat", &scaled, &[flat]);
-        let skip = self.layers.skip.emit(&self.parameters, graph, &scaled)?;
+        let skip = self.layers.skip.emit(parameters, graph, &scaled)?;
         let both = graph.concat_columns("seen", &[&last, &skip]);
-        let y = self.layers.head.emit(&self.parameters, graph, &both)?;
+        let y = self.layers.head.emit(parameters, graph, &both)?;
         Ok(graph.split_columns("heads", &y, [outputs * CANDIDATES, outputs]))
     }
 }
@@ -246,16 +250,12 @@ impl Network for GatedNet {
         "operational"
     }
 
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
-    }
-
-    fn scaling(&self) -> &Scaling {
-        &self.scaling
+    fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     fn input(&self) -> Port {
-        Port::new("window", &[self.steps, self.scaling.width()])
+        Port::new("window", &[self.steps, self.scaling().width()])
     }
 
     fn outputs(&self) -> Vec<Port> {
@@ -276,13 +276,13 @@ impl Network for GatedNet {
     fn to_onnx(&self) -> Result<Vec<u8>> {
         let outputs = self.candidates.outputs();
         let mut graph = GraphBuilder::new(self.layer());
-        let axes = [Axis::Batch, Axis::Fixed(self.steps), Axis::Fixed(self.scaling.width())];
+        let features = self.scaling().width();
+        let axes = [Axis::Batch, Axis::Fixed(self.steps), Axis::Fixed(features)];
         let window = graph.input("window", &axes);
         let [gates, headroom] = self.emit_head(&mut graph, &window)?;
         let gates = graph.reshape("gates", &gates, &[outputs, CANDIDATES]);
         let weights = graph.softmax("weights", &gates);
-        let flat = self.steps * self.scaling.width();
-        let flat = graph.reshape("window.flat", &window, &[flat]);
+        let flat = graph.reshape("window.flat", &window, &[self.steps * features]);
         let [candidates, scale] = self.candidates.emit(&mut graph, &flat)?;
         let candidates = graph.reshape("candidates.by_output", &candidates, &[outputs, CANDIDATES]);
         let parts = graph.binary("Mul", "weighted", [&weights, &candidates]);
@@ -294,13 +294,25 @@ impl Network for GatedNet {
         let headroom = graph.unary("Relu", "headroom.floor", &headroom);
         let headroom = graph.binary("Mul", "headroom.scaled", [&headroom, &scale]);
         let upper = graph.binary("Add", "upper.sum", [&forecast, &headroom]);
-        // The forecast goes on into the bound: its output is a node of its own.
+        // The bound uses the forecast too, so the output needs a node of its own.
         let forecast = graph.unary("Identity", "forecast.output", &forecast);
         let axes = [Axis::Batch, Axis::Fixed(outputs)];
         graph.output("forecast", &forecast, &axes)?;
         graph.output("upper", &upper, &axes)?;
         Ok(graph.finish())
     }
+}
+
+/// Reads the corrections back from an ONNX file that [`GatedNet::to_onnx`] wrote.
+fn read_correction(onnx: &Initializers, outputs: usize) -> Result<Vec<Correction>> {
+    let constants = onnx.shaped(CONFORMAL, &[outputs])?;
+    // Earlier networks had no factor.
+    let factors = match onnx.get(FACTOR) {
+        Ok(_) => onnx.shaped(FACTOR, &[outputs])?,
+        Err(_) => vec![Correction::NONE.factor; outputs],
+    };
+    let pairs = factors.into_iter().zip(constants);
+    Ok(pairs.map(|(factor, constant)| Correction { factor, constant }).collect())
 }
 
 #[cfg(test)]
@@ -314,7 +326,7 @@ mod tests {
     const STEPS: usize = 6;
     const FEATURES: usize = 3;
 
-    /// One output, with as many LSTMs as there are widths.
+    /// A network with one output and an LSTM layer of each of the `widths`.
     fn network(widths: &[usize]) -> GatedNet {
         let column = Column::between(Transform::Linear, 0.0, 1.0);
         let scaling = Scaling::new(vec![column; FEATURES]).unwrap();
@@ -335,7 +347,7 @@ mod tests {
         assert_eq!((read.layers.recurrent.len(), read.to_onnx().unwrap()), (2, bytes.clone()));
         assert_ne!(network(&[5]).to_onnx().unwrap(), bytes);
 
-        // Under another name of the same length the factor is one that the reader does not know.
+        // The reader does not know a factor under another name; same length keeps the file valid.
         let earlier = FACTOR.replace("factor", "nobody");
         let mut bytes = bytes;
         let found: Vec<usize> = (0..bytes.len() - FACTOR.len())

@@ -39,7 +39,7 @@ impl Lstm {
         ]
     }
 
-    /// Draws initial parameters, all uniform in +-1/sqrt(hidden) as in PyTorch.
+    /// Draws initial parameters, all uniform in +-1/sqrt(hidden) as PyTorch does.
     pub(super) fn init(
         &self,
         parameters: &mut Parameters,
@@ -93,7 +93,8 @@ impl Lstm {
         Ok(graph.lstm(self.prefix, [x, &w, &r, &b], self.hidden))
     }
 
-    /// The units of the layer whose tensors begin with `prefix` in an ONNX file that [`Self::emit`] wrote; `None` when it has no such layer.
+    /// The number of units of the layer with that `prefix` in an ONNX file that [`Self::emit`]
+    /// wrote; `None` when the file has no such layer.
     pub(super) fn width_in(onnx: &Initializers, prefix: &str) -> Option<usize> {
         let (shape, _) = onnx.get(&format!("{prefix}.R")).ok()?;
         shape.last().copied()
@@ -145,7 +146,7 @@ mod tests {
         (layer, parameters, x)
     }
 
-    /// The same by candle's own LSTM, which wants [batch, time, inputs].
+    /// The hidden states by candle's own LSTM, which takes [batch, time, inputs].
     fn by_candle(parameters: &Parameters, x: &Tensor) -> Tensor {
         let tensors: HashMap<String, Tensor> = parameters
             .names()
@@ -171,7 +172,7 @@ mod tests {
         let theirs = by_candle(&parameters, &x);
         assert!(furthest(&ours, &theirs) < 1e-6);
 
-        // Every state counts, each with another weight.
+        // Every state counts, each with a weight of its own.
         let count = ours.elem_count();
         let weights: Vec<f32> = (0..count).map(|i| (i as f32).sin()).collect();
         let weights = Tensor::from_vec(weights, ours.shape(), &Device::Cpu).unwrap();

@@ -1,14 +1,14 @@
-//! The operational network: what will the function need in the next interval?
+//! The operational network of version 1: an LSTM that forecasts the next step of a function.
 
 use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{
-    Initialiser, Network, Parameters, Port,
     lstm::Lstm,
-    stack::{Layer, Stack},
-    strategic::axis,
+    network::{Network, Port, Weights},
+    parameters::{Initialiser, Parameters},
+    sequential::{Module, Sequential},
 };
 use crate::{
     onnx::{Axis, GraphBuilder, Initializers, Value},
@@ -21,15 +21,15 @@ const HIDDEN: usize = 32;
 const INPUT_WEIGHT: &str = "lstm1.W";
 const LOG_SPAN: &str = "output.log_span";
 
-/// From the bounded output of the network to raw units.
+/// How an output of the network in [0, 1] becomes raw units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OutputRange {
     /// `exp(y * log_span) - 1`: a rate between 0 and `exp(log_span) - 1`.
     Log1p {
-        /// ln(1 + the greatest rate); above zero.
+        /// ln(1 + the greatest rate in 1/s); above zero.
         log_span: f32,
     },
-    /// `y`, at most 1: a utilisation.
+    /// `y`: a utilisation between 0 and 1.
     Fraction,
 }
 
@@ -53,14 +53,13 @@ impl OutputRange {
     }
 }
 
-/// A forecaster: `window` [batch, steps, features] to `forecast` [batch, outputs], both in raw
-/// units.
+/// A forecaster: `window` [batch, steps, features], oldest step first, to `forecast`
+/// [batch, outputs], both in raw units.
 ///
-/// LSTM 128, LSTM 64, of which the last state goes through 32 to the outputs. Oldest step first.
+/// Two LSTM layers of 128 and 64 units; the last hidden state goes through 32 units to the outputs.
 #[derive(Debug)]
 pub struct OperationalNet {
-    parameters: Parameters,
-    scaling: Scaling,
+    weights: Weights,
     steps: usize,
     outputs: Vec<OutputRange>,
     layers: Layers,
@@ -70,20 +69,20 @@ pub struct OperationalNet {
 struct Layers {
     first: Lstm,
     second: Lstm,
-    head: Stack,
+    head: Sequential,
 }
 
 impl Layers {
     fn new(features: usize, outputs: usize) -> Self {
         let head = vec![
-            Layer::Linear { index: 0, inputs: NARROW, outputs: HIDDEN },
-            Layer::Relu { index: 1 },
-            Layer::Linear { index: 3, inputs: HIDDEN, outputs },
+            Module::Linear { index: 0, inputs: NARROW, outputs: HIDDEN },
+            Module::Relu { index: 1 },
+            Module::Linear { index: 3, inputs: HIDDEN, outputs },
         ];
         Self {
             first: Lstm::new("lstm1", features, WIDE),
             second: Lstm::new("lstm2", WIDE, NARROW),
-            head: Stack::new("fc", head),
+            head: Sequential::new("fc", head),
         }
     }
 }
@@ -106,10 +105,10 @@ impl OperationalNet {
         layers.first.init(&mut parameters, &mut draw)?;
         layers.second.init(&mut parameters, &mut draw)?;
         layers.head.init(&mut parameters, &mut draw)?;
-        Ok(Self { parameters, scaling, steps, outputs, layers })
+        Ok(Self { weights: Weights { parameters, scaling }, steps, outputs, layers })
     }
 
-    /// The network that wrote an ONNX file.
+    /// Rebuilds the network that wrote an ONNX file.
     ///
     /// # Errors
     /// When the file is not one of ours for this layer.
@@ -120,7 +119,7 @@ impl OperationalNet {
             bail!("the input of an operational network is [batch, steps, features]");
         };
         ensure!(
-            features == scaling.width() && features == axis(&onnx, INPUT_WEIGHT, 2)?,
+            features == scaling.width() && features == onnx.axis(INPUT_WEIGHT, 2)?,
             "the input has {features} features, its scaling {}",
             scaling.width()
         );
@@ -131,25 +130,26 @@ impl OperationalNet {
         layers.first.read(&mut parameters, &onnx)?;
         layers.second.read(&mut parameters, &onnx)?;
         layers.head.read(&mut parameters, &onnx)?;
-        Ok(Self { parameters, scaling, steps, outputs, layers })
+        Ok(Self { weights: Weights { parameters, scaling }, steps, outputs, layers })
     }
 
-    /// The forecast [batch, outputs] before it is bounded to [0, 1] and turned into raw units: a
+    /// The forecast [batch, outputs] before it is clipped to [0, 1] and converted to raw units: a
     /// loss on it still has a gradient outside the bounds. `window` [batch, steps, features] is in
     /// raw units.
     ///
     /// # Errors
     /// When the window has another shape.
     pub fn normalised(&self, window: &Tensor) -> Result<Tensor> {
-        let x = self.scaling.forward(window)?;
+        let Weights { parameters, scaling } = &self.weights;
+        let x = scaling.forward(window)?;
         let x = x.transpose(0, 1)?.contiguous()?;
-        let wide = self.layers.first.forward(&self.parameters, &x)?;
-        let narrow = self.layers.second.forward(&self.parameters, &wide)?;
+        let wide = self.layers.first.forward(parameters, &x)?;
+        let narrow = self.layers.second.forward(parameters, &wide)?;
         let last = narrow.get(self.steps - 1)?;
-        self.layers.head.forward(&self.parameters, &last)
+        self.layers.head.forward(parameters, &last)
     }
 
-    /// What [`Self::normalised`] should give for `outcome` (one value per output, raw units).
+    /// The target of [`Self::normalised`] for `outcome` (one value per output, raw units).
     pub fn normalise(&self, outcome: &[f32]) -> Vec<f32> {
         self.outputs.iter().zip(outcome).map(|(range, &raw)| range.normalise(raw)).collect()
     }
@@ -166,7 +166,7 @@ impl OperationalNet {
         Ok((linear + grown)?)
     }
 
-    /// The parts of [`Self::forecast`] after the network, as nodes.
+    /// Writes the conversion from the network's output `y` to raw units as nodes.
     fn emit_outputs(&self, graph: &mut GraphBuilder, y: &Value) -> Result<Value> {
         let width = [self.outputs.len()];
         let one = graph.constant("output.one", &width, &vec![1.0; self.outputs.len()])?;
@@ -181,8 +181,8 @@ impl OperationalNet {
         Ok(graph.binary("Add", "output.join", [&linear, &raw]))
     }
 
-    /// ln(1 + most) where the output is a rate; 0 elsewhere, so that its exponential less one
-    /// vanishes.
+    /// ln(1 + greatest rate) where the output is a rate; 0 elsewhere, where `exp(0) - 1` adds
+    /// nothing.
     fn log_spans(&self) -> Vec<f32> {
         self.outputs.iter().map(|range| range.log_span()).collect()
     }
@@ -197,16 +197,12 @@ impl Network for OperationalNet {
         "operational"
     }
 
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
-    }
-
-    fn scaling(&self) -> &Scaling {
-        &self.scaling
+    fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     fn input(&self) -> Port {
-        Port::new("window", &[self.steps, self.scaling.width()])
+        Port::new("window", &[self.steps, self.scaling().width()])
     }
 
     fn outputs(&self) -> Vec<Port> {
@@ -218,17 +214,18 @@ impl Network for OperationalNet {
     }
 
     fn to_onnx(&self) -> Result<Vec<u8>> {
+        let Weights { parameters, scaling } = &self.weights;
         let mut graph = GraphBuilder::new(self.layer());
-        let axes = [Axis::Batch, Axis::Fixed(self.steps), Axis::Fixed(self.scaling.width())];
+        let axes = [Axis::Batch, Axis::Fixed(self.steps), Axis::Fixed(scaling.width())];
         let window = graph.input("window", &axes);
-        let x = self.scaling.emit(&mut graph, &window)?;
-        // ONNX Runtime's LSTM on the CPU takes time first.
+        let x = scaling.emit(&mut graph, &window)?;
+        // ONNX Runtime's LSTM on the CPU takes the time axis first.
         let x = graph.transpose("time_first", &x, &[1, 0, 2]);
-        let [wide, _] = self.layers.first.emit(&self.parameters, &mut graph, &x)?;
+        let [wide, _] = self.layers.first.emit(parameters, &mut graph, &x)?;
         let wide = graph.squeeze("lstm1.direction", &wide, 1);
-        let [_, last] = self.layers.second.emit(&self.parameters, &mut graph, &wide)?;
+        let [_, last] = self.layers.second.emit(parameters, &mut graph, &wide)?;
         let last = graph.squeeze("lstm2.direction", &last, 0);
-        let y = self.layers.head.emit(&self.parameters, &mut graph, &last)?;
+        let y = self.layers.head.emit(parameters, &mut graph, &last)?;
         let forecast = self.emit_outputs(&mut graph, &y)?;
         graph.output("forecast", &forecast, &[Axis::Batch, Axis::Fixed(self.outputs.len())])?;
         Ok(graph.finish())

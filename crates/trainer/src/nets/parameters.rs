@@ -7,8 +7,8 @@ use candle_core::{Device, Tensor, Var};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Named trainable f32 tensors on the CPU, ordered by name so that everything that walks them
-/// (optimiser, export, comparison) does so in one order on every run.
+/// Named trainable f32 tensors on the CPU, ordered by name: whatever iterates over them (optimiser,
+/// export, comparison) uses the same order on every run.
 #[derive(Debug, Default)]
 pub struct Parameters {
     tensors: BTreeMap<String, Var>,
@@ -35,7 +35,7 @@ impl Parameters {
     /// The tensor called `name`.
     ///
     /// # Errors
-    /// When there is none: the message names it, for checkpoints of another architecture.
+    /// When there is none. The message names it, for checkpoints of another architecture.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         let var = self.tensors.get(name).with_context(|| format!("parameter {name} is missing"))?;
         Ok(var.as_tensor())
@@ -78,7 +78,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// Multiplies the tensor called `name`.
+    /// Multiplies the tensor called `name` by `factor`.
     ///
     /// # Errors
     /// When there is none.
@@ -90,7 +90,7 @@ impl Parameters {
     /// A copy that further training does not change.
     ///
     /// # Errors
-    /// When memory cannot be had.
+    /// When memory cannot be allocated.
     pub fn snapshot(&self) -> Result<Self> {
         let mut copy = Self::new();
         for (name, var) in &self.tensors {

@@ -1,8 +1,8 @@
 //! The recurrence of an LSTM as one operator with its own gradient.
 //!
 //! Built from candle's elementary operators, an LSTM over twelve steps allocates some thousand
-//! small tensors per batch, and learns three times more slowly. The arithmetic is that of PyTorch's
-//! LSTM; a test holds it against candle's.
+//! small tensors per batch and trains at a third of the speed. The arithmetic is that of PyTorch's
+//! LSTM; a test compares it with candle's.
 
 use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, WithDType,
@@ -28,7 +28,7 @@ impl Size {
     }
 }
 
-/// What one step leaves for the gradient.
+/// What one step keeps for the gradient.
 #[derive(Debug)]
 struct Step {
     /// Activated gates [rows, 4 * hidden]: input, forget, cell, output.
@@ -39,8 +39,8 @@ struct Step {
     cell: Vec<f32>,
 }
 
-/// The operator: it holds what was computed before it was applied, because a product of matrices
-/// needs tensors.
+/// The operator. It holds the results of the forward pass, which runs before the operator is
+/// applied because matrix products need tensors.
 struct Recurrence {
     size: Size,
     steps: Vec<Step>,
@@ -72,7 +72,7 @@ pub(super) fn run(inputs: &Tensor, weight: &Tensor) -> Result<Tensor> {
 }
 
 impl Recurrence {
-    /// One step from its gates before activation; returns the hidden states [rows, hidden].
+    /// Runs one step from its gates before activation; returns the hidden states [rows, hidden].
     fn advance(&mut self, mut gates: Vec<f32>) -> Vec<f32> {
         let Size { hidden: width, .. } = self.size;
         let states = self.size.states();
@@ -106,8 +106,9 @@ impl Recurrence {
         hidden
     }
 
-    /// From the gradients of hidden and cell states after `step` to those of its gates before
-    /// activation; `of_cell` becomes that of the cell states before it. All [rows, .. * hidden].
+    /// Turns the gradients of the hidden and cell states after `step` into those of its gates
+    /// before activation. `of_cell` becomes the gradient of the cell states before the step. All
+    /// are [rows, .. * hidden].
     fn retreat(&self, step: usize, of_hidden: &[f32], of_cell: &mut [f32]) -> Vec<f32> {
         let Size { hidden: width, .. } = self.size;
         let Step { gates, squashed, .. } = &self.steps[step];
@@ -185,7 +186,7 @@ impl CustomOp2 for Recurrence {
             }
         }
         let of_inputs = Tensor::from_vec(of_inputs, inputs.shape(), &Device::Cpu)?;
-        // Every step but the first sees the states of the one before.
+        // Every step but the first takes the states of the previous one.
         let later = of_inputs.narrow(0, 1, steps - 1)?.flatten(0, 1)?;
         let earlier = states.narrow(0, 0, steps - 1)?.flatten(0, 1)?;
         let of_weight = later.t()?.matmul(&earlier)?;
@@ -197,11 +198,11 @@ fn sigmoid(x: f32) -> f32 {
     0.5 * tanh(0.5 * x) + 0.5
 }
 
-/// tanh to a few units in the last place, as the quotient of two polynomials on [-7.9, 7.9], beyond
-/// which it is 1 in f32.
+/// tanh to a few units in the last place, as the quotient of two polynomials on [-7.9, 7.9]; beyond
+/// that range tanh is 1 in f32.
 ///
 /// The coefficients are those of Eigen (`generic_fast_tanh_float`, MPL 2.0), which ONNX Runtime
-/// uses too; without branches, so that the compiler computes several at once.
+/// uses too. The function has no branches, so that the compiler vectorises it.
 fn tanh(x: f32) -> f32 {
     const ODD: [f32; 7] = [
         -2.760_768_4e-16,

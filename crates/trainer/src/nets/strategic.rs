@@ -1,10 +1,14 @@
 //! The strategic network: which provider?
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{Initialiser, Network, Parameters, Port, advice::Advice, stack::Stack};
+use super::{
+    advice::Advice,
+    network::{Network, Port, Weights},
+    sequential::{self, Sequential},
+};
 use crate::{
     onnx::{Axis, GraphBuilder, Initializers},
     scaling::Scaling,
@@ -19,35 +23,35 @@ const OUTPUT_WEIGHT: &str = "fusion.6.weight";
 /// A Q-network without duelling heads: `state` [batch, workload + application] to `q_values`
 /// [batch, providers].
 ///
-/// Workload and application features are encoded apart (64 and 32 wide), joined and fused through
-/// 128 and 64.
+/// Two encoders, 64 and 32 wide, take the workload features and the application features. Their
+/// outputs are concatenated and fused through 128 and 64 units.
 #[derive(Debug)]
 pub struct StrategicNet {
-    parameters: Parameters,
-    scaling: Scaling,
+    weights: Weights,
     workload: usize,
     providers: usize,
     stacks: Stacks,
-    advice: Option<Advice>,
+    advice: Advice,
 }
 
 #[derive(Debug)]
 struct Stacks {
-    workload: Stack,
-    application: Stack,
-    fusion: Stack,
+    workload: Sequential,
+    application: Sequential,
+    fusion: Sequential,
 }
 
 impl Stacks {
     fn new(workload: usize, application: usize, providers: usize) -> Self {
+        let fused = [WORKLOAD_WIDTH + APPLICATION_WIDTH, 128, 64, providers];
         Self {
-            workload: Stack::encoder("strategic_encoder", workload, WORKLOAD_WIDTH),
-            application: Stack::encoder("app_context_encoder", application, APPLICATION_WIDTH),
-            fusion: Stack::head("fusion", [WORKLOAD_WIDTH + APPLICATION_WIDTH, 128, 64, providers]),
+            workload: Sequential::encoder("strategic_encoder", workload, WORKLOAD_WIDTH),
+            application: Sequential::encoder("app_context_encoder", application, APPLICATION_WIDTH),
+            fusion: Sequential::head("fusion", fused),
         }
     }
 
-    fn all(&self) -> [&Stack; 3] {
+    fn all(&self) -> [&Sequential; 3] {
         [&self.workload, &self.application, &self.fusion]
     }
 }
@@ -64,44 +68,38 @@ impl StrategicNet {
         providers: usize,
         rng: &mut Xoshiro256PlusPlus,
     ) -> Result<Self> {
-        let application = group_width(&scaling, workload)?;
+        let application = application_width(&scaling, workload)?;
         let stacks = Stacks::new(workload, application, providers);
-        let mut parameters = Parameters::new();
-        let mut draw = Initialiser::new(rng);
-        for stack in stacks.all() {
-            stack.init(&mut parameters, &mut draw)?;
-        }
-        Ok(Self { parameters, scaling, workload, providers, stacks, advice: None })
+        let weights = Weights { parameters: sequential::init(stacks.all(), rng)?, scaling };
+        Ok(Self { weights, workload, providers, stacks, advice: Advice::NONE })
     }
 
-    /// The same network on advice: the last columns are a number for each provider, of which the Q-values start as `gain`
-    /// times, and learning adds to that.
+    /// The same network on advice: the last columns of the input are a number for each provider.
+    /// The Q-values start as `gain` times that number, and learning adds to them.
     ///
     /// # Errors
-    /// When there are fewer columns, or it is advised already.
+    /// When there are fewer columns than providers, or the network has advice already.
     pub fn advised(mut self, gain: f32) -> Result<Self> {
-        let sizes = [self.scaling.width(), self.providers];
-        self.advice = Some(Advice::init(sizes, gain, &mut self.parameters, OUTPUT)?);
+        let sizes = [self.weights.scaling.width(), self.providers];
+        self.advice = Advice::init(sizes, gain, &mut self.weights.parameters, OUTPUT)?;
         Ok(self)
     }
 
-    /// The network that wrote an ONNX file.
+    /// Rebuilds the network that wrote an ONNX file.
     ///
     /// # Errors
     /// When the file is not one of ours for this layer.
     pub fn from_onnx(bytes: &[u8]) -> Result<Self> {
         let onnx = Initializers::decode(bytes)?;
         let scaling = Scaling::read(&onnx)?;
-        let workload = axis(&onnx, WORKLOAD_WEIGHT, 1)?;
-        let providers = axis(&onnx, OUTPUT_WEIGHT, 0)?;
-        let application = group_width(&scaling, workload)?;
+        let workload = onnx.axis(WORKLOAD_WEIGHT, 1)?;
+        let providers = onnx.axis(OUTPUT_WEIGHT, 0)?;
+        let application = application_width(&scaling, workload)?;
         let stacks = Stacks::new(workload, application, providers);
-        let mut parameters = Parameters::new();
-        for stack in stacks.all() {
-            stack.read(&mut parameters, &onnx)?;
-        }
+        let mut parameters = sequential::read(stacks.all(), &onnx)?;
         let advice = Advice::read([scaling.width(), providers], &mut parameters, &onnx)?;
-        Ok(Self { parameters, scaling, workload, providers, stacks, advice })
+        let weights = Weights { parameters, scaling };
+        Ok(Self { weights, workload, providers, stacks, advice })
     }
 
     /// Q-values [batch, providers] of `state` [batch, features] in raw units.
@@ -109,21 +107,19 @@ impl StrategicNet {
     /// # Errors
     /// When the state has another width.
     pub fn q_values(&self, state: &Tensor) -> Result<Tensor> {
-        let x = self.scaling.forward(state)?;
-        let application = self.scaling.width() - self.workload;
+        let Weights { parameters, scaling } = &self.weights;
+        let x = scaling.forward(state)?;
+        let application = scaling.width() - self.workload;
         let left = x.narrow(1, 0, self.workload)?.contiguous()?;
         let right = x.narrow(1, self.workload, application)?.contiguous()?;
-        let left = self.stacks.workload.forward(&self.parameters, &left)?;
-        let right = self.stacks.application.forward(&self.parameters, &right)?;
+        let left = self.stacks.workload.forward(parameters, &left)?;
+        let right = self.stacks.application.forward(parameters, &right)?;
         let joined = Tensor::cat(&[left, right], 1)?;
-        let learnt = self.stacks.fusion.forward(&self.parameters, &joined)?;
-        match self.advice {
-            Some(advice) => advice.add(&self.parameters, state, &learnt),
-            None => Ok(learnt),
-        }
+        let learnt = self.stacks.fusion.forward(parameters, &joined)?;
+        self.advice.add(parameters, state, learnt)
     }
 
-    /// How many actions it tells apart.
+    /// The number of actions.
     pub fn actions(&self) -> usize {
         self.providers
     }
@@ -134,16 +130,12 @@ impl Network for StrategicNet {
         "strategic"
     }
 
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
-    }
-
-    fn scaling(&self) -> &Scaling {
-        &self.scaling
+    fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     fn input(&self) -> Port {
-        Port::new("state", &[self.scaling.width()])
+        Port::new("state", &[self.scaling().width()])
     }
 
     fn outputs(&self) -> Vec<Port> {
@@ -155,35 +147,28 @@ impl Network for StrategicNet {
     }
 
     fn to_onnx(&self) -> Result<Vec<u8>> {
+        let Weights { parameters, scaling } = &self.weights;
         let mut graph = GraphBuilder::new(self.layer());
-        let state = graph.input("state", &[Axis::Batch, Axis::Fixed(self.scaling.width())]);
-        let x = self.scaling.emit(&mut graph, &state)?;
-        let application = self.scaling.width() - self.workload;
+        let state = graph.input("state", &[Axis::Batch, Axis::Fixed(scaling.width())]);
+        let x = scaling.emit(&mut graph, &state)?;
+        let application = scaling.width() - self.workload;
         let parts = graph.split_columns("groups", &x, [self.workload, application]);
-        let left = self.stacks.workload.emit(&self.parameters, &mut graph, &parts[0])?;
-        let right = self.stacks.application.emit(&self.parameters, &mut graph, &parts[1])?;
+        let left = self.stacks.workload.emit(parameters, &mut graph, &parts[0])?;
+        let right = self.stacks.application.emit(parameters, &mut graph, &parts[1])?;
         let joined = graph.concat_columns("join", &[&left, &right]);
-        let learnt = self.stacks.fusion.emit(&self.parameters, &mut graph, &joined)?;
-        let q_values = match self.advice {
-            Some(advice) => advice.emit(&self.parameters, &mut graph, [&state, &learnt])?,
-            None => learnt,
-        };
+        let learnt = self.stacks.fusion.emit(parameters, &mut graph, &joined)?;
+        let q_values = self.advice.emit(parameters, &mut graph, [&state, &learnt])?;
         graph.output("q_values", &q_values, &[Axis::Batch, Axis::Fixed(self.providers)])?;
         Ok(graph.finish())
     }
 }
 
-fn group_width(scaling: &Scaling, workload: usize) -> Result<usize> {
+/// The number of columns that describe the application.
+fn application_width(scaling: &Scaling, workload: usize) -> Result<usize> {
     ensure!(
         workload > 0 && workload < scaling.width(),
         "{workload} of {} features cannot be workload features: both groups need one",
         scaling.width()
     );
     Ok(scaling.width() - workload)
-}
-
-/// The size of one axis of an initializer.
-pub(super) fn axis(onnx: &Initializers, name: &str, axis: usize) -> Result<usize> {
-    let (shape, _) = onnx.get(name)?;
-    shape.get(axis).copied().with_context(|| format!("initializer {name} has no axis {axis}"))
 }

@@ -1,4 +1,4 @@
-//! Builds an ONNX graph node by node; the same calls give the same bytes.
+//! Builds an ONNX graph node by node. The same calls give the same bytes.
 
 use anyhow::{Context, Result, ensure};
 use prost::Message;
@@ -38,7 +38,7 @@ enum Attribute {
     Ints(Vec<i64>),
 }
 
-/// Operate on the columns of [batch, columns].
+/// For operators along the columns of [batch, columns].
 const COLUMNS: [(&str, Attribute); 1] = [("axis", Attribute::Int(1))];
 
 /// An operator applied to its operands.
@@ -70,7 +70,8 @@ impl GraphBuilder {
     /// Declares `value` a graph output and gives it the name `name`.
     ///
     /// # Errors
-    /// When no node makes that value, or one already uses it as an operand or output.
+    /// When no node produces the value under its own name, for example because it is an output
+    /// already.
     pub fn output(&mut self, name: &str, value: &Value, axes: &[Axis]) -> Result<()> {
         let slot = self
             .graph
@@ -78,13 +79,13 @@ impl GraphBuilder {
             .iter_mut()
             .flat_map(|node| node.output.iter_mut())
             .find(|output| **output == value.0)
-            .with_context(|| format!("no node makes the value for output {name}"))?;
+            .with_context(|| format!("no node produces the value of output {name}"))?;
         name.clone_into(slot);
         self.graph.output.push(value_info(name, axes));
         Ok(())
     }
 
-    /// Adds a constant f32 tensor in row-major order.
+    /// Adds a constant f32 tensor; `values` are in row-major order.
     ///
     /// # Errors
     /// When the values do not fill the shape or one of them is not finite.
@@ -133,28 +134,28 @@ impl GraphBuilder {
         self.single(Node { op, name, operands: &[x], attributes: &[] })
     }
 
-    /// `x [batch, in] * weight^T + bias` with the operands x, `weight` [out, in], as PyTorch stores
-    /// it, and one `bias` per output.
+    /// `x * weight^T + bias`. The operands are x [batch, in], weight [out, in] (as PyTorch stores
+    /// it) and bias [out].
     pub fn linear(&mut self, name: &str, operands: [&Value; 3]) -> Value {
         let attributes = [("transB", Attribute::Int(1))];
         self.single(Node { op: "Gemm", name, operands: &operands, attributes: &attributes })
     }
 
-    /// Normalises the last axis of the first operand, times the second plus the third.
+    /// Normalises the last axis of the first operand, multiplies by the second and adds the third.
     pub fn layer_norm(&mut self, name: &str, operands: [&Value; 3], epsilon: f32) -> Value {
         let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
         let op = "LayerNormalization";
         self.single(Node { op, name, operands: &operands, attributes: &attributes })
     }
 
-    /// Cuts `x` [batch, columns] after its first columns into pieces of the given sizes.
+    /// Splits the columns of `x` [batch, columns] into two pieces of the given sizes.
     pub fn split_columns(&mut self, name: &str, x: &Value, sizes: [usize; 2]) -> [Value; 2] {
         let operand = self.integers(&format!("{name}.sizes"), &sizes.map(|s| s as i64));
         let operands = [x, &operand];
         self.node(Node { op: "Split", name, operands: &operands, attributes: &COLUMNS })
     }
 
-    /// Joins tensors of [batch, *] along the columns.
+    /// Concatenates tensors [batch, *] along the columns.
     pub fn concat_columns(&mut self, name: &str, parts: &[&Value]) -> Value {
         self.single(Node { op: "Concat", name, operands: parts, attributes: &COLUMNS })
     }
@@ -173,13 +174,13 @@ impl GraphBuilder {
         self.single(Node { op: "Reshape", name, operands: &[x, &operand], attributes: &[] })
     }
 
-    /// Weights along the last axis that add up to 1.
+    /// Softmax over the last axis.
     pub fn softmax(&mut self, name: &str, x: &Value) -> Value {
         let attributes = [("axis", Attribute::Int(-1))];
         self.single(Node { op: "Softmax", name, operands: &[x], attributes: &attributes })
     }
 
-    /// Sums over the axis `axis`, which is dropped.
+    /// Sums over `axis` and drops it.
     pub fn sum(&mut self, name: &str, x: &Value, axis: usize) -> Value {
         let axes = self.integers(&format!("{name}.axes"), &[axis as i64]);
         let attributes = [("keepdims", Attribute::Int(0))];
@@ -187,15 +188,15 @@ impl GraphBuilder {
         self.single(Node { op: "ReduceSum", name, operands: &operands, attributes: &attributes })
     }
 
-    /// Drops the axis `axis`, which must have size 1.
+    /// Drops `axis`, which must have size 1.
     pub fn squeeze(&mut self, name: &str, x: &Value, axis: usize) -> Value {
         let axes = self.integers(&format!("{name}.axes"), &[axis as i64]);
         self.single(Node { op: "Squeeze", name, operands: &[x, &axes], attributes: &[] })
     }
 
-    /// A forward LSTM over x [time, batch, in] with the operands x, W, R and B in ONNX gate order.
-    /// Returns the hidden state of every step [time, 1, batch, hidden] and the last one [1, batch,
-    /// hidden].
+    /// A forward LSTM. The operands are x [time, batch, in] and W, R and B in ONNX gate order.
+    /// Returns the hidden states of all steps [time, 1, batch, hidden] and the last one
+    /// [1, batch, hidden].
     pub fn lstm(&mut self, name: &str, operands: [&Value; 4], hidden: usize) -> [Value; 2] {
         let attributes = [("hidden_size", Attribute::Int(hidden as i64))];
         self.node(Node { op: "LSTM", name, operands: &operands, attributes: &attributes })

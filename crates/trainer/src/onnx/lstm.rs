@@ -1,15 +1,17 @@
 //! LSTM weights between PyTorch's layout and ONNX's.
 //!
-//! PyTorch stacks the gates as input, forget, cell, output and keeps two bias vectors; ONNX stacks
-//! them as input, output, forget, cell and keeps both biases in one tensor, one after the other.
-//! Both layouts hold `4 * hidden` rows.
+//! PyTorch stacks the gates as input, forget, cell, output and keeps two bias vectors. ONNX stacks
+//! them as input, output, forget, cell and concatenates both biases in one tensor. Both layouts
+//! hold `4 * hidden` rows.
 
 use anyhow::{Result, ensure};
 
-/// For each gate of ONNX (i, o, f, c) its place in PyTorch's order (i, f, g, o).
-const TORCH_OF_ONNX: [usize; 4] = [0, 3, 1, 2];
-/// For each gate of PyTorch (i, f, g, o) its place in ONNX's order (i, o, f, c).
-const ONNX_OF_TORCH: [usize; 4] = [0, 2, 3, 1];
+/// Gates of an LSTM: input, forget, cell, output.
+const GATES: usize = 4;
+/// For each gate of ONNX (i, o, f, c), its position in PyTorch's order (i, f, g, o).
+const TORCH_OF_ONNX: [usize; GATES] = [0, 3, 1, 2];
+/// For each gate of PyTorch (i, f, g, o), its position in ONNX's order (i, o, f, c).
+const ONNX_OF_TORCH: [usize; GATES] = [0, 2, 3, 1];
 
 /// Reorders the rows of a PyTorch weight [4 * hidden, columns] or bias [4 * hidden] for ONNX.
 ///
@@ -27,7 +29,7 @@ pub(crate) fn gates_to_torch(values: &[f32]) -> Result<Vec<f32>> {
     reorder(values, ONNX_OF_TORCH)
 }
 
-/// Both PyTorch biases [4 * hidden] as the one ONNX bias [8 * hidden].
+/// Joins both PyTorch biases [4 * hidden] into the one ONNX bias [8 * hidden].
 ///
 /// # Errors
 /// When a length is not a multiple of four.
@@ -35,7 +37,7 @@ pub(crate) fn biases_to_onnx(input: &[f32], recurrent: &[f32]) -> Result<Vec<f32
     Ok([gates_to_onnx(input)?, gates_to_onnx(recurrent)?].concat())
 }
 
-/// The inverse of [`biases_to_onnx`]: input and recurrent bias.
+/// The inverse of [`biases_to_onnx`]: returns the input bias and the recurrent bias.
 ///
 /// # Errors
 /// When the length is not a multiple of eight.
@@ -45,9 +47,9 @@ pub(crate) fn biases_to_torch(joined: &[f32]) -> Result<[Vec<f32>; 2]> {
     Ok([gates_to_torch(input)?, gates_to_torch(recurrent)?])
 }
 
-fn reorder(values: &[f32], sources: [usize; 4]) -> Result<Vec<f32>> {
-    ensure!(values.len().is_multiple_of(4), "{} values are not four gates", values.len());
-    let gate = values.len() / 4;
+fn reorder(values: &[f32], sources: [usize; GATES]) -> Result<Vec<f32>> {
+    ensure!(values.len().is_multiple_of(GATES), "{} values are not four gates", values.len());
+    let gate = values.len() / GATES;
     Ok(sources.iter().flat_map(|s| &values[s * gate..(s + 1) * gate]).copied().collect())
 }
 

@@ -1,8 +1,9 @@
-//! Rewrites the LSTM nodes of a graph of ours for weights of eight bits.
+//! Rewrites the LSTM nodes of a graph that the trainer wrote to 8-bit weights.
 //!
-//! ONNX Runtime's operator `com.microsoft.DynamicQuantizeLSTM` takes the operands of `LSTM` and then scale and zero point of W and of R.
-//! Both are transposed there: W is [directions, inputs, 4 * hidden], R is [directions, hidden, 4 * hidden], with a scale for each
-//! column, as `[directions, 4 * hidden]`. What flows in is turned to eight bits as it comes.
+//! ONNX Runtime's operator `com.microsoft.DynamicQuantizeLSTM` takes the operands of `LSTM`,
+//! followed by scale and zero point of W and of R. It expects both weights transposed: W is
+//! [directions, inputs, 4 * hidden] and R is [directions, hidden, 4 * hidden], with one scale per
+//! column in [directions, 4 * hidden]. It quantises its inputs at each run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +17,18 @@ use super::{
     reader::{self, Constant},
 };
 
-/// What [`quantise`] does, for the manifest.
-pub(crate) const SCHEME: &str = "LSTM weights int8, symmetric, one scale per gate and unit; what flows into them uint8, scaled at each run; \
-     everything else f32";
+/// The description of [`quantise`] that goes into the manifest.
+pub(crate) const SCHEME: &str = "LSTM weights int8, symmetric, one scale per gate and unit; \
+     what flows into them uint8, scaled at each run; everything else f32";
 
 const OPERATOR: &str = "DynamicQuantizeLSTM";
 const DOMAIN: &str = "com.microsoft";
-/// Places of the input's and the recurrent weights among the operands.
+/// Positions of the input weights and the recurrent weights among the operands.
 const WEIGHTS: [usize; 2] = [1, 2];
-/// Operands of an LSTM when all are given: X, W, R, B, lengths, first hidden state, first cell state, peepholes.
+/// Operands of an LSTM with all optional ones: X, W, R, B, sequence lengths, initial hidden state,
+/// initial cell state, peepholes.
 const LSTM_OPERANDS: usize = 8;
-/// Greatest magnitude of a quantised weight. -128 is left out, so that the range is symmetric.
+/// Greatest magnitude of a quantised weight. -128 is not used, so that the range is symmetric.
 const GREATEST: f32 = 127.0;
 
 /// A graph with 8-bit weights.
@@ -38,15 +40,17 @@ pub(crate) struct Quantised {
     pub(crate) nodes: Vec<String>,
 }
 
-/// The graph in `bytes` with its LSTM nodes rewritten. The same bytes give the same bytes.
+/// Rewrites the LSTM nodes of the graph in `bytes`. The same input gives the same output.
 ///
 /// # Errors
-/// When the trainer did not write the graph, or with the name of the node that cannot be rewritten; also when there is no LSTM.
+/// When the trainer did not write the graph, when a node cannot be rewritten (the message names
+/// it), or when the graph has no LSTM.
 pub(crate) fn quantise(bytes: &[u8]) -> Result<Quantised> {
     let header = reader::Header::decode(bytes)?;
     ensure!(
         header.is_ours,
-        "the trainer did not write this graph: quantise it with the tools that made it, and import the result"
+        "the trainer did not write this graph: quantise it with the tools that made it, and import \
+         the result"
     );
     let mut model = ModelProto::decode(bytes).context("not an ONNX model")?;
     let graph = model.graph.as_mut().context("the ONNX model has no graph")?;
@@ -57,7 +61,7 @@ pub(crate) fn quantise(bytes: &[u8]) -> Result<Quantised> {
         let domain = node.domain.as_deref().unwrap_or_default();
         ensure!(
             matches!(domain, "" | "ai.onnx"),
-            "node `{name}` is of the operator set `{domain}`: only plain ONNX can be quantised"
+            "node `{name}` belongs to the operator set `{domain}`: only plain ONNX can be quantised"
         );
         if node.op_type.as_deref() != Some("LSTM") {
             continue;
@@ -65,7 +69,7 @@ pub(crate) fn quantise(bytes: &[u8]) -> Result<Quantised> {
         rewrite(graph, index).with_context(|| format!("node `{name}` cannot be quantised"))?;
         nodes.push(name);
     }
-    ensure!(!nodes.is_empty(), "the graph has no LSTM node: there is nothing that would gain");
+    ensure!(!nodes.is_empty(), "the graph has no LSTM node: there is nothing to quantise");
     let used: BTreeSet<&String> = graph.node.iter().flat_map(|node| &node.input).collect();
     let unused =
         |tensor: &TensorProto| tensor.name.as_ref().is_none_or(|name| !used.contains(name));
@@ -79,21 +83,22 @@ pub(crate) fn quantise(bytes: &[u8]) -> Result<Quantised> {
 
 fn rewrite(graph: &mut GraphProto, index: usize) -> Result<()> {
     let node = &graph.node[index];
-    // Direction, activations, clipping: our own nodes have the defaults, and others were never compared.
+    // Direction, activations, clipping: the trainer writes the defaults; other values were never
+    // compared with the original operator.
     let odd = node.attribute.iter().find(|a| a.name.as_deref() != Some("hidden_size"));
-    ensure!(odd.is_none(), "it has the attribute `{}`", odd.map_or("", |a| a.name()));
+    ensure!(odd.is_none(), "it has the unsupported attribute `{}`", odd.map_or("", |a| a.name()));
     let hidden = node.attribute.first().and_then(|a| usize::try_from(a.i?).ok());
     let hidden = hidden.context("it has no hidden_size")?;
     ensure!(node.input.len() <= LSTM_OPERANDS, "it has {} operands", node.input.len());
     let mut operands = node.input.clone();
     operands.resize(LSTM_OPERANDS, String::new());
     let mut added = BTreeMap::new();
-    for place in WEIGHTS {
-        let name = operands[place].clone();
+    for position in WEIGHTS {
+        let name = operands[position].clone();
         let tensors = weights(graph, &name, hidden).with_context(|| format!("weight `{name}`"))?;
-        operands[place] = tensors[0].name().to_owned();
+        operands[position] = tensors[0].name().to_owned();
         operands.extend(tensors[1..].iter().map(|tensor| tensor.name().to_owned()));
-        // Two nodes may share a weight.
+        // Two nodes may share a weight, which must be added once.
         added.extend(tensors.into_iter().map(|tensor| (tensor.name().to_owned(), tensor)));
     }
     for (name, tensor) in added {
@@ -108,11 +113,12 @@ fn rewrite(graph: &mut GraphProto, index: usize) -> Result<()> {
     Ok(())
 }
 
-/// The weight `name` [1, 4 * hidden, columns] in eight bits [1, columns, 4 * hidden], its scales and its zero points [1, 4 * hidden].
+/// Quantises the weight `name` [1, 4 * hidden, columns]: returns the int8 weight
+/// [1, columns, 4 * hidden], and its scales and zero points [1, 4 * hidden].
 fn weights(graph: &GraphProto, name: &str, hidden: usize) -> Result<[TensorProto; 3]> {
     let mut found = graph.initializer.iter().filter(|tensor| tensor.name() == name);
     let tensor = found.next().context("it is not a constant of the graph")?;
-    ensure!(found.next().is_none(), "it is given twice");
+    ensure!(found.next().is_none(), "the graph defines it twice");
     ensure!(tensor.data_type == Some(DataType::Float as i32), "it is not f32");
     let (shape, values): Constant = reader::read(tensor)?;
     let &[1, rows, columns] = shape.as_slice() else {
@@ -139,11 +145,11 @@ fn weights(graph: &GraphProto, name: &str, hidden: usize) -> Result<[TensorProto
     ])
 }
 
-/// What one step of a channel's integers stands for.
+/// The value that one integer step of a channel stands for.
 fn scale(weights: &[f32]) -> f32 {
     let greatest = weights.iter().fold(0f32, |most, weight| most.max(weight.abs()));
     let scale = greatest / GREATEST;
-    // All zero, or so small that the quotient is: any scale above zero gives zeros.
+    // The weights are all zero, or so small that the quotient is: any positive scale gives zeros.
     if scale.is_normal() { scale } else { 1.0 }
 }
 
@@ -163,7 +169,7 @@ mod tests {
     use super::*;
     use crate::onnx::{Axis, GraphBuilder};
 
-    /// Two units on one input; the weights are those of the gates in order.
+    /// An LSTM with two units and one input; `weights` are those of the gates in order.
     fn graph(weights: &[f32; 8]) -> Vec<u8> {
         let mut graph = GraphBuilder::new("small");
         let x = graph.input("x", &[Axis::Fixed(3), Axis::Batch, Axis::Fixed(1)]);

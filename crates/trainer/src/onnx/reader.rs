@@ -1,4 +1,4 @@
-//! Reads the constants of an ONNX file back, to rebuild the network that wrote it.
+//! Reads the constants of an ONNX file back, so that the network that wrote it can be rebuilt.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const EXTERNAL: i32 = 1;
 /// One constant: shape and row-major values.
 pub(super) type Constant = (Vec<usize>, Vec<f32>);
 
-/// The f32 constants of an ONNX file by name, and the name and input shape of its graph.
+/// The f32 constants of an ONNX file by name, with the name and the input shape of its graph.
 #[derive(Debug)]
 pub struct Initializers {
     graph: String,
@@ -25,7 +25,7 @@ pub struct Initializers {
 }
 
 impl Initializers {
-    /// Decodes an ONNX file. Nothing is assumed of the bytes.
+    /// Decodes an ONNX file. The bytes are not trusted.
     ///
     /// # Errors
     /// When the bytes are not an ONNX model, or a constant's bytes do not fill its shape.
@@ -46,12 +46,12 @@ impl Initializers {
         Ok(Self { graph: graph.name.unwrap_or_default(), input, constants })
     }
 
-    /// The name of the graph: the layer that the network serves.
+    /// The name of the graph: the layer whose requests the network answers.
     pub fn graph(&self) -> &str {
         &self.graph
     }
 
-    /// The axes of the first graph input; `None` where the size is free.
+    /// The axes of the first graph input; `None` where any size is accepted.
     pub fn input(&self) -> &[Option<usize>] {
         &self.input
     }
@@ -68,7 +68,7 @@ impl Initializers {
         Ok((shape, values))
     }
 
-    /// The values of the constant called `name`, which must have the given shape.
+    /// The row-major values of the constant called `name`, which must have the given shape.
     ///
     /// # Errors
     /// When there is none, or it has another shape.
@@ -78,28 +78,37 @@ impl Initializers {
         Ok(values.to_vec())
     }
 
-    /// The values of the vector called `name`.
+    /// The row-major values of the constant called `name`, whatever its shape.
     ///
     /// # Errors
     /// When there is none.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
         Ok(self.get(name)?.1.to_vec())
     }
+
+    /// The size of one axis of the constant called `name`.
+    ///
+    /// # Errors
+    /// When there is none, or it has fewer axes.
+    pub fn axis(&self, name: &str, axis: usize) -> Result<usize> {
+        let (shape, _) = self.get(name)?;
+        shape.get(axis).copied().with_context(|| format!("initializer {name} has no axis {axis}"))
+    }
 }
 
-/// What an ONNX file says of itself, whoever wrote it.
+/// What an ONNX file declares about itself, whoever wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Version of the default operator set it imports; 0 when it imports none.
     pub(crate) opset: u32,
-    /// Whether the trainer wrote it.
+    /// Whether the trainer wrote the file.
     pub(crate) is_ours: bool,
-    /// Whether an initializer is kept in another file.
+    /// Whether an initializer is stored in another file.
     pub(crate) external_data: bool,
 }
 
 impl Header {
-    /// Decodes an ONNX file. Nothing is assumed of the bytes.
+    /// Decodes an ONNX file. The bytes are not trusted.
     ///
     /// # Errors
     /// When the bytes are not an ONNX model.

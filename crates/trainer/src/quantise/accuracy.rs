@@ -1,25 +1,27 @@
-//! Two graphs on the same held-out windows.
+//! Compares two graphs on the same held-out windows.
 
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Context, Result, ensure};
 use strata_policy::operational::{Encoder, LABELS, OUTPUT, Observation, UPPER};
 use strata_runtime::{Batch, Model, RowStatus};
-use strata_simulator::{Scope, Scorer, Window, WindowOptions, World};
+use strata_simulator::{FORECAST_VALUES, Scope, Scorer, Window, WindowOptions, World};
 
-/// Rows of a run: what a service gathers at most by default. What flows into the weights is scaled over all rows of a run.
+/// Rows of a batch: the most that a service gathers by default. The size matters, because the
+/// inputs of quantised weights are scaled over all rows of a batch.
 const ROWS: usize = 64;
 
-/// Which windows, in which company.
+/// A selection of windows, and what else is in their batches.
 pub(super) struct Set {
     name: &'static str,
     prefix: &'static str,
     skip_idle: bool,
-    /// One row of each run is an extreme one, which is not scored.
+    /// Each batch contains one extreme row, which is not scored.
     beside_extreme: bool,
 }
 
-/// Those of the manifest's metrics, and the worst that a row of another caller can do to a row.
+/// The windows of the manifest's metrics, and the worst effect that a row of another caller can
+/// have on a row of the same batch.
 pub(super) const SETS: [Set; 3] = [
     Set { name: "busy windows", prefix: "", skip_idle: true, beside_extreme: false },
     Set { name: "all windows", prefix: "all_", skip_idle: false, beside_extreme: false },
@@ -31,34 +33,34 @@ pub(super) const SETS: [Set; 3] = [
     },
 ];
 
-/// How good a graph is, for request rate (1/s), memory use and CPU use.
+/// The accuracy of a graph for request rate (1/s), memory use and CPU use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// Root of the mean squared error.
-    pub rmse: [f64; 3],
+    pub rmse: [f64; FORECAST_VALUES],
     /// Coefficient of determination within functions.
-    pub r2: [f64; 3],
-    /// Share of windows whose truth is above the bound, if the model has one.
-    pub exceeded: Option<[f64; 3]>,
+    pub r2: [f64; FORECAST_VALUES],
+    /// Share of windows whose truth exceeds the bound, if the model has one.
+    pub exceeded: Option<[f64; FORECAST_VALUES]>,
 }
 
 /// The original and the variant on the same windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// Which windows, in words.
+    /// The selection of windows, in words.
     pub name: &'static str,
-    /// What the names of its metrics begin with.
+    /// Prefix of its metrics' names.
     pub prefix: &'static str,
-    /// How many.
+    /// Windows compared.
     pub windows: usize,
-    /// Of the original and of the variant.
+    /// Figures of the original and of the variant.
     pub figures: [Figures; 2],
     /// The largest difference between the two in a forecast or a bound, in the units of the output.
-    pub difference: [f64; 3],
+    pub difference: [f64; FORECAST_VALUES],
 }
 
 impl Comparison {
-    /// For the manifest.
+    /// The metrics for the manifest.
     pub(super) fn metrics(&self) -> BTreeMap<String, f64> {
         let mut metrics = BTreeMap::new();
         let prefix = self.prefix;
@@ -101,8 +103,8 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// What both graphs are compared on.
-pub(super) struct Judge<'a> {
+/// The graphs, and the windows that they are compared on.
+pub(super) struct Comparer<'a> {
     pub(super) models: [&'a Model; 2],
     pub(super) world: &'a World,
     pub(super) scope: Scope,
@@ -110,27 +112,39 @@ pub(super) struct Judge<'a> {
     pub(super) extreme: &'a [f32],
 }
 
-/// Of one graph.
+/// The score of one graph so far.
 #[derive(Default)]
 struct Tally {
     scorer: Scorer,
-    exceeded: [usize; 3],
+    exceeded: [usize; FORECAST_VALUES],
 }
 
 impl Tally {
+    fn add(&mut self, windows: &[Window], forecasts: &Forecasts) -> Result<()> {
+        for (index, window) in windows.iter().enumerate() {
+            let forecast = forecasts.points.get(index).context("a row has no forecast")?;
+            self.scorer.add(window, *forecast);
+            let upper = forecasts.upper.as_ref().and_then(|upper| upper.get(index));
+            for (output, upper) in upper.into_iter().flatten().enumerate() {
+                self.exceeded[output] += usize::from(window.y[output] > *upper);
+            }
+        }
+        Ok(())
+    }
+
     fn figures(&self, windows: usize, bounded: bool) -> Result<Figures> {
-        let score = self.scorer.score().context("there is no held-out window to judge with")?;
+        let score = self.scorer.score().context("there is no held-out window to compare with")?;
         let share = |count: usize| count as f64 / windows.max(1) as f64;
         let exceeded = bounded.then(|| self.exceeded.map(share));
         Ok(Figures { rmse: score.rmse, r2: score.r2, exceeded })
     }
 }
 
-impl Judge<'_> {
-    /// Runs the windows of a set through both.
+impl Comparer<'_> {
+    /// Runs the windows of a set through both graphs.
     ///
     /// # Errors
-    /// When there is none, or a graph cannot run one.
+    /// When there is no window, or a graph cannot run one.
     pub(super) fn compare(&self, set: &Set) -> Result<Comparison> {
         let input = self.models[0].manifest().inputs.first().context("the model has no input")?;
         let names: Vec<_> = input.features.iter().map(|feature| feature.name.as_str()).collect();
@@ -140,7 +154,7 @@ impl Judge<'_> {
         let mut windows = self.world.windows(self.scope, options);
         let room = if set.beside_extreme { ROWS - 1 } else { ROWS };
         let mut tallies = [Tally::default(), Tally::default()];
-        let (mut difference, mut count, mut bounded) = ([0f64; 3], 0, false);
+        let (mut difference, mut count, mut bounded) = ([0f64; FORECAST_VALUES], 0, false);
         loop {
             let batch: Vec<Window> = windows.by_ref().take(room).collect();
             if batch.is_empty() {
@@ -155,7 +169,7 @@ impl Judge<'_> {
             for (tally, forecasts) in tallies.iter_mut().zip(&both) {
                 tally.add(&batch, forecasts)?;
             }
-            both[0].apart(&both[1], batch.len(), &mut difference);
+            both[0].differ(&both[1], batch.len(), &mut difference);
             bounded = both[0].upper.is_some();
             count += batch.len();
         }
@@ -176,24 +190,10 @@ fn encode(encoder: &Encoder, windows: &[Window]) -> Vec<f32> {
     rows
 }
 
-impl Tally {
-    fn add(&mut self, windows: &[Window], forecasts: &Forecasts) -> Result<()> {
-        for (index, window) in windows.iter().enumerate() {
-            let forecast = forecasts.points.get(index).context("a row has no forecast")?;
-            self.scorer.add(window, *forecast);
-            let upper = forecasts.upper.as_ref().and_then(|upper| upper.get(index));
-            for (output, upper) in upper.into_iter().flatten().enumerate() {
-                self.exceeded[output] += usize::from(window.y[output] > *upper);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a graph says of the rows of a run, in the order of the labels.
+/// The outputs of a graph for the rows of a batch, in the order of the labels.
 struct Forecasts {
-    points: Vec<[f32; 3]>,
-    upper: Option<Vec<[f32; 3]>>,
+    points: Vec<[f32; FORECAST_VALUES]>,
+    upper: Option<Vec<[f32; FORECAST_VALUES]>>,
 }
 
 impl Forecasts {
@@ -211,9 +211,11 @@ impl Forecasts {
         Ok(Self { points, upper: named(model, UPPER, outputs)? })
     }
 
-    /// Takes in how far the first `rows` rows are from those of another graph.
-    fn apart(&self, other: &Self, rows: usize, difference: &mut [f64; 3]) {
-        let pairs = |a: &[[f32; 3]], b: &[[f32; 3]], difference: &mut [f64; 3]| {
+    /// Raises `difference` to the largest difference from another graph over the first `rows` rows.
+    fn differ(&self, other: &Self, rows: usize, difference: &mut [f64; FORECAST_VALUES]) {
+        let pairs = |a: &[[f32; FORECAST_VALUES]],
+                     b: &[[f32; FORECAST_VALUES]],
+                     difference: &mut [f64; FORECAST_VALUES]| {
             for (a, b) in a.iter().zip(b).take(rows) {
                 for (output, most) in difference.iter_mut().enumerate() {
                     *most = most.max((f64::from(a[output]) - f64::from(b[output])).abs());
@@ -227,19 +229,23 @@ impl Forecasts {
     }
 }
 
-/// The output `name` in the order of the labels; nothing when the model has none of that name.
-fn named(model: &Model, name: &str, outputs: &[Vec<f32>]) -> Result<Option<Vec<[f32; 3]>>> {
+/// The rows of output `name` in the order of the labels; `None` when the model has no such output.
+fn named(
+    model: &Model,
+    name: &str,
+    outputs: &[Vec<f32>],
+) -> Result<Option<Vec<[f32; FORECAST_VALUES]>>> {
     let described = &model.manifest().outputs;
-    let Some(position) = described.iter().position(|output| output.name == name) else {
+    let Some(index) = described.iter().position(|output| output.name == name) else {
         return Ok(None);
     };
-    let labels = &described[position].labels;
-    let mut places = [0; 3];
-    for (place, label) in places.iter_mut().zip(LABELS) {
+    let labels = &described[index].labels;
+    let mut positions = [0; FORECAST_VALUES];
+    for (position, label) in positions.iter_mut().zip(LABELS) {
         let found = labels.iter().position(|known| known == label);
-        *place = found.with_context(|| format!("output `{name}` has no {label}"))?;
+        *position = found.with_context(|| format!("output `{name}` has no {label}"))?;
     }
-    let values = outputs.get(position).context("the graph gave too few outputs")?;
-    let rows = values.chunks_exact(labels.len()).map(|row| places.map(|place| row[place]));
+    let values = outputs.get(index).context("the graph gave too few outputs")?;
+    let rows = values.chunks_exact(labels.len()).map(|row| positions.map(|position| row[position]));
     Ok(Some(rows.collect()))
 }

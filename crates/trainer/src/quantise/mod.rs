@@ -1,4 +1,5 @@
-//! An int8 variant of a published forecaster: made, judged beside its original, published when it costs little.
+//! Makes an int8 variant of a published forecaster, compares it with the original and publishes it
+//! if it loses little accuracy.
 
 mod accuracy;
 mod speed;
@@ -11,43 +12,45 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use strata_policy::operational::LABELS;
 use strata_runtime::{
-    MANIFEST_FILE, Model, ModelFiles, OnnxRuntime, Repository, Variant, sha256_hex,
+    MANIFEST_FILE, Manifest, Model, ModelFiles, OnnxRuntime, Repository, Variant, sha256_hex,
 };
-use strata_simulator::{Scope, Trace, World, WorldOptions};
+use strata_simulator::{Scope, World, WorldOptions};
 
 pub use accuracy::{Comparison, Figures};
 pub use speed::Speed;
 
 use crate::{
-    contract::Layer,
+    contract::DecisionLayer,
+    files,
     onnx::{self, SCHEME},
-    probe, publish,
+    publish,
+    simulation::bundled_trace,
 };
 
 /// Name of the variant's file.
 pub const VARIANT_FILE: &str = "model.int8.onnx";
-/// By how much of all windows more the truth may be above the bound than with the original.
+/// Share of all windows by which the truth may exceed the bound more often than with the original.
 const BOUND_SLACK: f64 = 0.005;
 
-/// What to quantise, and what it may cost.
+/// The model to quantise, and the accuracy that it may lose.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Quantise {
-    /// The layer whose model it is; only the operational one has weights that gain.
+    /// The layer of the model; only the operational layer's model gains from 8-bit weights.
     #[arg(long, default_value = "operational")]
-    pub layer: Layer,
-    /// Directory that models are published in.
+    pub layer: DecisionLayer,
+    /// The model repository.
     #[arg(long, default_value = "models")]
     pub models: PathBuf,
-    /// The version [default: the newest].
+    /// The version to quantise [default: the newest one].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub version: Option<u32>,
-    /// By how much of itself the root mean squared error of any output may grow on held-out windows.
+    /// The share by which the root mean squared error of any output may grow on held-out windows.
     #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = tolerance)]
     pub tolerance: f64,
-    /// Publish even what costs more; the manifest says so.
+    /// Publish a variant that loses more, too; the manifest says so.
     #[arg(long)]
     pub force: bool,
-    /// Use only the first functions of the trace, for trying things out.
+    /// Compare on only that many functions of the trace, for a quick trial.
     #[arg(long)]
     pub functions: Option<usize>,
 }
@@ -58,26 +61,26 @@ fn tolerance(text: &str) -> Result<f64, String> {
     inside.then_some(share).ok_or_else(|| "must be from 0 to 1".to_owned())
 }
 
-/// What was found; published or not.
+/// The variant compared with its original; published or not.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    /// The version.
+pub struct Quantisation {
+    /// The version that was quantised.
     pub version: u32,
     /// The nodes that were rewritten.
     pub nodes: Vec<String>,
-    /// Sizes of the original's file and of the variant's.
+    /// File sizes of the original and of the variant.
     pub bytes: [u64; 2],
-    /// Both on held-out windows.
+    /// Accuracy of both on held-out windows.
     pub comparisons: Vec<Comparison>,
-    /// Both by batch size. Not in the manifest: it is of this machine.
+    /// Speed of both by batch size. Not part of the manifest, because it depends on the machine.
     pub speeds: Vec<Speed>,
-    /// What speaks against publishing.
+    /// The reasons against publishing.
     pub against: Vec<String>,
-    /// The variant's file; `None` when it was not published.
+    /// The file of the variant; `None` when it was not published.
     pub published: Option<PathBuf>,
 }
 
-impl fmt::Display for Judged {
+impl fmt::Display for Quantisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [from, to] = self.bytes;
         let nodes = self.nodes.join(", ");
@@ -97,91 +100,105 @@ impl fmt::Display for Judged {
     }
 }
 
-/// Makes the int8 variant of a published version, runs both through ONNX Runtime on the held-out windows that trainings are judged
-/// with, and puts it beside the original if the error of no output grows by more than the tolerance, or by force.
+/// Makes the int8 variant of a published version and runs both through ONNX Runtime on the held-out
+/// windows that training is measured on. Publishes the variant beside the original if the error of
+/// no output grows by more than the tolerance, or if forced.
 ///
 /// # Errors
-/// When the version cannot be read, or its graph cannot be quantised (which node, and why), or an output is not finite. A variant that
-/// costs too much is no error here: [`Judged::published`] is `None`, and what was published before is left as it was.
-pub fn quantise(options: &Quantise, runtime: &OnnxRuntime) -> Result<Judged> {
+/// When the version cannot be read, a node of its graph cannot be quantised (the message names it),
+/// or an output is not finite. A variant that loses too much is no error:
+/// [`Quantisation::published`] is `None` then, and what was published before stays.
+pub fn quantise(options: &Quantise, runtime: &OnnxRuntime) -> Result<Quantisation> {
     ensure!(
-        options.layer == Layer::Operational,
+        options.layer == DecisionLayer::Operational,
         "the {} layer's model is too small to gain; only the operational layer's is quantised",
         options.layer
     );
     let repository = Repository::open(&options.models)?;
     let files = repository.load(options.layer.name(), options.version)?;
-    let said = || format!("cannot quantise {} {}", options.layer, files.manifest().version);
-    let bounds = options.layer.accepts(files.manifest()).with_context(said)?;
-    let made = onnx::quantise(files.graph()).with_context(said)?;
-    let mut manifest = files.manifest().clone();
-    let variant = Variant {
-        file: VARIANT_FILE.to_owned(),
-        sha256: sha256_hex(&made.graph),
-        bytes: made.graph.len() as u64,
-        source_sha256: manifest.graph.sha256.clone(),
-        scheme: SCHEME.to_owned(),
-        tolerance: options.tolerance,
-        forced_against: None,
-        accuracy: Default::default(),
-    };
-    manifest.int8 = Some(variant.clone());
-    let original = publish::start(files.clone(), runtime).with_context(said)?;
-    let narrow = ModelFiles::int8(manifest.clone(), made.graph.clone())?;
-    let narrow = publish::start(narrow, runtime).with_context(said)?;
-    probe::finite(&narrow, &bounds).with_context(said)?;
-    let extreme: Vec<f32> = bounds.iter().map(|bound| bound.max as f32).collect();
-    let (comparisons, speeds) = judge([&original, &narrow], &extreme, options.functions)?;
-    let against = against(&comparisons, options.tolerance);
-    let mut judged = Judged {
-        version: manifest.version,
-        nodes: made.nodes,
-        bytes: [files.graph().len() as u64, variant.bytes],
-        comparisons,
-        speeds,
-        against,
-        published: None,
-    };
-    if judged.against.is_empty() || options.force {
-        let accuracy = judged.comparisons.iter().flat_map(Comparison::metrics).collect();
-        let forced_against = (!judged.against.is_empty()).then(|| judged.against.join("; "));
+    let version = files.manifest().version;
+    let (graph, mut made) = compare(options, &files, runtime)
+        .with_context(|| format!("cannot quantise {} {version}", options.layer))?;
+    if made.against.is_empty() || options.force {
+        let mut manifest = files.manifest().clone();
+        let forced_against = (!made.against.is_empty()).then(|| made.against.join("; "));
+        let accuracy = made.comparisons.iter().flat_map(Comparison::metrics).collect();
+        let variant = variant(&manifest, &graph, options.tolerance);
         manifest.int8 = Some(Variant { accuracy, forced_against, ..variant });
-        let directory = options.models.join(&manifest.name).join(manifest.version.to_string());
-        judged.published = Some(place(&directory, &made.graph, &manifest.to_yaml()?)?);
+        let directory = options.models.join(&manifest.name).join(version.to_string());
+        made.published = Some(place(&directory, &graph, &manifest.to_yaml()?)?);
     }
-    Ok(judged)
+    Ok(made)
 }
 
-/// Both models on the held-out windows of the bundled trace, and how fast they are.
-fn judge(
+/// Quantises a model and compares the result with it. Returns the graph of the variant too.
+fn compare(
+    options: &Quantise,
+    files: &ModelFiles,
+    runtime: &OnnxRuntime,
+) -> Result<(Vec<u8>, Quantisation)> {
+    let mut manifest = files.manifest().clone();
+    let bounds = options.layer.accepts(&manifest)?;
+    let onnx::Quantised { graph, nodes } = onnx::quantise(files.graph())?;
+    manifest.int8 = Some(variant(&manifest, &graph, options.tolerance));
+    let version = manifest.version;
+    let original = publish::start(files.clone(), runtime)?;
+    let narrow = publish::start(ModelFiles::int8(manifest, graph.clone())?, runtime)?;
+    publish::finite(&narrow, &bounds)?;
+    let extreme: Vec<f32> = bounds.iter().map(|bound| bound.max as f32).collect();
+    let models = [&original, &narrow];
+    let comparisons = compare_accuracy(models, &extreme, options.functions)?;
+    let made = Quantisation {
+        version,
+        nodes,
+        bytes: [files.graph().len() as u64, graph.len() as u64],
+        against: against(&comparisons, options.tolerance),
+        comparisons,
+        speeds: speed::measure(models)?,
+        published: None,
+    };
+    Ok((graph, made))
+}
+
+/// The manifest's entry for the variant `graph`, without its accuracy.
+fn variant(manifest: &Manifest, graph: &[u8], tolerance: f64) -> Variant {
+    Variant {
+        file: VARIANT_FILE.to_owned(),
+        sha256: sha256_hex(graph),
+        bytes: graph.len() as u64,
+        source_sha256: manifest.graph.sha256.clone(),
+        scheme: SCHEME.to_owned(),
+        tolerance,
+        forced_against: None,
+        accuracy: Default::default(),
+    }
+}
+
+/// Compares both models on the held-out windows of the bundled trace.
+fn compare_accuracy(
     models: [&Model; 2],
     extreme: &[f32],
     functions: Option<usize>,
-) -> Result<(Vec<Comparison>, Vec<Speed>)> {
-    let trace = Trace::bundled()?;
-    let trace = match functions {
-        Some(count) => trace.with_only(0..count.min(trace.functions().len())),
-        None => trace,
-    };
-    let world = World::new(trace, WorldOptions::default());
-    let judge = accuracy::Judge { models, world: &world, scope: Scope::held_out(), extreme };
-    let comparisons = accuracy::SETS.iter().map(|set| judge.compare(set));
-    Ok((comparisons.collect::<Result<_>>()?, speed::measure(models)?))
+) -> Result<Vec<Comparison>> {
+    let world = World::new(bundled_trace(functions)?, WorldOptions::default());
+    let comparer = accuracy::Comparer { models, world: &world, scope: Scope::held_out(), extreme };
+    accuracy::SETS.iter().map(|set| comparer.compare(set)).collect()
 }
 
-/// What speaks against publishing.
+/// The reasons against publishing.
 fn against(comparisons: &[Comparison], tolerance: f64) -> Vec<String> {
     let mut reasons = Vec::new();
     for Comparison { name, figures: [fp32, int8], .. } in comparisons {
         for (index, label) in LABELS.iter().enumerate() {
             let (before, after) = (fp32.rmse[index], int8.rmse[index]);
-            // Not the other way round: a figure that is not a number is no better.
+            // Written so that a figure that is not a number fails.
             let held = after <= before * (1.0 + tolerance);
             if !held {
                 let growth = 100.0 * (after / before - 1.0);
                 let most = 100.0 * tolerance;
                 reasons.push(format!(
-                    "over {name} the RMSE of {label} grows by {growth:.2} %, at most {most} % is allowed"
+                    "over {name} the RMSE of {label} grows by {growth:.2} %, at most {most} % is \
+                     allowed"
                 ));
             }
             let exceeded = [fp32, int8].map(|figures| figures.exceeded.map(|shares| shares[index]));
@@ -190,7 +207,8 @@ fn against(comparisons: &[Comparison], tolerance: f64) -> Vec<String> {
             {
                 let [before, after] = [before, after].map(|share| 100.0 * share);
                 reasons.push(format!(
-                    "over {name} the bound of {label} is exceeded in {after:.2} % instead of {before:.2} %"
+                    "over {name} the bound of {label} is exceeded in {after:.2} % instead of \
+                     {before:.2} %"
                 ));
             }
         }
@@ -198,12 +216,12 @@ fn against(comparisons: &[Comparison], tolerance: f64) -> Vec<String> {
     reasons
 }
 
-/// Writes the variant and then the manifest that names it, each at once and complete. A reader between the two sees what was there
-/// before: the same version gives the same variant.
+/// Writes the variant and then the manifest that names it, each atomically. A reader between the
+/// two steps sees the previous state, because the same version gives the same variant.
 fn place(directory: &Path, graph: &[u8], manifest: &str) -> Result<PathBuf> {
-    let said = || format!("cannot publish into {}", directory.display());
-    publish::put(directory, VARIANT_FILE, graph).with_context(said)?;
-    publish::put(directory, MANIFEST_FILE, manifest.as_bytes()).with_context(said)?;
+    let context = || format!("cannot publish into {}", directory.display());
+    files::put(directory, VARIANT_FILE, graph).with_context(context)?;
+    files::put(directory, MANIFEST_FILE, manifest.as_bytes()).with_context(context)?;
     Ok(directory.join(VARIANT_FILE))
 }
 

@@ -1,23 +1,24 @@
-//! How long a row takes, measured on this machine.
+//! Measures the time of a row on this machine.
 
 use std::{fmt, time::Instant};
 
 use anyhow::{Context, Result};
 use strata_runtime::{Batch, Model};
 
-/// Rows of a run: one caller alone, some, and what a service gathers at most by default.
+/// Rows of a batch: one, some, and the most that a service gathers by default.
 const SIZES: [usize; 3] = [1, 16, 64];
-/// Both graphs take turns so many times: the machine's speed drifts.
+/// Turns of each graph. The graphs alternate, because the machine's speed drifts.
 const ROUNDS: usize = 120;
-/// Rows of one turn, at least: some milliseconds.
+/// Fewest rows of one turn, which take some milliseconds.
 const ROWS: usize = 128;
 
-/// Time of a row in runs of one size: the first quartile of all turns, because other programs only ever make a turn longer.
+/// Time of a row in batches of one size: the first quartile of all turns, because other programs
+/// can only make a turn longer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
-    /// Rows of a run.
+    /// Rows of a batch.
     pub rows: usize,
-    /// Microseconds a row takes with the original and with the variant.
+    /// Microseconds per row of the original and of the variant.
     pub micros: [f64; 2],
 }
 
@@ -55,10 +56,10 @@ fn at(models: [&Model; 2], rows: usize) -> Result<Speed> {
     Ok(Speed { rows, micros: turns.map(quartile) })
 }
 
-/// As a service runs it: in place when it may, else by the thread that owns the session.
+/// Runs a batch as a service does: in place if possible, else on the thread that owns the session.
 fn run(model: &Model, rows: usize) -> Result<()> {
     let inputs = &model.manifest().inputs;
-    // Which numbers makes no difference to the time.
+    // The values do not affect the time.
     let inputs = inputs.iter().map(|input| vec![0.5; rows * input.shape.row_len()]).collect();
     let batch = Batch { rows, inputs, deadlines: Vec::new() };
     match model.infer_in_place(batch) {

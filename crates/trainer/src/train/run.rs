@@ -1,69 +1,85 @@
-//! What the three runs share.
+//! What the three training runs share: options, worlds, checkpoints and publication.
 
-use std::{fmt::Debug, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Debug, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use strata_domain::Objective;
-use strata_runtime::{Data, OnnxRuntime, sha256_hex};
-use strata_simulator::{Scope, Split, Trace, World, WorldOptions, evaluate};
+use strata_runtime::{Data, OnnxRuntime, Scalar, sha256_hex};
+use strata_simulator::{Scope, Split, World, WorldOptions};
 
-use crate::{checkpoint::Checkpoints, contract::Layer, nets::Network, placement::Evaluated};
+use crate::{
+    contract::{DecisionLayer, FeatureSet},
+    fit::{Checkpoints, Curves},
+    nets::Network,
+    publish::{
+        Description,
+        gate::{Candidate, Gate},
+        publish,
+    },
+    simulation::bundled_trace,
+};
 
 /// Worlds to learn in.
 const VARIATIONS: u64 = 16;
 
-/// Worlds a network is judged in while it is fitted. With the trace's own alone, weights were chosen that did worse than none on held-out
-/// functions.
-const JUDGED_IN: usize = 8;
-
-/// What a run is made with.
+/// The options of a training run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Where models are published.
+    /// The model repository to publish into.
     pub models: PathBuf,
     /// Seed of weights, exploration and order of learning.
     pub seed: u64,
-    /// Use only this many functions of the trace, for trying things out.
+    /// Use only that many functions of the trace, for a quick trial.
     pub functions: Option<usize>,
     /// Measure on the validation scope instead of the held-out one, to choose settings by.
     pub choosing: bool,
     /// Publish even what the gate refuses.
     pub force: bool,
-    /// Where checkpoints are kept, if they are.
+    /// The directory of the checkpoints; `None` to keep none.
     pub checkpoints: Option<PathBuf>,
-    /// Go on from the checkpoints that are there.
+    /// Resume from the checkpoints that exist.
     pub resume: bool,
+    /// The features, and with them the version, of the networks.
+    pub features: FeatureSet,
 }
 
-/// A world over the bundled trace, and where models go.
+/// A world over the bundled trace, and the place where models are published.
 #[derive(Debug)]
 pub struct Run {
     pub(super) options: RunOptions,
     pub(super) world: World,
-    pub(super) runtime: OnnxRuntime,
-    /// Worlds to learn in: the same calls by functions that live elsewhere.
+    runtime: OnnxRuntime,
+    /// Worlds to learn in: the same calls by functions with other attributes.
     pub(super) variations: Vec<World>,
 }
 
+/// A trained network with what its manifest says about it.
+pub(super) struct Trained<'n> {
+    pub(super) net: &'n dyn Network,
+    /// Name and unit of each input column, in order.
+    pub(super) features: Vec<(String, String)>,
+    /// The labels of each output's positions.
+    pub(super) labels: Vec<Vec<String>>,
+    /// Settings of the run.
+    pub(super) training: BTreeMap<String, Scalar>,
+    /// Figures on the scope of [`Run::measured_on`].
+    pub(super) metrics: BTreeMap<String, f64>,
+    pub(super) curves: Curves,
+}
+
 impl Run {
-    /// Loads ONNX Runtime first, so that a missing library is known before the training and not
+    /// Loads ONNX Runtime first, so that a missing library is reported before the training and not
     /// after it.
     ///
     /// # Errors
-    /// When ONNX Runtime or the bundled trace cannot be loaded.
+    /// When ONNX Runtime or the bundled trace cannot be loaded, or there is nothing to resume from.
     pub fn new(options: RunOptions) -> Result<Self> {
         let runtime = OnnxRuntime::load(None)?;
         if let Some(directory) = options.checkpoints.as_ref().filter(|_| options.resume) {
             let shown = directory.display();
             ensure!(directory.is_dir(), "{shown} holds no checkpoint; leave out --resume");
         }
-        let trace = Trace::bundled()?;
-        let trace = match options.functions {
-            Some(count) => trace.with_only(0..count.min(trace.functions().len())),
-            None => trace,
-        };
-        // The world is the same whatever the seed of the training.
-        let world = World::new(trace, WorldOptions::default());
+        // The seed of the training does not affect the world.
+        let world = World::new(bundled_trace(options.functions)?, WorldOptions::default());
         let variations = (0..VARIATIONS).map(|number| {
             let options = WorldOptions { seed: number + 1, ..WorldOptions::default() };
             World::new(world.trace().varied(number), options)
@@ -72,31 +88,14 @@ impl Run {
         Ok(Self { options, world, runtime, variations })
     }
 
-    /// What the figures of a table are measured on: held out, or, while settings are being chosen, validation.
-    pub(super) fn judged_on(&self) -> Scope {
+    /// The version that the run publishes.
+    pub(super) fn version(&self) -> u32 {
+        self.options.features.version()
+    }
+
+    /// The scope that figures are measured on: held out, or validation while settings are chosen.
+    pub(super) fn measured_on(&self) -> Scope {
         if self.options.choosing { Scope::validation() } else { Scope::held_out() }
-    }
-
-    /// The mean objective of a policy on validation functions and hours, in as many worlds as make chance small.
-    pub(super) fn validate<'p>(&self, policy: impl Fn() -> Evaluated<'p>) -> Result<f64> {
-        let (mut total, mut decisions) = (0.0, 0);
-        for world in self.variations.iter().take(JUDGED_IN) {
-            let mut policy = policy();
-            let evaluation =
-                evaluate(world, &mut policy, Scope::validation(), Objective::tactical());
-            policy.finish()?;
-            decisions += evaluation.decided.len();
-            total += evaluation.decided.iter().map(|decided| decided.outcome.reward).sum::<f64>();
-        }
-        Ok(total / decisions.max(1) as f64)
-    }
-
-    /// The mean objective of a policy where the figures of a table are measured.
-    pub(super) fn objective(&self, mut policy: Evaluated<'_>) -> Result<f64> {
-        let scope = self.judged_on();
-        let figures = evaluate(&self.world, &mut policy, scope, Objective::tactical()).summary();
-        policy.finish()?;
-        Ok(figures.mean_reward)
     }
 
     /// Minutes of the training split.
@@ -104,8 +103,8 @@ impl Run {
         Split::Train.minutes(self.world.trace().minutes()).len()
     }
 
-    /// What the manifests say about the data.
-    pub(super) fn data(&self) -> Data {
+    /// The manifest's description of the data.
+    fn data(&self) -> Data {
         let minutes = self.world.trace().minutes();
         let [train, validation, test] = Split::ALL.map(|split| split.minutes(minutes));
         Data {
@@ -115,36 +114,69 @@ impl Run {
                 self.world.functions()
             ),
             splits: format!(
-                "by function (hash of its name: 60 % training, 20 % validation, 20 % held out) and by time, in minutes \
-                 of the day: training {}-{}, validation {}-{}, held out {}-{}",
+                "by function (hash of its name: 60 % training, 20 % validation, 20 % held out) \
+                 and by time, in minutes of the day: training {}-{}, validation {}-{}, held out \
+                 {}-{}",
                 train.start, train.end, validation.start, validation.end, test.start, test.end
             ),
             seed: Some(self.options.seed),
         }
     }
 
-    /// Where the checkpoints of fitting `net` under `settings` go, if any are kept.
+    /// The checkpoints of fitting `net` of `layer` with `settings`, if the run keeps any.
     pub(super) fn checkpoints(
         &self,
-        fit: (Layer, u32),
+        layer: DecisionLayer,
         net: &dyn Network,
         settings: &impl Debug,
     ) -> Result<Option<Checkpoints>> {
         let Some(directory) = &self.options.checkpoints else { return Ok(None) };
+        let fit = (layer, self.version());
         let checkpoints = Checkpoints::new(directory, fit, self.options.resume)
             .with_all(settings)
             .with("functions", self.world.functions())
-            // Its weights come from the seed, its scaling from the data.
+            // Its weights depend on the seed, its scaling on the data.
             .with("initial_network", sha256_hex(&net.to_onnx()?));
         Ok(Some(checkpoints))
     }
 
-    /// Reads back a published graph of another layer.
-    pub(super) fn published(&self, layer: &str, version: u32) -> Result<Vec<u8>> {
-        let file = self.options.models.join(layer).join(version.to_string()).join("model.onnx");
+    /// The graph of `layer` that was published before by a run on the same features.
+    pub(super) fn published(&self, layer: DecisionLayer) -> Result<Vec<u8>> {
+        let directory = self.options.models.join(layer.name()).join(self.version().to_string());
+        let file = directory.join("model.onnx");
         std::fs::read(&file).with_context(|| {
             format!("cannot read {}; train the {layer} layer first", file.display())
         })
+    }
+
+    /// The new network of `layer`, with the figure that decides about its publication.
+    pub(super) fn candidate(
+        &self,
+        layer: DecisionLayer,
+        figure: &'static str,
+        value: f64,
+    ) -> Candidate {
+        Candidate { layer, version: self.version(), figure, value }
+    }
+
+    /// Publishes a network if `gate` lets it pass.
+    ///
+    /// # Errors
+    /// When the gate refuses it, parity fails or a file cannot be written.
+    pub(super) fn publish(&self, trained: Trained<'_>, gate: Gate) -> Result<()> {
+        let Trained { net, features, labels, mut training, metrics, curves } = trained;
+        gate.pass(self.options.force, &mut training)?;
+        let description = Description {
+            version: self.version(),
+            features,
+            labels,
+            data: self.data(),
+            training,
+            metrics,
+            curves: Some(curves),
+        };
+        publish(&self.options.models, net, &description, &self.runtime)?;
+        Ok(())
     }
 }
 
@@ -153,4 +185,9 @@ pub(super) fn named<'f>(
     features: impl Iterator<Item = (&'f str, &'f str, f64, f64)>,
 ) -> Vec<(String, String)> {
     features.map(|(name, unit, ..)| (name.to_owned(), unit.to_owned())).collect()
+}
+
+/// Settings as manifests list them.
+pub(super) fn entries<const N: usize>(entries: [(&str, Scalar); N]) -> BTreeMap<String, Scalar> {
+    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

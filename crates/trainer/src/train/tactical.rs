@@ -3,187 +3,184 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use rand::{SeedableRng, seq::IndexedRandom};
+use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Objective;
-use strata_policy::tactical::{ACTIONS, DEFAULT_FEATURES, EXTENDED_FEATURES, Encoder};
+use strata_policy::tactical::{ACTIONS, Encoder};
+use strata_runtime::Scalar;
 
 use super::{
     progress,
-    run::{Run, named},
+    run::{Run, Trained, entries, named},
 };
 use crate::{
-    columns,
-    contract::Layer,
-    fit::{Environment, Observation, Watch, ppo},
-    gate::{Candidate, Gate},
+    contract::{DecisionLayer, FeatureSet},
+    fit::{Curves, Environment, Monitor, ppo, random_states},
     nets::TacticalNet,
-    placement::{Evaluated, TacticalPolicy},
-    publish::{Description, publish},
+    publish::gate::Gate,
     report::PlacementTable,
-    scaling::Scaling,
-    worlds::TacticalWorld,
+    simulation::{Evaluated, TacticalEnvironment, TacticalPolicy},
 };
 
-/// Environments side by side.
-const ACTORS: u64 = 32;
+/// Parallel environments.
+const ENVIRONMENTS: u64 = 32;
 /// Multiple of the expected objectives that fresh logits are: twice as likely for 0.03 more.
 const ADVICE_GAIN: f32 = 25.0;
-/// Random decisions to which the scaling is fitted.
+/// Random decisions that the scaling is fitted to.
 const SCALING_ROWS: usize = 20_000;
+/// The name of the policy in tables.
+const POLICY: &str = "tactical alone";
 
-/// Budgets and settings.
+/// Budgets and settings of the tactical layer.
 #[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
 pub struct TacticalOptions {
-    /// Train version 1, on the research framework's eleven features.
-    #[arg(skip)]
-    pub research: bool,
-    /// Decisions taken.
+    /// Decisions that the tactical layer takes in training.
     #[arg(long, default_value_t = 600_000)]
     pub ppo_decisions: usize,
-    /// Decisions of each of 32 environments per round.
+    /// Decisions of each of the 32 environments per round.
     #[arg(long, default_value_t = 64)]
     pub ppo_horizon: usize,
-    /// Times each round is learnt from.
+    /// Passes over the decisions of each round.
     #[arg(long, default_value_t = 4)]
     pub ppo_epochs: usize,
-    /// Decisions per step.
+    /// Decisions per gradient step.
     #[arg(long, default_value_t = 256)]
     pub ppo_batch: usize,
-    /// Learning rate of the first step [default: 1e-3 for version 1, 1e-4 for version 2, which starts from advice]
+    /// Learning rate of the first step [default: 1e-3 for version 1, 1e-4 for version 2]
     #[arg(long)]
     pub ppo_learning_rate: Option<f64>,
-    /// How much the next decision counts: the cold start of a move pays off over the intervals that follow.
+    /// Discount of the next decision: the cold start of a move pays off over later intervals.
     #[arg(long, default_value_t = 0.3)]
     pub ppo_gamma: f64,
-    /// Weight of the entropy at the beginning.
+    /// Weight of the entropy in the first round.
     #[arg(long, default_value_t = 0.01)]
     pub ppo_entropy: f64,
 }
 
-/// Learning rate of the first step, unless told otherwise. For version 1, of 1e-4, 3e-4 and 1e-3, the best on validation functions and hours (objective
-/// 0.313, 0.335, 0.343); version 2 starts from advice, which great steps would lose.
-const fn first_rate(research: bool) -> f64 {
-    if research { 1e-3 } else { 1e-4 }
+impl TacticalOptions {
+    fn settings(&self, run: &Run) -> ppo::Options {
+        let first_rate = first_rate(run.options.features);
+        ppo::Options {
+            seed: run.options.seed,
+            decisions: self.ppo_decisions,
+            horizon: self.ppo_horizon,
+            epochs: self.ppo_epochs,
+            batch: self.ppo_batch,
+            learning_rate: self.ppo_learning_rate.unwrap_or(first_rate),
+            gamma: self.ppo_gamma,
+            lambda: 0.9,
+            clip: 0.2,
+            value: 0.5,
+            entropy: self.ppo_entropy,
+        }
+    }
 }
 
-/// Trains and publishes; returns the held-out figures of the layer alone, each function on the
-/// provider it has.
+/// The default learning rate of the first step. For version 1, 1e-3 was the best of 1e-4, 3e-4 and
+/// 1e-3 on validation functions and hours (objective 0.313, 0.335, 0.343). Version 2 starts from
+/// advice, which large steps would destroy.
+const fn first_rate(features: FeatureSet) -> f64 {
+    match features {
+        FeatureSet::Research => 1e-3,
+        FeatureSet::Extended => 1e-4,
+    }
+}
+
+/// Trains and publishes the tactical layer. Returns the held-out figures of the layer alone, with
+/// each function on its current provider.
 ///
 /// # Errors
 /// When training diverges, parity fails or the model cannot be published.
 pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
-    let seed = run.options.seed;
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let names: &[&str] = if options.research { &DEFAULT_FEATURES } else { &EXTENDED_FEATURES };
-    let encoder = Encoder::of_names(names)?;
-    let world = |number: u64| -> Result<TacticalWorld<'_>> {
-        let rng = Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(number));
-        let number = number as usize % run.variations.len().max(1);
-        let world = run.variations.get(number).context("there is no world to learn in")?;
-        Ok(TacticalWorld::new(world, &encoder, rng))
-    };
-    let rows = random_states(&mut world(0)?, SCALING_ROWS, &mut rng)?;
-    let spreads: Vec<_> = encoder
-        .features()
-        .map(|(name, unit, ..)| columns::spread_of(name, unit, run.training_minutes()))
-        .collect();
-    let mut net = TacticalNet::new(Scaling::fit(&spreads, &rows)?, ACTIONS, &mut rng)?;
-    if !options.research {
-        net = net.advised(ADVICE_GAIN)?;
-    }
-    let mut worlds = Vec::new();
-    for number in 1..=ACTORS {
-        worlds.push(Box::new(world(number)?) as Box<dyn Environment + '_>);
-    }
-    let settings = ppo::Options {
-        seed,
-        decisions: options.ppo_decisions,
-        horizon: options.ppo_horizon,
-        epochs: options.ppo_epochs,
-        batch: options.ppo_batch,
-        learning_rate: options.ppo_learning_rate.unwrap_or(first_rate(options.research)),
-        gamma: options.ppo_gamma,
-        lambda: 0.9,
-        clip: 0.2,
-        value: 0.5,
-        entropy: options.ppo_entropy,
-    };
-    let bar = progress::bar("tactical")?;
-    let version = if options.research { super::RESEARCH } else { super::EXTENDED };
-    let mut watch = Watch::judged(&bar, |net| judge(run, TacticalPolicy::new(net, &encoder)))
-        .kept(run.checkpoints((Layer::Tactical, version), &net, &settings)?);
-    ppo::fit(&net, &mut worlds, &settings, &mut watch)?;
-    let curves = watch.curves().clone();
+    let encoder = Encoder::of_names(run.options.features.tactical())?;
+    let net = fresh_network(run, &encoder)?;
+    let settings = options.settings(run);
+    let curves = fit(run, &encoder, &net, &settings)?;
 
-    let mut table = PlacementTable::baselines(&run.world, run.judged_on(), Objective::tactical());
+    let mut table = PlacementTable::baselines(&run.world, run.measured_on(), Objective::tactical());
     let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
     table.add(&run.world, &mut policy);
     policy.finish()?;
-    let mut training = training(&settings);
-    let value = table.objective("tactical alone")?;
     let mut gate = Gate::default();
-    let candidate = Candidate { layer: Layer::Tactical, version, figure: "objective", value };
-    gate.compare(&run.options.models, candidate, |before| {
-        let net = TacticalNet::from_onnx(before.graph())?;
-        let encoder = Encoder::of_names(&before.features())?;
+    let value = table.objective(POLICY)?;
+    let candidate = run.candidate(DecisionLayer::Tactical, "objective", value);
+    gate.compare(&run.options.models, candidate, |predecessor| {
+        let net = TacticalNet::from_onnx(predecessor.graph())?;
+        let encoder = Encoder::of_names(&predecessor.features())?;
         run.objective(Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder)))
     });
-    gate.pass(run.options.force, &mut training)?;
-    let description = Description {
-        version,
+    let trained = Trained {
+        net: &net,
         features: named(encoder.features()),
-        labels: Layer::Tactical.labels(),
-        data: run.data(),
-        training,
-        metrics: table.metrics("tactical alone")?,
-        curves: Some(curves),
+        labels: DecisionLayer::Tactical.labels(),
+        training: training(&settings),
+        metrics: table.metrics(POLICY)?,
+        curves,
     };
-    publish(&run.options.models, &net, &description, &run.runtime)?;
+    run.publish(trained, gate)?;
     Ok(table)
 }
 
-/// The mean objective on validation functions and hours, each function on the provider of the one-step model, which stands for the
-/// layer above.
-fn judge(run: &Run, policy: TacticalPolicy<'_>) -> Result<f64> {
-    run.validate(|| Evaluated::under_patient_model(policy))
-}
-
-/// States met under random decisions.
-pub(super) fn random_states(
-    world: &mut dyn Environment,
-    count: usize,
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<Vec<Vec<f32>>> {
-    let mut rows = Vec::with_capacity(count);
-    let mut observation: Observation = world.reset()?;
-    while rows.len() < count {
-        let allowed: Vec<usize> = (0..32).filter(|&action| observation.allows(action)).collect();
-        let action = *allowed.choose(rng).context("an observation allows no action")?;
-        let next = world.step(action)?.next;
-        rows.push(observation.state);
-        observation = match next {
-            Some(next) => next,
-            None => world.reset()?,
-        };
+/// The network before the first step.
+fn fresh_network(run: &Run, encoder: &Encoder) -> Result<TacticalNet> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(run.options.seed);
+    let mut world = environment(run, encoder, 0)?;
+    let states = random_states(&mut world, SCALING_ROWS, &mut rng)?;
+    let scaling = run.fit_scaling(encoder.features(), &states)?;
+    let net = TacticalNet::new(scaling, ACTIONS, &mut rng)?;
+    match run.options.features {
+        FeatureSet::Research => Ok(net),
+        FeatureSet::Extended => net.advised(ADVICE_GAIN),
     }
-    Ok(rows)
 }
 
-fn training(settings: &ppo::Options) -> BTreeMap<String, strata_runtime::Scalar> {
-    BTreeMap::from([
-        ("algorithm".to_owned(), "PPO, clipped, with generalised advantages".into()),
-        ("decisions".to_owned(), (settings.decisions as i64).into()),
-        ("environments".to_owned(), (ACTORS as i64).into()),
-        ("horizon".to_owned(), (settings.horizon as i64).into()),
-        ("epochs".to_owned(), (settings.epochs as i64).into()),
-        ("batch".to_owned(), (settings.batch as i64).into()),
-        ("learning_rate".to_owned(), settings.learning_rate.into()),
-        ("gamma".to_owned(), settings.gamma.into()),
-        ("lambda".to_owned(), settings.lambda.into()),
-        ("clip".to_owned(), settings.clip.into()),
-        ("value_weight".to_owned(), settings.value.into()),
-        ("entropy_weight".to_owned(), settings.entropy.into()),
-        ("provider".to_owned(), "drawn for each episode".into()),
+/// The environment with that number; every number has a generator of its own.
+fn environment<'r>(
+    run: &'r Run,
+    encoder: &'r Encoder,
+    number: u64,
+) -> Result<TacticalEnvironment<'r>> {
+    let rng = Xoshiro256PlusPlus::seed_from_u64(run.options.seed.wrapping_add(number));
+    let number = number as usize % run.variations.len().max(1);
+    let world = run.variations.get(number).context("there is no world to learn in")?;
+    Ok(TacticalEnvironment::new(world, encoder, rng))
+}
+
+fn fit(run: &Run, encoder: &Encoder, net: &TacticalNet, settings: &ppo::Options) -> Result<Curves> {
+    let mut environments = Vec::new();
+    for number in 1..=ENVIRONMENTS {
+        let environment = environment(run, encoder, number)?;
+        environments.push(Box::new(environment) as Box<dyn Environment + '_>);
+    }
+    let bar = progress::bar("tactical")?;
+    // The provider of the domain's formulas stands for the layer above.
+    let score = |net: &TacticalNet| {
+        let policy = TacticalPolicy::new(net, encoder);
+        run.validate(|| Evaluated::under_patient_model(policy))
+    };
+    let mut monitor = Monitor::validating(&bar, score).with_checkpoints(run.checkpoints(
+        DecisionLayer::Tactical,
+        net,
+        settings,
+    )?);
+    ppo::fit(net, &mut environments, settings, &mut monitor)?;
+    Ok(monitor.curves().clone())
+}
+
+fn training(settings: &ppo::Options) -> BTreeMap<String, Scalar> {
+    entries([
+        ("algorithm", "PPO, clipped, with generalised advantages".into()),
+        ("decisions", (settings.decisions as i64).into()),
+        ("environments", (ENVIRONMENTS as i64).into()),
+        ("horizon", (settings.horizon as i64).into()),
+        ("epochs", (settings.epochs as i64).into()),
+        ("batch", (settings.batch as i64).into()),
+        ("learning_rate", settings.learning_rate.into()),
+        ("gamma", settings.gamma.into()),
+        ("lambda", settings.lambda.into()),
+        ("clip", settings.clip.into()),
+        ("value_weight", settings.value.into()),
+        ("entropy_weight", settings.entropy.into()),
+        ("provider", "drawn for each episode".into()),
     ])
 }

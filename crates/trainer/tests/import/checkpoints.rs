@@ -46,27 +46,27 @@ pub(super) fn write_safetensors(path: &Path, tensors: &Tensors) {
 
 #[test]
 fn a_checkpoint_computes_in_onnx_runtime_what_its_network_computes() {
-    for layer in Layer::ALL {
+    for layer in DecisionLayer::ALL {
         let network = network(layer);
         let rows = input(network.as_ref(), 9);
         let wanted = outputs(network.as_ref(), &rows);
-        let bench = Bench::new();
+        let fixture = Fixture::new();
         let files = ["-", "state_dict", "q_network"].map(|key| {
-            let path = bench.dir.path().join(format!("{key}.pt"));
+            let path = fixture.dir.path().join(format!("{key}.pt"));
             write_pt(&path, &tensors(network.as_ref()), key);
             path
         });
-        let safetensors = bench.dir.path().join("net.safetensors");
+        let safetensors = fixture.dir.path().join("net.safetensors");
         write_safetensors(&safetensors, &tensors(network.as_ref()));
         for (index, file) in files.iter().chain([&safetensors]).enumerate() {
-            let directory = bench.import(layer, file, &scaler(layer)).unwrap();
+            let directory = fixture.import(layer, file, &scaler(layer)).unwrap();
             let version = (index + 1).to_string();
-            assert_eq!(directory, bench.models().join(layer.name()).join(version));
-            for (found, wanted) in bench.serve(layer, &rows).iter().zip(&wanted) {
+            assert_eq!(directory, fixture.models().join(layer.name()).join(version));
+            for (found, wanted) in fixture.serve(layer, &rows).iter().zip(&wanted) {
                 assert_close(found, wanted);
             }
         }
-        let verified = publish::verify(&bench.models(), &bench.runtime).unwrap();
+        let verified = publish::verify(&fixture.models(), &fixture.runtime).unwrap();
         assert_eq!(verified.len(), 4);
         assert!(verified.iter().all(|found| found.parity.is_some()));
     }
@@ -74,7 +74,7 @@ fn a_checkpoint_computes_in_onnx_runtime_what_its_network_computes() {
 
 #[test]
 fn candle_reads_the_same_from_the_file_that_the_script_writes() {
-    let network = network(Layer::Tactical);
+    let network = network(DecisionLayer::Tactical);
     let dir = tempfile::tempdir().unwrap();
     for (key, asked) in [("-", None), ("state_dict", Some("state_dict"))] {
         let path = dir.path().join("net.pt");
@@ -92,14 +92,15 @@ fn candle_reads_the_same_from_the_file_that_the_script_writes() {
 
 #[test]
 fn the_manifest_says_where_the_model_came_from_and_a_version_is_never_replaced() {
-    let network = network(Layer::Tactical);
-    let bench = Bench::new();
-    let file = bench.dir.path().join("ppo.safetensors");
+    let network = network(DecisionLayer::Tactical);
+    let fixture = Fixture::new();
+    let file = fixture.dir.path().join("ppo.safetensors");
     write_safetensors(&file, &tensors(network.as_ref()));
-    let scaler = Some(bench.write("scaler.yaml", TACTICAL));
-    let options = Import { scaler, version: Some(3), ..bench.options(Layer::Tactical, &file) };
-    import::import(&options, &bench.runtime).unwrap();
-    let files = Repository::open(bench.models()).unwrap().load("tactical", Some(3)).unwrap();
+    let scaler = Some(fixture.write("scaler.yaml", TACTICAL));
+    let options =
+        Import { scaler, version: Some(3), ..fixture.options(DecisionLayer::Tactical, &file) };
+    import::import(&options, &fixture.runtime).unwrap();
+    let files = Repository::open(fixture.models()).unwrap().load("tactical", Some(3)).unwrap();
     let manifest = files.manifest();
     let sha256 = strata_runtime::sha256_hex(&std::fs::read(&file).unwrap());
     let data = manifest.data.as_ref().unwrap();
@@ -107,9 +108,9 @@ fn the_manifest_says_where_the_model_came_from_and_a_version_is_never_replaced()
     assert_eq!(manifest.training["imported_sha256"], sha256.as_str().into());
     assert_eq!(manifest.metrics.keys().collect::<Vec<_>>(), ["parity_max_relative_error"]);
 
-    let error = import::import(&options, &bench.runtime).unwrap_err().to_string();
+    let error = import::import(&options, &fixture.runtime).unwrap_err().to_string();
     assert!(error.contains("is there already"), "{error}");
-    let next = bench.import(Layer::Tactical, &file, TACTICAL).unwrap();
+    let next = fixture.import(DecisionLayer::Tactical, &file, TACTICAL).unwrap();
     assert!(next.ends_with("tactical/4"), "{}", next.display());
 }
 

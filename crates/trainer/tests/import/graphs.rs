@@ -1,4 +1,4 @@
-//! ONNX graphs that others exported.
+//! ONNX graphs that other programs exported.
 
 use strata_trainer::onnx::{Axis, GraphBuilder};
 
@@ -26,40 +26,40 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 fn refusal(graph: &[u8], parts: &[&str]) {
-    let bench = Bench::new();
-    let file = bench.write("net.onnx", graph);
-    let options = bench.options(Layer::Strategic, &file);
-    let error = format!("{:#}", import::import(&options, &bench.runtime).unwrap_err());
+    let fixture = Fixture::new();
+    let file = fixture.write("net.onnx", graph);
+    let options = fixture.options(DecisionLayer::Strategic, &file);
+    let error = format!("{:#}", import::import(&options, &fixture.runtime).unwrap_err());
     for part in parts {
         assert!(error.contains(part), "no {part:?} in: {error}");
     }
-    assert!(!bench.models().exists(), "something was published");
+    assert!(!fixture.models().exists(), "something was published");
 }
 
 #[test]
 fn a_foreign_graph_is_published_as_it_is_and_verified_without_parity() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let bytes = graph("state", Axis::Batch, false);
-    let file = bench.write("net.onnx", &bytes);
-    let options = bench.options(Layer::Strategic, &file);
-    let directory = import::import(&options, &bench.runtime).unwrap();
+    let file = fixture.write("net.onnx", &bytes);
+    let options = fixture.options(DecisionLayer::Strategic, &file);
+    let directory = import::import(&options, &fixture.runtime).unwrap();
     assert_eq!(std::fs::read(directory.join("model.onnx")).unwrap(), bytes);
-    let q = bench.serve(Layer::Strategic, &[1.0; 28]).remove(0);
+    let q = fixture.serve(DecisionLayer::Strategic, &[1.0; 28]).remove(0);
     let each = [1.0, 2.0, 3.0].map(|bias: f32| bias + 0.14);
     assert_close(&q, &[each, each].concat());
-    let verified = publish::verify(&bench.models(), &bench.runtime).unwrap();
+    let verified = publish::verify(&fixture.models(), &fixture.runtime).unwrap();
     assert_eq!(verified[0].parity, None);
     assert!(verified[0].to_string().contains("not one of ours: parity skipped"));
 }
 
 #[test]
 fn features_of_its_own_are_checked_against_the_catalogue() {
-    let bench = Bench::new();
-    let file = bench.write("net.onnx", graph("state", Axis::Batch, false));
+    let fixture = Fixture::new();
+    let file = fixture.write("net.onnx", graph("state", Axis::Batch, false));
     let features = |text: &str| {
-        let features = Some(bench.write("features.yaml", text));
-        let options = Import { features, ..bench.options(Layer::Strategic, &file) };
-        format!("{:#}", import::import(&options, &bench.runtime).unwrap_err())
+        let features = Some(fixture.write("features.yaml", text));
+        let options = Import { features, ..fixture.options(DecisionLayer::Strategic, &file) };
+        format!("{:#}", import::import(&options, &fixture.runtime).unwrap_err())
     };
     let error = features("features: [{ name: hour, unit: h }]");
     assert!(error.contains("f32 [batch, 1]") && error.contains("[batch, 14]"), "{error}");
@@ -83,13 +83,14 @@ fn a_graph_that_gives_infinity_for_valid_input_is_refused() {
 
 #[test]
 fn verify_notices_a_model_that_no_service_could_use() {
-    let bench = Bench::new();
-    let file = bench.write("net.onnx", graph("state", Axis::Batch, false));
+    let fixture = Fixture::new();
+    let file = fixture.write("net.onnx", graph("state", Axis::Batch, false));
     let directory =
-        import::import(&bench.options(Layer::Strategic, &file), &bench.runtime).unwrap();
+        import::import(&fixture.options(DecisionLayer::Strategic, &file), &fixture.runtime)
+            .unwrap();
     let manifest = directory.join("manifest.yaml");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("name: day_of_week", "name: moon_phase")).unwrap();
-    let error = format!("{:#}", publish::verify(&bench.models(), &bench.runtime).unwrap_err());
+    let error = format!("{:#}", publish::verify(&fixture.models(), &fixture.runtime).unwrap_err());
     assert!(error.contains("strategic version 1") && error.contains("moon_phase"), "{error}");
 }

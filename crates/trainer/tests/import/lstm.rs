@@ -48,17 +48,17 @@ fn linear(weights: &Weights, prefix: &str, x: &[f64]) -> Vec<f64> {
 
 #[test]
 fn an_imported_lstm_follows_pytorchs_definition() {
-    let network = network(Layer::Operational);
-    let bench = Bench::new();
-    let file = bench.dir.path().join("lstm.pt");
+    let network = network(DecisionLayer::Operational);
+    let fixture = Fixture::new();
+    let file = fixture.dir.path().join("lstm.pt");
     checkpoints::write_pt(&file, &tensors(network.as_ref()), "model_state_dict");
-    bench.import(Layer::Operational, &file, &scaler(Layer::Operational)).unwrap();
+    fixture.import(DecisionLayer::Operational, &file, &scaler(DecisionLayer::Operational)).unwrap();
     let rows = input(network.as_ref(), 4);
-    let served = bench.serve(Layer::Operational, &rows).remove(0);
+    let served = fixture.serve(DecisionLayer::Operational, &rows).remove(0);
 
     let weights: Weights =
         tensors(network.as_ref()).into_iter().map(|(name, _, values)| (name, values)).collect();
-    let scales = numbers(&scaler(Layer::Operational));
+    let scales = numbers(&scaler(DecisionLayer::Operational));
     for (window, found) in rows.chunks(12 * 5).zip(served.chunks(3)) {
         let scaled = |step: &[f32]| -> Vec<f64> {
             let columns = step.iter().zip(&scales);

@@ -1,4 +1,4 @@
-//! Models of others become published versions, or are refused with what is wrong.
+//! Imported models become published versions, or are refused with the reason.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use strata_policy::{operational::WINDOW_STEPS, strategic, tactical};
 use strata_runtime::{Batch, Model, ModelOptions, OnnxRuntime, Repository};
 use strata_trainer::{
-    contract::{Bound, Layer},
+    contract::{Bound, DecisionLayer},
     import::{self, Import},
     nets::{Network, OperationalNet, OutputRange, StrategicNet, TacticalNet},
     publish,
@@ -28,12 +29,12 @@ const LOG_SPAN: f32 = 4.0;
 const TACTICAL: &str = include_str!("../import_data/scaler.yaml");
 
 /// A directory of models, files beside it, and ONNX Runtime.
-struct Bench {
+struct Fixture {
     dir: tempfile::TempDir,
     runtime: OnnxRuntime,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), runtime: OnnxRuntime::load(None).unwrap() }
     }
@@ -48,25 +49,25 @@ impl Bench {
         path
     }
 
-    fn options(&self, layer: Layer, file: &Path) -> Import {
+    fn options(&self, layer: DecisionLayer, file: &Path) -> Import {
         let (file, models) = (file.to_owned(), self.models());
         Import { layer, file, scaler: None, features: None, models, version: None }
     }
 
-    fn import(&self, layer: Layer, file: &Path, scaler: &str) -> Result<PathBuf, String> {
+    fn import(&self, layer: DecisionLayer, file: &Path, scaler: &str) -> Result<PathBuf, String> {
         let scaler = Some(self.write("scaler.yaml", scaler));
         let options = Import { scaler, ..self.options(layer, file) };
         import::import(&options, &self.runtime).map_err(|error| format!("{error:#}"))
     }
 
-    fn refusal(&self, layer: Layer, file: &Path, scaler: &str) -> String {
+    fn refusal(&self, layer: DecisionLayer, file: &Path, scaler: &str) -> String {
         let error = self.import(layer, file, scaler).unwrap_err();
         assert!(!self.models().exists(), "something was published");
         error
     }
 
     /// Outputs of the newest version for `rows`.
-    fn serve(&self, layer: Layer, rows: &[f32]) -> Vec<Vec<f32>> {
+    fn serve(&self, layer: DecisionLayer, rows: &[f32]) -> Vec<Vec<f32>> {
         let files = Repository::open(self.models()).unwrap().load(layer.name(), None).unwrap();
         let model = Model::start(&self.runtime, files, &ModelOptions::default()).unwrap();
         let row_len = model.manifest().inputs[0].shape.row_len();
@@ -81,8 +82,8 @@ fn rng() -> Xoshiro256PlusPlus {
 }
 
 /// A scaler.yaml of the layer's default features with other numbers for each.
-fn scaler(layer: Layer) -> String {
-    if layer == Layer::Tactical {
+fn scaler(layer: DecisionLayer) -> String {
+    if layer == DecisionLayer::Tactical {
         return TACTICAL.to_owned();
     }
     let mut text = "features:\n".to_owned();
@@ -91,7 +92,7 @@ fn scaler(layer: Layer) -> String {
         let Bound { name, unit, .. } = b;
         text += &format!("- {{name: {name}, unit: '{unit}', center: {center}, scale: {scale}}}\n");
     }
-    if layer == Layer::Operational {
+    if layer == DecisionLayer::Operational {
         text += &format!("output: {{request_rate_log_span: {LOG_SPAN}}}\n");
     }
     text
@@ -104,8 +105,8 @@ fn numbers(scaler: &str) -> Vec<[f32; 2]> {
     features.map(|f| ["center", "scale"].map(|key| f[key].as_f64().unwrap() as f32)).collect()
 }
 
-/// A network with fresh weights as whoever trained it has it: its scaling clips nothing.
-fn network(layer: Layer) -> Box<dyn Network> {
+/// A network with fresh weights whose scaling clips nothing, as a network trained elsewhere.
+fn network(layer: DecisionLayer) -> Box<dyn Network> {
     let columns = numbers(&scaler(layer)).into_iter().map(|[shift, scale]| Column {
         transform: Transform::Linear,
         shift,
@@ -117,10 +118,14 @@ fn network(layer: Layer) -> Box<dyn Network> {
     let rate = OutputRange::Log1p { log_span: LOG_SPAN };
     let outputs = vec![rate, OutputRange::Fraction, OutputRange::Fraction];
     match layer {
-        Layer::Strategic => Box::new(StrategicNet::new(scaling, 10, 3, &mut rng()).unwrap()),
-        Layer::Tactical => Box::new(TacticalNet::new(scaling, 24, &mut rng()).unwrap()),
-        Layer::Operational => {
-            Box::new(OperationalNet::new(scaling, 12, outputs, &mut rng()).unwrap())
+        DecisionLayer::Strategic => {
+            Box::new(StrategicNet::new(scaling, 10, strategic::ACTIONS, &mut rng()).unwrap())
+        }
+        DecisionLayer::Tactical => {
+            Box::new(TacticalNet::new(scaling, tactical::ACTIONS, &mut rng()).unwrap())
+        }
+        DecisionLayer::Operational => {
+            Box::new(OperationalNet::new(scaling, WINDOW_STEPS, outputs, &mut rng()).unwrap())
         }
     }
 }
@@ -138,7 +143,7 @@ fn tensors(network: &dyn Network) -> Tensors {
 
 /// A valid input of `count` rows, values from a tenth of the usual range.
 fn input(network: &dyn Network, count: usize) -> Vec<f32> {
-    let bounds = Layer::of_name(network.layer()).unwrap().default_features().unwrap();
+    let bounds = DecisionLayer::of_name(network.layer()).unwrap().default_features().unwrap();
     let length = count * network.input().shape.iter().product::<usize>();
     let mut rng = rng();
     let value = |position: usize| {

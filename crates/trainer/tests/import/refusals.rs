@@ -1,21 +1,22 @@
-//! Checkpoints and scalers that are refused, with what is wrong.
+//! Checkpoints and scalers that are refused, with the reason.
 
 use super::{
     checkpoints::{write_pt, write_safetensors},
     *,
 };
 
-/// What is said to a tactical checkpoint after `change`, in both formats.
+/// Checks that a tactical checkpoint is refused after `change`, in both formats, with an error that
+/// contains all `parts`.
 #[track_caller]
 fn changed(change: impl Fn(&mut Tensors), parts: &[&str]) {
-    let bench = Bench::new();
-    let mut tensors = tensors(network(Layer::Tactical).as_ref());
+    let fixture = Fixture::new();
+    let mut tensors = tensors(network(DecisionLayer::Tactical).as_ref());
     change(&mut tensors);
-    let files = ["net.pth", "net.safetensors"].map(|name| bench.dir.path().join(name));
+    let files = ["net.pth", "net.safetensors"].map(|name| fixture.dir.path().join(name));
     write_pt(&files[0], &tensors, "-");
     write_safetensors(&files[1], &tensors);
     for file in &files {
-        let error = bench.refusal(Layer::Tactical, file, TACTICAL);
+        let error = fixture.refusal(DecisionLayer::Tactical, file, TACTICAL);
         for part in parts {
             assert!(error.contains(part), "no {part:?} in: {error}");
         }
@@ -64,79 +65,81 @@ fn weights_that_are_not_finite_are_refused() {
 
 #[test]
 fn a_checkpoint_of_another_layer_is_refused() {
-    let bench = Bench::new();
-    let file = bench.dir.path().join("dqn.pt");
-    write_pt(&file, &tensors(network(Layer::Strategic).as_ref()), "-");
-    let error = bench.refusal(Layer::Tactical, &file, TACTICAL);
+    let fixture = Fixture::new();
+    let file = fixture.dir.path().join("dqn.pt");
+    write_pt(&file, &tensors(network(DecisionLayer::Strategic).as_ref()), "-");
+    let error = fixture.refusal(DecisionLayer::Tactical, &file, TACTICAL);
     assert!(error.contains("fusion.6.weight: the network has none"), "{error}");
     assert!(error.contains("shared.0.weight: wanted [128, 11], the checkpoint has none"));
-    write_pt(&file, &tensors(network(Layer::Tactical).as_ref()), "somewhere_else");
-    let error = bench.refusal(Layer::Tactical, &file, TACTICAL);
+    write_pt(&file, &tensors(network(DecisionLayer::Tactical).as_ref()), "somewhere_else");
+    let error = fixture.refusal(DecisionLayer::Tactical, &file, TACTICAL);
     assert!(error.contains("somewhere_else") && error.contains("model_state_dict"), "{error}");
 }
 
 #[test]
 fn no_byte_changed_or_cut_off_ends_in_a_panic() {
-    let bench = Bench::new();
-    let path = bench.dir.path().join("net.pt");
-    write_pt(&path, &tensors(network(Layer::Tactical).as_ref()), "state_dict");
+    let fixture = Fixture::new();
+    let path = fixture.dir.path().join("net.pt");
+    write_pt(&path, &tensors(network(DecisionLayer::Tactical).as_ref()), "state_dict");
     let whole = std::fs::read(&path).unwrap();
     for part in [0, 1, 21, 400, whole.len() / 2, whole.len() - 1] {
-        let file = bench.write("cut.pt", &whole[..part]);
-        let error = bench.refusal(Layer::Tactical, &file, TACTICAL);
+        let file = fixture.write("cut.pt", &whole[..part]);
+        let error = fixture.refusal(DecisionLayer::Tactical, &file, TACTICAL);
         assert!(error.contains("zip archive"), "{error}");
     }
-    // The pickle comes first in the file: every other byte of it in turn.
+    // The pickle comes first in the file: change every other byte of it in turn.
     for at in (30..1500).step_by(2) {
         for flip in [0x01, 0x80, 0xff] {
             let mut bytes = whole.clone();
             bytes[at] ^= flip;
-            let file = bench.write("changed.pt", &bytes);
-            // Whether it is refused depends on what the byte was for.
+            let file = fixture.write("changed.pt", &bytes);
+            // The checkpoint may be read or refused, depending on the byte; the scaler is always
+            // refused.
             let options = Import {
-                scaler: Some(bench.write("bad.yaml", "features: []")),
-                ..bench.options(Layer::Tactical, &file)
+                scaler: Some(fixture.write("bad.yaml", "features: []")),
+                ..fixture.options(DecisionLayer::Tactical, &file)
             };
-            import::import(&options, &bench.runtime).unwrap_err();
+            import::import(&options, &fixture.runtime).unwrap_err();
         }
     }
 }
 
 #[test]
 fn sizes_are_not_believed() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // A safetensors header that claims 2^62 bytes.
-    let file = bench.write("a.safetensors", [&(1u64 << 62).to_le_bytes()[..], b"{}"].concat());
-    let error = bench.refusal(Layer::Tactical, &file, TACTICAL);
+    let file = fixture.write("a.safetensors", [&(1u64 << 62).to_le_bytes()[..], b"{}"].concat());
+    let error = fixture.refusal(DecisionLayer::Tactical, &file, TACTICAL);
     assert!(error.contains("4611686018427387904"), "{error}");
-    // A tensor that claims more than is there.
+    // A tensor that claims more values than the file holds.
     let header = br#"{"x":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
-    bench.refusal(Layer::Tactical, &bench.write("b.safetensors", bytes), TACTICAL);
+    fixture.refusal(DecisionLayer::Tactical, &fixture.write("b.safetensors", bytes), TACTICAL);
     // A sparse file beyond the limit: nothing of it is read.
-    let file = bench.write("c.pt", b"PK");
+    let file = fixture.write("c.pt", b"PK");
     let sparse = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
     sparse.set_len(import::FILE_LIMIT + 1).unwrap();
-    let error = bench.refusal(Layer::Tactical, &file, TACTICAL);
+    let error = fixture.refusal(DecisionLayer::Tactical, &file, TACTICAL);
     assert!(error.contains("at most 268435456 are read"), "{error}");
     // A member that would unpack to 4 GiB.
-    let path = bench.dir.path().join("d.pt");
-    write_pt(&path, &tensors(network(Layer::Tactical).as_ref()), "-");
+    let path = fixture.dir.path().join("d.pt");
+    write_pt(&path, &tensors(network(DecisionLayer::Tactical).as_ref()), "-");
     let mut bytes = std::fs::read(&path).unwrap();
     let entry = bytes.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
     bytes[entry + 10] = 8;
     bytes[entry + 24..entry + 28].fill(0xff);
-    let error = bench.refusal(Layer::Tactical, &bench.write("d.pt", bytes), TACTICAL);
+    let error = fixture.refusal(DecisionLayer::Tactical, &fixture.write("d.pt", bytes), TACTICAL);
     assert!(error.contains("is compressed (4294967295 bytes unpacked)"), "{error}");
-    let error = bench.refusal(Layer::Tactical, &bench.write("e.pt", "garbage"), TACTICAL);
+    let error =
+        fixture.refusal(DecisionLayer::Tactical, &fixture.write("e.pt", "garbage"), TACTICAL);
     assert!(error.contains("not a zip archive"), "{error}");
 }
 
 #[test]
 fn a_wrong_scaler_is_refused() {
-    let bench = Bench::new();
-    let file = bench.dir.path().join("net.safetensors");
-    write_safetensors(&file, &tensors(network(Layer::Tactical).as_ref()));
+    let fixture = Fixture::new();
+    let file = fixture.dir.path().join("net.safetensors");
+    write_safetensors(&file, &tensors(network(DecisionLayer::Tactical).as_ref()));
     let duration = "name: duration, unit: ms, center: 120.0, scale: 480.0";
     for (to, part) in [
         ("name: moon_phase, unit: ms, center: 1, scale: 1", "unknown feature `moon_phase`"),
@@ -146,14 +149,16 @@ fn a_wrong_scaler_is_refused() {
         ("name: duration, unit: ms, center: .inf, scale: 1", "center inf"),
         ("name: duration, unit: ms, center: 1, scale: 1, clip: 3", "unknown field `clip`"),
     ] {
-        let error = bench.refusal(Layer::Tactical, &file, &TACTICAL.replace(duration, to));
+        let error =
+            fixture.refusal(DecisionLayer::Tactical, &file, &TACTICAL.replace(duration, to));
         assert!(error.contains(part) && error.contains("scaler.yaml"), "{error}");
     }
     let output = format!("{TACTICAL}output: {{request_rate_log_span: 4}}\n");
-    assert!(bench.refusal(Layer::Tactical, &file, &output).contains("no output scale"));
-    let forecaster = bench.dir.path().join("lstm.safetensors");
-    write_safetensors(&forecaster, &tensors(network(Layer::Operational).as_ref()));
-    let without = scaler(Layer::Operational).replace("output: {request_rate_log_span: 4}\n", "");
-    let error = bench.refusal(Layer::Operational, &forecaster, &without);
+    assert!(fixture.refusal(DecisionLayer::Tactical, &file, &output).contains("no output scale"));
+    let forecaster = fixture.dir.path().join("lstm.safetensors");
+    write_safetensors(&forecaster, &tensors(network(DecisionLayer::Operational).as_ref()));
+    let without =
+        scaler(DecisionLayer::Operational).replace("output: {request_rate_log_span: 4}\n", "");
+    let error = fixture.refusal(DecisionLayer::Operational, &forecaster, &without);
     assert!(error.contains("request_rate_log_span"), "{error}");
 }
