@@ -58,7 +58,7 @@ pub(super) struct Ticket {
 type Stop = Pin<Box<WaitForCancellationFutureOwned>>;
 
 impl Admission {
-    /// At most `max` calls are in progress at once. `stop` is cancelled when no new calls are taken.
+    /// Admits at most `max` calls at once. `stop` is cancelled when no new calls are taken.
     pub(super) fn new(
         max: usize,
         methods: Arc<MethodTable>,
