@@ -168,8 +168,12 @@ fn cuda_that_cannot_be_had_is_a_refusal_with_the_reason_and_auto_says_so_once() 
     let spec = Spec::new("tactical");
     let process = spec.set("INFERENCE_EXECUTION_PROVIDER", "auto").set("INFERENCE_SESSIONS", "2");
     let process = process.start();
-    assert_eq!(process.logged("\"WARN\""), 1, "{}", process.log());
-    assert!(process.log().contains("models run on the cpu"));
+    let log = process.log();
+    assert_eq!(process.logged("\"WARN\""), 0, "{log}");
+    assert_eq!(process.logged("auto chose the execution provider"), 1, "{log}");
+    let choice = log.lines().find(|line| line.contains("auto chose")).unwrap();
+    assert!(choice.contains(r#""execution_provider":"cpu""#), "{choice}");
+    assert!(choice.contains(r#""level":"INFO""#), "{choice}");
 }
 
 #[test]
