@@ -5,3 +5,4 @@
 mod documents;
 mod graph;
 mod load;
+mod metrics;
