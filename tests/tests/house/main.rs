@@ -4,5 +4,6 @@
 
 mod documents;
 mod graph;
+mod links;
 mod load;
 mod metrics;
