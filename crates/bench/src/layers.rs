@@ -6,16 +6,17 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use strata_cluster::Service;
 use strata_load::{CALLERS_PER_CONNECTION, Measured, Refusal, channel, run_closed};
-use strata_wire::oip::{
-    self, grpc_inference_service_client::GrpcInferenceServiceClient,
-    model_infer_request::InferInputTensor,
+use strata_wire::{
+    Forecasting, Placing, Selecting,
+    oip::{
+        self, grpc_inference_service_client::GrpcInferenceServiceClient,
+        model_infer_request::InferInputTensor,
+    },
 };
 use tonic::transport::Channel;
 
 use crate::{
-    callers::{
-        FramesLoad, LayerMethods, Operational, Strategic, Tactical, Tensors, Unary, run_frames,
-    },
+    callers::{FramesLoad, Tensors, Unary, UnaryMethod, run_frames},
     case::{CALLERS, Way},
     rows::Rows,
 };
@@ -41,12 +42,12 @@ impl OneLayer<'_> {
         match (way, self.layer) {
             (Way::Oip(rows), _) => self.tensors(rows, duration).await,
             (_, Service::Strategic) => {
-                self.rows_of::<Strategic>(&self.rows.strategic, (way, duration)).await
+                self.rows_of::<Selecting>(&self.rows.strategic, (way, duration)).await
             }
             (_, Service::Tactical) => {
-                self.rows_of::<Tactical>(&self.rows.tactical, (way, duration)).await
+                self.rows_of::<Placing>(&self.rows.tactical, (way, duration)).await
             }
-            _ => self.rows_of::<Operational>(&self.rows.operational, (way, duration)).await,
+            _ => self.rows_of::<Forecasting>(&self.rows.operational, (way, duration)).await,
         }
     }
 
@@ -61,14 +62,14 @@ impl OneLayer<'_> {
         Ok(measured)
     }
 
-    async fn rows_of<L: LayerMethods>(
+    async fn rows_of<H: UnaryMethod>(
         &self,
-        requests: &Arc<Vec<L::Request>>,
+        requests: &Arc<Vec<H::Request>>,
         (way, duration): (Way, Duration),
     ) -> anyhow::Result<Measured> {
         let Way::Frames(rows) = way else {
             let unary =
-                |channel| Unary::<L> { client: L::client(channel), requests: requests.clone() };
+                |channel| Unary::<H> { client: H::client(channel), requests: requests.clone() };
             let callers = channels(self.endpoint)?.into_iter().map(unary);
             return run_closed(callers.collect(), duration).await;
         };
@@ -76,7 +77,7 @@ impl OneLayer<'_> {
         let in_flight = in_flight.clamp(*FRAMES_IN_FLIGHT.start(), *FRAMES_IN_FLIGHT.end());
         let endpoint = self.endpoint.to_owned();
         let load = FramesLoad { endpoint, rows, in_flight, duration };
-        run_frames::<L>(&load, requests).await
+        run_frames::<H>(&load, requests).await
     }
 }
 

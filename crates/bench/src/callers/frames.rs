@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use strata_load::{Measured, channel};
+use strata_wire::{Hop, Row, TracePlace, pb};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::layer::LayerMethods;
+/// The largest message on the stream.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
 /// How the stream of a layer is loaded.
 #[derive(Debug, Clone)]
@@ -27,9 +28,9 @@ pub(crate) struct FramesLoad {
 ///
 /// # Errors
 /// When the layer cannot be reached, ends the stream early, or answers a frame that was not sent.
-pub(crate) async fn run_frames<L: LayerMethods>(
+pub(crate) async fn run_frames<H: Hop>(
     load: &FramesLoad,
-    requests: &[L::Request],
+    requests: &[H::Request],
 ) -> anyhow::Result<Measured> {
     let mut measured = Measured::new()?;
     let (sender, receiver) = mpsc::channel(load.in_flight.max(1));
@@ -37,8 +38,12 @@ pub(crate) async fn run_frames<L: LayerMethods>(
     let mut frame = |slot: usize| {
         let first = next;
         next += load.rows;
-        let rows = (first..next).map(|number| requests[number % requests.len()].clone());
-        L::frame(slot as u64, rows)
+        let rows = (first..next).map(|number| Row {
+            request: requests[number % requests.len()].clone(),
+            trace: TracePlace::default(),
+            budget_us: 0,
+        });
+        H::frame(slot as u64, rows.collect())
     };
     let started = Instant::now();
     let until = started + load.duration;
@@ -47,25 +52,27 @@ pub(crate) async fn run_frames<L: LayerMethods>(
         sender.try_send(frame(slot)).ok().context("a frame in flight too many")?;
     }
     let mut sender = Some(sender);
-    let client = L::client(channel(&load.endpoint)?);
-    let mut results = L::open(client, ReceiverStream::new(receiver)).await?;
+    let channel = channel(&load.endpoint)?;
+    let mut frames = H::open(channel, receiver, MAX_MESSAGE_BYTES).await?;
     let mut unanswered = sent.len();
     let mut lost = 0;
-    while let Some(result) = results.message().await? {
-        let (slot, faults) = L::faults(result);
+    while let Some(frame_result) = frames.message().await? {
+        let results = H::results(frame_result);
         let now = Instant::now();
-        let Some(since) = usize::try_from(slot).ok().and_then(|slot| sent.get_mut(slot)) else {
+        let slot = usize::try_from(results.frame_id).unwrap_or(usize::MAX);
+        let Some(since) = sent.get_mut(slot) else {
             bail!("an answer to frame {slot}, which was not sent");
         };
         measured.latencies.record(now - *since);
-        lost += faults.len() as u64;
-        for fault in faults {
-            *measured.errors.entry(fault).or_default() += 1;
+        for fault in results.rows.into_iter().filter_map(Result::err) {
+            let kind = pb::Fault::from(fault).kind().as_str_name();
+            *measured.errors.entry(kind).or_default() += 1;
+            lost += 1;
         }
         *since = now;
         match &sender {
             Some(open) if now < until => {
-                let frame = frame(slot as usize);
+                let frame = frame(slot);
                 open.try_send(frame).ok().context("a frame in flight too many")?;
             }
             _ => {

@@ -7,5 +7,5 @@ mod peer;
 
 pub(crate) use coordinator::Decide;
 pub(crate) use frames::{FramesLoad, run_frames};
-pub(crate) use layer::{LayerMethods, Operational, Strategic, Tactical, Tensors, Unary};
+pub(crate) use layer::{Tensors, Unary, UnaryMethod};
 pub(crate) use peer::{PeerGrpc, PeerHttp, PeerRow};
