@@ -4,6 +4,7 @@
 
 mod documents;
 mod graph;
+mod layout;
 mod links;
 mod load;
 mod metrics;

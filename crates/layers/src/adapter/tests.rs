@@ -52,7 +52,10 @@ pub(crate) fn facts() -> pb::FunctionFacts {
 
 const HEAD: &str = "
 version: 1
-graph: { file: model.onnx, opset: 17, sha256: 0000000000000000000000000000000000000000000000000000000000000000 }
+graph:
+  file: model.onnx
+  opset: 17
+  sha256: 0000000000000000000000000000000000000000000000000000000000000000
 ";
 
 fn manifest(text: &str) -> Manifest {
@@ -75,7 +78,11 @@ fn tactical() -> Manifest {
     let labels: Vec<_> = (0..24).map(|action| format!("a{action}")).collect();
     manifest(&format!(
         "name: tactical
-inputs: [{{ name: state, shape: [batch, 1], dtype: f32, features: [{{ name: provider_gcp, unit: '1' }}] }}]
+inputs:
+- name: state
+  shape: [batch, 1]
+  dtype: f32
+  features: [{{ name: provider_gcp, unit: '1' }}]
 outputs:
 - {{ name: value, shape: [batch, 1], labels: [value] }}
 - {{ name: logits, shape: [batch, 24], labels: [{}] }}",
@@ -90,7 +97,10 @@ inputs:
 - name: window
   shape: [batch, 12, 3]
   dtype: f32
-  features: [{ name: hour_sin, unit: '1' }, { name: memory_util, unit: '1' }, { name: request_rate, unit: 1/s }]
+  features:
+  - { name: hour_sin, unit: '1' }
+  - { name: memory_util, unit: '1' }
+  - { name: request_rate, unit: 1/s }
 outputs: [{ name: forecast, shape: [batch, 3], labels: [cpu_util, request_rate, memory_util] }]",
     )
 }

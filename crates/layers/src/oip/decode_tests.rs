@@ -21,7 +21,10 @@ fn manifest() -> Manifest {
 version: 3
 graph: {{ file: model.onnx, opset: 17, sha256: {:064x} }}
 inputs:
-- {{ name: a, shape: [batch, 2], dtype: f32, features: [{{ name: x, unit: '1' }}, {{ name: y, unit: '1' }}] }}
+- name: a
+  shape: [batch, 2]
+  dtype: f32
+  features: [{{ name: x, unit: '1' }}, {{ name: y, unit: '1' }}]
 - {{ name: b, shape: [batch, 2, 1], dtype: f32, features: [{{ name: z, unit: '1' }}] }}
 outputs:
 - {{ name: p, shape: [batch, 1], labels: [p] }}

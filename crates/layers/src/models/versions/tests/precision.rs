@@ -10,7 +10,8 @@ fn vary(layer: &Layer, number: u32, change: impl FnOnce(String) -> String) {
     let manifest = fs::read_to_string(dir.join("manifest.yaml")).unwrap();
     let digest = manifest.lines().find_map(|line| line.strip_prefix("  sha256: ")).unwrap();
     let entry = format!(
-        "int8:\n  file: model.int8.onnx\n  sha256: {digest}\n  bytes: 1\n  source_sha256: {digest}\n  scheme: none\n  tolerance: 0.0\n"
+        "int8:\n  file: model.int8.onnx\n  sha256: {digest}\n  bytes: 1\n  \
+         source_sha256: {digest}\n  scheme: none\n  tolerance: 0.0\n"
     );
     fs::write(dir.join("manifest.yaml"), manifest.clone() + &change(entry)).unwrap();
 }
