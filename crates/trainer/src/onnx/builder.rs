@@ -135,7 +135,7 @@ impl GraphBuilder {
     }
 
     /// `x * weight^T + bias`. The operands are x [batch, in], weight [out, in] (as PyTorch stores
-    /// it) and bias [out].
+    /// it) and bias `[out]`.
     pub fn linear(&mut self, name: &str, operands: [&Value; 3]) -> Value {
         let attributes = [("transB", Attribute::Int(1))];
         self.single(Node { op: "Gemm", name, operands: &operands, attributes: &attributes })

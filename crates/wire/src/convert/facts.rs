@@ -2,7 +2,7 @@
 
 use strata_domain::{
     ApplicationFacts, DEFAULT_SLA_MS, FunctionFacts, GramsCo2e, MAX_SLA_PENALTY, Megabytes, Millis,
-    Objective, Placement, Region, TYPICAL_CPU_SHARE, Usd, UtcTime,
+    Objective, Placement, Provider, Region, TYPICAL_CPU_SHARE, Usd, UtcTime,
 };
 
 use super::{
@@ -41,13 +41,7 @@ pub fn facts_from_pb(
     let cpu_share = facts.cpu_share.map(|share| number("cpu_share", share, 1.0));
     let objective = objective(facts, violations);
     let application = application(facts, violations);
-    let current = facts
-        .current
-        .as_ref()
-        .and_then(|current| placement_from_pb(current, "facts.current", violations));
-    let home = home_from_pb(facts.home_region, "facts.home_region", violations);
-    let data_provider =
-        data_provider_from_pb(facts.data_provider, "facts.data_provider", violations);
+    let (current, home, data_provider) = places(facts, violations);
     let expected = expected_from_pb(&facts.expected_objectives, violations);
     let calls = facts.calls.as_ref();
     let (idle_seconds, recent_gaps) =
@@ -83,6 +77,21 @@ fn moment(facts: &pb::FunctionFacts, violations: &mut Violations) -> Option<UtcT
         return None;
     };
     time_from_pb(at, "facts.at", violations)
+}
+
+/// Where the function runs, where its callers are, and which provider holds its data.
+fn places(
+    facts: &pb::FunctionFacts,
+    violations: &mut Violations,
+) -> (Option<Placement>, Option<Region>, Option<Provider>) {
+    let current = facts
+        .current
+        .as_ref()
+        .and_then(|current| placement_from_pb(current, "facts.current", violations));
+    let home = home_from_pb(facts.home_region, "facts.home_region", violations);
+    let data_provider =
+        data_provider_from_pb(facts.data_provider, "facts.data_provider", violations);
+    (current, home, data_provider)
 }
 
 fn application(facts: &pb::FunctionFacts, violations: &mut Violations) -> ApplicationFacts {
@@ -179,7 +188,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
     use prost::Message;
-    use strata_domain::{Provider, RecentGaps, Weights};
+    use strata_domain::{RecentGaps, Weights};
 
     use super::*;
 
