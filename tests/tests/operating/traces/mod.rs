@@ -262,7 +262,7 @@ async fn a_collector_that_is_not_there_costs_no_decision() {
     assert!(cluster.coordinator.log().contains("spans cannot be exported"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_names_what_was_asked_ahead() {
     const DECISIONS: usize = 8;
     let collector = Collector::start().await;
