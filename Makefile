@@ -10,8 +10,9 @@ GRPCURL := github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 IMAGE ?= strata
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-# What `make run` needs.
-PROGRAMS := -p strata-layers -p strata-coordinator -p strata-node -p strata-cli
+# What `make run` needs, and what operators use.
+RUN := -p strata-layers -p strata-coordinator -p strata-cli
+PROGRAMS := $(RUN) -p strata-node
 
 # Where cargo puts the programs, and where they find ONNX Runtime from any working directory.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -58,7 +59,8 @@ build: ort ## build the services and strata (release profile)
 trainer: ort ## build the trainer, which strata models import, quantize and verify run
 	$(CARGO) build --release --locked -p strata-trainer
 
-run: build ## start the four services, replay the bundled trace, print the tables, stop them
+run: ort ## start the four services, replay the bundled trace, print the tables, stop them
+	$(CARGO) build --release --locked $(RUN)
 	$(TARGET)/release/strata replay --up
 
 test: fmt-check manifests lint unit ## check formats, lints and manifests, and run every test
