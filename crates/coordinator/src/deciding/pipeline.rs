@@ -135,7 +135,7 @@ impl Pipeline {
             decision.ask(operational, request, (deadline.at, ahead))
         };
 
-        let guess = self.speculation.guess(&question.candidates, &self.layers, in_work);
+        let guess = self.speculation.guess(&question, &self.layers, in_work);
         let selected = select(&question);
         let placed = guess.map(|Placement { provider, .. }| {
             let answer = place(&question, provider, true);

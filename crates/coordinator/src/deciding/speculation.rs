@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_domain::Placement;
 
-use crate::{intake::Candidates, link::Layers, metrics::CoordinatorMetrics};
+use crate::{intake::Question, link::Layers, metrics::CoordinatorMetrics};
 
 /// When the coordinator speculates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +39,7 @@ impl Speculation {
     /// their rows run on the calling thread, one after the other, so speculation gains nothing.
     pub(super) fn guess(
         self,
-        candidates: &Candidates,
+        question: &Question,
         layers: &Layers,
         in_work: usize,
     ) -> Option<Placement> {
@@ -48,7 +48,7 @@ impl Speculation {
             Self::On => true,
             Self::Auto => in_work <= FEW && layers.are_remote(),
         };
-        if guesses { candidates.best() } else { None }
+        guesses.then(|| question.candidates.best(&question.facts.expected_objectives)).flatten()
     }
 }
 

@@ -130,8 +130,6 @@ pub(crate) fn late_penalty_from_pb(
 pub(crate) struct Candidates {
     /// Boxed: otherwise every stage of the chain would copy its 4 KB.
     outlook: Box<Outlook>,
-    /// Expected objectives, in the order of [`Placement::all`].
-    objectives: Box<[f32; Placement::COUNT]>,
     allowed: [bool; Placement::COUNT],
 }
 
@@ -150,11 +148,7 @@ impl Candidates {
             let message = nothing_left(facts.memory.get(), limits);
             return Err(Fault::new(FaultKind::FailedPrecondition, message));
         }
-        let mut objectives = Box::new([0.0; Placement::COUNT]);
-        for placement in Placement::all() {
-            objectives[placement.index()] = outlook.objective(placement) as f32;
-        }
-        Ok(Self { outlook, objectives, allowed })
+        Ok(Self { outlook, allowed })
     }
 
     /// Whether the request allows `placement`.
@@ -182,14 +176,20 @@ impl Candidates {
 
     /// The expected objective of every placement, in the order of [`Placement::all`].
     pub(crate) fn objectives(&self) -> Box<[f32; Placement::COUNT]> {
-        self.objectives.clone()
+        let mut objectives = Box::new([0.0; Placement::COUNT]);
+        for placement in Placement::all() {
+            objectives[placement.index()] = self.outlook.objective(placement) as f32;
+        }
+        objectives
     }
 
-    /// The allowed placement with the best expected objective; the first of several equal ones.
-    pub(crate) fn best(&self) -> Option<Placement> {
-        let allowed = Placement::all().filter(|placement| self.allows(*placement));
-        let objective = |placement: Placement| self.objectives[placement.index()];
-        allowed.reduce(|best, next| if objective(next) > objective(best) { next } else { best })
+    /// The allowed placement with the best of these objectives, which are in the order of
+    /// [`Placement::all`]; the first of several equal ones.
+    pub(crate) fn best(&self, objectives: &[f32]) -> Option<Placement> {
+        let judged = Placement::all().zip(objectives.iter().copied());
+        let allowed = judged.filter(|(placement, _)| self.allows(*placement));
+        let best = allowed.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        best.map(|(placement, _)| placement)
     }
 
     /// The estimate of a placement and its objective.

@@ -7,5 +7,4 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use candidates::Candidates;
 pub(crate) use request::{MAX_CORRELATION_ID, Question};

@@ -115,11 +115,7 @@ impl Patience {
             Some(RowStatus::Expired) if self.own => {
                 Err(Fault::new(FaultKind::Unavailable, "request timeout expired"))
             }
-            Some(RowStatus::Expired) => Err(faults::expired()),
-            Some(_) => {
-                let message = "the model gave a number that is not finite";
-                Err(Fault::new(FaultKind::Internal, message))
-            }
+            failed => faults::check(failed),
         }
     }
 }
