@@ -2,11 +2,12 @@
 
 use crate::{
     calls::{CallPattern, RecentGaps},
-    estimate::{Home, InvocationProfile},
+    catalogue::{Catalogue, Home},
+    estimate::InvocationProfile,
     formulas::cold_start::Chance,
     objective::Objective,
     outlook::Outlook,
-    placement::{MemoryTier, Placement, Provider, Region},
+    placement::Running,
     time::UtcTime,
     units::{GramsCo2e, Megabytes, Millis, Usd},
 };
@@ -43,12 +44,9 @@ pub struct FunctionFacts {
     /// The application as a whole.
     pub application: ApplicationFacts,
     /// Where the function runs now; `None` when nowhere yet.
-    pub current: Option<Placement>,
-    /// Where most of its callers are.
-    pub home: Region,
-    /// The provider that holds its data and sends its requests; `None` when callers are on the
-    /// internet.
-    pub data_provider: Option<Provider>,
+    pub current: Option<Running>,
+    /// Where its callers and data are.
+    pub home: Home,
     /// Bytes of a request.
     pub request_bytes: f64,
     /// Bytes of an answer.
@@ -58,9 +56,6 @@ pub struct FunctionFacts {
     pub cpu_share: f64,
     /// The objective by which placements are scored.
     pub objective: Objective,
-    /// Expected objective of each placement, in the order of [`Placement::all`], as the caller has
-    /// computed them; when `None`, they are computed from the other facts.
-    pub expected: Option<Box<[f32; Placement::COUNT]>>,
 }
 
 impl FunctionFacts {
@@ -83,26 +78,27 @@ impl FunctionFacts {
 
     /// The facts as input of [`estimate`](crate::estimate()): the calls of the next interval, and
     /// the cold start of a move spread over the calls of `stay_minutes`. Run times of a function
-    /// without a placement count as measured on AWS near its callers, in the smallest size that
-    /// holds it.
-    pub fn profile(&self, stay_minutes: f64) -> InvocationProfile {
+    /// without a placement count as measured on the catalogue's reference platform, in the smallest
+    /// size that holds it.
+    pub fn profile(&self, catalogue: &Catalogue, stay_minutes: f64) -> InvocationProfile {
         let rate = self.invocation_rate_per_minute.max(0.0);
         let pattern = CallPattern {
             rate_per_min: self.rate_or_inverse_gap(),
             idle_seconds: self.idle_seconds,
             gaps: self.recent_gaps,
         };
+        let calls = rate * Self::INTERVAL_MINUTES;
         InvocationProfile {
             duration_ms: self.avg_duration.get(),
             duration_p95_ms: None,
             duration_std_ms: (self.std_duration.get() > 0.0).then(|| self.std_duration.get()),
-            reference: self.current.unwrap_or_else(|| self.assumed_reference()),
+            reference: self.current.unwrap_or_else(|| self.assumed_reference(catalogue)),
             cpu_share: self.cpu_share,
             memory_used_mb: self.memory.get(),
-            cold: Chance::by_provider(&pattern, rate * Self::INTERVAL_MINUTES),
+            cold: Chance::by_platform(catalogue, &pattern, calls),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-            home: Home { region: self.home, provider: self.data_provider },
+            home: self.home,
             sla_ms: self.objective.sla_ms,
             calls_after_move: self.current.map_or(f64::INFINITY, |_| rate * stay_minutes),
         }
@@ -120,22 +116,15 @@ impl FunctionFacts {
         }
     }
 
-    fn assumed_reference(&self) -> Placement {
-        Placement {
-            provider: Provider::Aws,
-            region: self.home,
-            memory: MemoryTier::smallest_holding(self.memory).unwrap_or(MemoryTier::LARGEST),
-        }
+    fn assumed_reference(&self, catalogue: &Catalogue) -> Running {
+        let platform = catalogue.reference_platform();
+        let size = catalogue.platform(platform).smallest_holding(self.memory.get());
+        Running { platform, region: None, memory_mb: size.memory_mb }
     }
 
-    /// All placements, estimated and scored for a function that stays there for `stay_minutes`.
-    pub fn outlook(&self, stay_minutes: f64) -> Outlook {
-        Outlook::new(&self.profile(stay_minutes), self.at, self.objective)
-    }
-
-    /// The region it runs in now; its callers' region when it runs nowhere yet.
-    pub fn current_region(&self) -> Region {
-        self.current.map_or(self.home, |placement| placement.region)
+    /// All candidates, estimated and scored for a function that stays there for `stay_minutes`.
+    pub fn outlook(&self, catalogue: &Catalogue, stay_minutes: f64) -> Outlook {
+        Outlook::new(catalogue, &self.profile(catalogue, stay_minutes), self.at, self.objective)
     }
 }
 

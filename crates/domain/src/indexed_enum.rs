@@ -2,7 +2,6 @@
 /// variants.
 ///
 /// Tables are arrays of `COUNT` entries, so a new variant is a compile error in each of them.
-/// Append new variants: the index is the action of a model, and trained models know it.
 macro_rules! indexed_enum {
     (
         $(#[$enum_doc:meta])*

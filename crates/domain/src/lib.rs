@@ -5,6 +5,7 @@
 //! bits.
 
 mod calls;
+mod catalogue;
 mod choices;
 mod estimate;
 mod facts;
@@ -19,8 +20,14 @@ mod time;
 mod units;
 
 pub use calls::{CallPattern, RecentGaps};
+pub use catalogue::{
+    Architecture, Area, AreaId, BilledMemory, Billing, CandidateId, Catalogue, CatalogueError,
+    CatalogueParts, Coordinates, DistanceFit, Grid, Home, MAX_CANDIDATES, MAX_PLATFORMS,
+    MAX_REGIONS, Machines, Offer, Origin, Platform, PlatformId, Processors, ProviderId, Rates,
+    Region, RegionId, Size, Speed,
+};
 pub use choices::choices;
-pub use estimate::{Estimate, Home, InvocationProfile, PlacedRun, estimate};
+pub use estimate::{Estimate, InvocationProfile, PlacedRun, estimate};
 pub use facts::{ApplicationFacts, FunctionFacts};
 pub use fault::FaultKind;
 pub use formulas::{
@@ -33,6 +40,6 @@ pub use objective::{
     Attainable, DEFAULT_SLA_MS, MAX_SLA_PENALTY, Objective, RewardParts, Weights, WeightsError,
 };
 pub use outlook::Outlook;
-pub use placement::{DEFAULT_MEMORY_MB, MemoryTier, Placement, Provider, Region};
+pub use placement::{DEFAULT_MEMORY_MB, Placement, Running};
 pub use time::UtcTime;
 pub use units::{GramsCo2e, Megabytes, Millis, Usd};

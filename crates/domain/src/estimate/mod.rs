@@ -9,5 +9,5 @@ pub(crate) use self::estimator::Estimator;
 pub use self::{
     estimator::{Estimate, estimate},
     placed_run::PlacedRun,
-    profile::{Home, InvocationProfile},
+    profile::InvocationProfile,
 };

@@ -1,5 +1,6 @@
 use super::{profile::InvocationProfile, site::Site};
 use crate::{
+    catalogue::{Catalogue, Platform, Rates, Region, Size},
     formulas::{carbon, price, scaling},
     placement::Placement,
     time::UtcTime,
@@ -8,11 +9,14 @@ use crate::{
 
 /// A function on a placement: what a run takes there, whether it starts warm or cold.
 ///
-/// The simulator prices single invocations with the same formula that [`crate::estimate`] uses for
-/// the mean.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PlacedRun {
-    placement: Placement,
+/// The simulator prices single invocations with the same formula that [`crate::estimate()`] uses
+/// for the mean.
+#[derive(Debug, Clone)]
+pub struct PlacedRun<'a> {
+    platform: &'a Platform,
+    region: &'a Region,
+    rates: Rates,
+    size: Size,
     /// How many times longer a run takes here than on the profile's reference.
     pub run_time_factor: f64,
     /// Time on the network per invocation, in ms.
@@ -24,33 +28,52 @@ pub struct PlacedRun {
     network_bytes: f64,
 }
 
-impl PlacedRun {
-    /// A function of this profile on `placement`.
-    pub fn new(profile: &InvocationProfile, placement: Placement) -> Self {
-        let site = Site::new(profile, placement.provider, placement.region);
-        Self {
-            placement,
-            run_time_factor: scaling::run_time_factor(
-                profile.reference,
-                placement,
-                profile.cpu_share,
-            ),
+impl<'a> PlacedRun<'a> {
+    /// A function of this profile on `placement`; `None` where the platform sells nothing.
+    pub fn new(
+        catalogue: &'a Catalogue,
+        profile: &InvocationProfile,
+        placement: Placement,
+    ) -> Option<Self> {
+        let rates = *catalogue.rates(placement.platform, placement.region)?;
+        let platform = catalogue.platform(placement.platform);
+        let size = platform.size(placement.memory_mb);
+        let site = Site::new(catalogue, profile, placement.region);
+        let observed = catalogue.platform(profile.reference.platform);
+        let observed = observed.speed(&observed.size(profile.reference.memory_mb));
+        Some(Self {
+            platform,
+            region: catalogue.region(placement.region),
+            rates,
+            size,
+            run_time_factor: platform.speed(&size).run_time_factor(observed, profile.cpu_share),
             network_ms: site.network_ms,
             transfer: site.transfer,
             cpu_share: profile.cpu_share,
             memory_used_mb: profile.memory_used_mb.max(0.0),
             network_bytes: site.network_bytes,
-        }
+        })
     }
 
-    /// Whether the function can run there at all.
+    /// The platform it runs on.
+    pub fn platform(&self) -> &'a Platform {
+        self.platform
+    }
+
+    /// What the platform gives it.
+    pub fn size(&self) -> &Size {
+        &self.size
+    }
+
+    /// Whether the memory holds the function.
     pub fn is_feasible(&self) -> bool {
-        scaling::fits(self.placement, self.memory_used_mb)
+        scaling::fits(self.size.memory_mb, self.memory_used_mb)
     }
 
     /// Price of one invocation that runs for `run_ms` on this placement, egress included.
     pub fn cost(&self, run_ms: f64) -> Usd {
-        price::invocation_price(self.placement, run_ms, self.memory_used_mb) + self.transfer
+        let Self { platform, rates, size, memory_used_mb, .. } = self;
+        price::invocation_price(platform, rates, size, run_ms, *memory_used_mb) + self.transfer
     }
 
     /// Gas of one invocation that runs for `run_ms` on this placement.
@@ -60,7 +83,10 @@ impl PlacedRun {
             cpu_share: self.cpu_share,
             memory_used_mb: self.memory_used_mb,
         };
-        let site = (self.placement.provider, self.placement.region);
-        carbon::Spent::new(self.placement, run).footprint(site, self.network_bytes, at)
+        carbon::Spent::new(self.platform, &self.size, run).footprint(
+            self.region,
+            self.network_bytes,
+            at,
+        )
     }
 }

@@ -1,22 +1,9 @@
-use crate::{
-    formulas::cold_start::Chance,
-    placement::{Placement, Provider, Region},
-};
-
-/// Where a function's callers and data are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Home {
-    /// The area of the callers and the data.
-    pub region: Region,
-    /// The provider that holds the data and so sends the requests; `None` when callers are on the
-    /// internet.
-    pub provider: Option<Provider>,
-}
+use crate::{catalogue::Home, formulas::cold_start::Chance, placement::Running};
 
 /// What is known about a function's invocations.
 ///
 /// Impossible values (negative, not a number) count as 0 and never panic.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct InvocationProfile {
     /// Mean time of a warm run on `reference`, in ms, without queueing and network.
     pub duration_ms: f64,
@@ -27,14 +14,15 @@ pub struct InvocationProfile {
     /// whose 95th percentile is [`crate::TYPICAL_P95_OVER_MEAN`] times its mean.
     pub duration_std_ms: Option<f64>,
     /// Where those durations were observed.
-    pub reference: Placement,
+    pub reference: Running,
     /// Share of a run at full speed that waits for the processor, 0 to 1;
     /// [`crate::TYPICAL_CPU_SHARE`] when unknown.
     pub cpu_share: f64,
     /// Memory a run uses, in MB.
     pub memory_used_mb: f64,
-    /// How likely its invocations are to be cold where it runs, by [`Provider::index`].
-    pub cold: [Chance; Provider::COUNT],
+    /// How likely its invocations are to be cold where it runs, by platform: one for each of the
+    /// catalogue's.
+    pub cold: Vec<Chance>,
     /// Bytes of a request.
     pub request_bytes: f64,
     /// Bytes of an answer.

@@ -1,14 +1,13 @@
 use super::profile::InvocationProfile;
 use crate::{
+    catalogue::{Catalogue, RegionId},
     formulas::{latency, price},
-    placement::{Provider, Region},
     units::Usd,
 };
 
-/// A function in a region of a provider, whatever its memory.
+/// A function in a region, whatever the platform and its memory.
 pub(crate) struct Site {
-    pub(super) provider: Provider,
-    pub(super) region: Region,
+    pub(super) region: RegionId,
     /// Time on the network per invocation, in ms.
     pub(super) network_ms: f64,
     /// Price of the bytes of one invocation.
@@ -18,18 +17,19 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(profile: &InvocationProfile, provider: Provider, region: Region) -> Self {
+    pub(super) fn new(
+        catalogue: &Catalogue,
+        profile: &InvocationProfile,
+        region: RegionId,
+    ) -> Self {
         let home = profile.home;
-        let data = home.provider.map(|provider| (provider, home.region));
         let (request, response) = (profile.request_bytes.max(0.0), profile.response_bytes.max(0.0));
-        let here = (provider, region);
-        let round_trip = latency::caller_round_trip_ms(home.region, home.provider, here);
+        let round_trip = catalogue.caller_round_trip_ms(home.origin(), region);
         Self {
-            provider,
             region,
             network_ms: latency::network_ms(round_trip, request, response),
-            transfer: price::transfer_price(here, data, request, response),
-            network_bytes: if data == Some(here) { 0.0 } else { request + response },
+            transfer: price::transfer_price(catalogue, region, home.data, request, response),
+            network_bytes: if home.data == Some(region) { 0.0 } else { request + response },
         }
     }
 }
