@@ -2,11 +2,12 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "strata/v1/placement.proto",
     "strata/v1/strategic.proto",
     "strata/v1/tactical.proto",
     "strata/v1/operational.proto",
+    "strata/v1/catalogue.proto",
     "strata/v1/coordinator.proto",
     "strata/v1/models.proto",
     "strata/v1/releases.proto",
@@ -32,6 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // fields.
         .boxed(".strata.v1.SelectRequest.facts")
         .boxed(".strata.v1.PlaceRequest.facts")
+        .boxed(".strata.v1.SelectRequest.candidates")
+        .boxed(".strata.v1.PlaceRequest.candidates")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -43,10 +43,6 @@ pub struct FunctionFacts {
     pub cold_start_rate: f64,
     /// The application as a whole.
     pub application: ApplicationFacts,
-    /// Where the function runs now; `None` when nowhere yet.
-    pub current: Option<Running>,
-    /// Where its callers and data are.
-    pub home: Home,
     /// Bytes of a request.
     pub request_bytes: f64,
     /// Bytes of an answer.
@@ -56,6 +52,15 @@ pub struct FunctionFacts {
     pub cpu_share: f64,
     /// The objective by which placements are scored.
     pub objective: Objective,
+}
+
+/// Where a function is, in terms of a catalogue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Location {
+    /// Where it runs now; `None` when nowhere yet.
+    pub current: Option<Running>,
+    /// Where its callers and data are.
+    pub home: Home,
 }
 
 impl FunctionFacts {
@@ -80,7 +85,13 @@ impl FunctionFacts {
     /// the cold start of a move spread over the calls of `stay_minutes`. Run times of a function
     /// without a placement count as measured on the catalogue's reference platform, in the smallest
     /// size that holds it.
-    pub fn profile(&self, catalogue: &Catalogue, stay_minutes: f64) -> InvocationProfile {
+    pub fn profile(
+        &self,
+        catalogue: &Catalogue,
+        location: &Location,
+        stay_minutes: f64,
+    ) -> InvocationProfile {
+        let Location { current, home } = *location;
         let rate = self.invocation_rate_per_minute.max(0.0);
         let pattern = CallPattern {
             rate_per_min: self.rate_or_inverse_gap(),
@@ -92,15 +103,15 @@ impl FunctionFacts {
             duration_ms: self.avg_duration.get(),
             duration_p95_ms: None,
             duration_std_ms: (self.std_duration.get() > 0.0).then(|| self.std_duration.get()),
-            reference: self.current.unwrap_or_else(|| self.assumed_reference(catalogue)),
+            reference: current.unwrap_or_else(|| self.assumed_reference(catalogue)),
             cpu_share: self.cpu_share,
             memory_used_mb: self.memory.get(),
             cold: Chance::by_platform(catalogue, &pattern, calls),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-            home: self.home,
+            home,
             sla_ms: self.objective.sla_ms,
-            calls_after_move: self.current.map_or(f64::INFINITY, |_| rate * stay_minutes),
+            calls_after_move: current.map_or(f64::INFINITY, |_| rate * stay_minutes),
         }
     }
 
@@ -123,8 +134,14 @@ impl FunctionFacts {
     }
 
     /// All candidates, estimated and scored for a function that stays there for `stay_minutes`.
-    pub fn outlook(&self, catalogue: &Catalogue, stay_minutes: f64) -> Outlook {
-        Outlook::new(catalogue, &self.profile(catalogue, stay_minutes), self.at, self.objective)
+    pub fn outlook(
+        &self,
+        catalogue: &Catalogue,
+        location: &Location,
+        stay_minutes: f64,
+    ) -> Outlook {
+        let profile = self.profile(catalogue, location, stay_minutes);
+        Outlook::new(catalogue, &profile, self.at, self.objective)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::indexed_enum::indexed_enum;
+use crate::indexed_enum;
 
 indexed_enum! {
     /// Why a request could not be answered. Deliberately few: each stands for one thing that a

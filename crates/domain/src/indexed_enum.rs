@@ -2,6 +2,7 @@
 /// variants.
 ///
 /// Tables are arrays of `COUNT` entries, so a new variant is a compile error in each of them.
+#[macro_export]
 macro_rules! indexed_enum {
     (
         $(#[$enum_doc:meta])*
@@ -34,5 +35,3 @@ macro_rules! indexed_enum {
         }
     };
 }
-
-pub(crate) use indexed_enum;

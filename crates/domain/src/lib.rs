@@ -5,6 +5,7 @@
 //! bits.
 
 mod calls;
+mod candidate;
 mod catalogue;
 mod choices;
 mod estimate;
@@ -16,10 +17,12 @@ mod indexed_enum;
 mod objective;
 mod outlook;
 mod placement;
+mod suggest;
 mod time;
 mod units;
 
 pub use calls::{CallPattern, RecentGaps};
+pub use candidate::Candidate;
 pub use catalogue::{
     Architecture, Area, AreaId, BilledMemory, Billing, CandidateId, Catalogue, CatalogueError,
     CatalogueParts, Coordinates, DistanceFit, Grid, Home, MAX_CANDIDATES, MAX_PLATFORMS,
@@ -28,7 +31,7 @@ pub use catalogue::{
 };
 pub use choices::choices;
 pub use estimate::{Estimate, InvocationProfile, PlacedRun, estimate};
-pub use facts::{ApplicationFacts, FunctionFacts};
+pub use facts::{ApplicationFacts, FunctionFacts, Location};
 pub use fault::FaultKind;
 pub use formulas::{
     carbon, cold_start, latency, price,
@@ -41,5 +44,6 @@ pub use objective::{
 };
 pub use outlook::Outlook;
 pub use placement::{DEFAULT_MEMORY_MB, Placement, Running};
+pub use suggest::did_you_mean;
 pub use time::UtcTime;
 pub use units::{GramsCo2e, Megabytes, Millis, Usd};

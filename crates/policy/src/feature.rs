@@ -16,7 +16,13 @@ pub struct Feature<V> {
     pub(crate) value: V,
 }
 
-impl<V> Feature<V> {
+impl<V: Copy> Feature<V> {
+    /// The same feature, computed by what `wrap` makes of the function.
+    pub(crate) fn map<W>(&self, wrap: impl Fn(V) -> W) -> Feature<W> {
+        let Self { name, unit, min, max, formula, value } = *self;
+        Feature { name, unit, min, max, formula, value: wrap(value) }
+    }
+
     fn bounded(&self, value: f64) -> f32 {
         value.clamp(self.min, self.max) as f32
     }

@@ -4,14 +4,10 @@
 //! This crate is pure: no async, no clock, no I/O, no randomness. It never scales a feature: the
 //! model does.
 
-mod action;
-mod catalogue;
+pub mod candidates;
 mod feature;
-mod mask;
+mod function;
 pub mod operational;
-mod situation;
-pub mod strategic;
-pub mod tactical;
+pub mod research;
 
 pub use feature::{Feature, SchemaError};
-pub use mask::Mask;

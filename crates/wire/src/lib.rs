@@ -15,10 +15,12 @@ mod violations;
 
 pub use ask::{Answers, Ask};
 pub use convert::{
-    calls_from_pb, calls_to_pb, data_provider_from_pb, estimate_to_pb, facts_from_pb, facts_to_pb,
-    home_from_pb, memory_from_pb, placement_from_pb, placement_to_pb, provider_from_pb,
-    provider_to_pb, region_from_pb, region_to_pb, required_provider_from_pb, time_from_pb,
-    time_to_pb, weights_from_pb, weights_to_pb,
+    CandidateList, LocationFields, MAX_MEMORY_MB, PlacementList, Places, PlatformList,
+    calls_from_pb, calls_to_pb, estimate_to_pb, facts_from_pb, facts_location_from_pb, facts_to_pb,
+    location_from_pb, memory_from_pb, placement_candidates_from_pb, placement_candidates_to_pb,
+    placement_from_pb, placement_to_pb, platform_candidates_from_pb, platform_candidates_to_pb,
+    platform_from_pb, provider_from_pb, region_from_pb, time_from_pb, time_to_pb, unknown,
+    weights_from_pb, weights_to_pb,
 };
 pub use fault::{Fault, FieldViolation};
 pub use hop::{Forecasting, Hop, Placing, Results, Row, Selecting, TracePlace};

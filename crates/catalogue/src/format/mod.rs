@@ -14,11 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     billing::{BilledMemoryEntry, BillingEntry, NodeEntry, PriceEntry, RegionPriceEntry},
-    platform::{
-        ArchitectureName, ColdStartEntry, MachinesEntry, MemoryRange, MemorySizes, PlatformEntry,
-        ProcessorsEntry, SlowdownEntry,
-    },
-    region::{AreaEntry, EgressEntry, GridEntry, PueEntry, RegionEntry, RoundTripsEntry},
+    platform::{ColdStartEntry, MemorySizes, PlatformEntry},
+    region::{AreaEntry, GridEntry, RegionEntry, RoundTripsEntry},
 };
 
 /// The format that this version reads.

@@ -2,8 +2,6 @@
 
 use std::cell::OnceCell;
 
-use strata_domain::{Provider, cold_start};
-
 use super::{
     calls::{CallHistory, Calls},
     step::{MAX_STEP_VALUE, Step, WINDOW_STEPS},
@@ -17,8 +15,8 @@ pub struct Observation<'a> {
     pub window: &'a [Step; WINDOW_STEPS],
     /// What is known beyond them.
     pub calls: CallHistory,
-    /// Where it runs.
-    pub provider: Provider,
+    /// Minutes for which the platform that it runs on keeps an idle instance.
+    pub keep_alive_minutes: f64,
 }
 
 /// An observation, and what is derived from it when the first feature needs it.
@@ -36,9 +34,9 @@ impl<'a> Seen<'a> {
         &self.observation.window[index]
     }
 
-    /// Seconds for which the provider keeps an idle instance from now on.
+    /// Seconds for which the platform keeps an idle instance from now on.
     fn keep_alive_left(&self) -> f64 {
-        let kept = cold_start::keep_alive_minutes(self.observation.provider) * SECONDS_PER_MINUTE;
+        let kept = self.observation.keep_alive_minutes * SECONDS_PER_MINUTE;
         kept - self.calls().idle_seconds
     }
 

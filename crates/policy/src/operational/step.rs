@@ -1,5 +1,3 @@
-use strata_domain::MemoryTier;
-
 /// Length of a step, in seconds.
 pub const STEP_SECONDS: i64 = 15;
 /// Steps in a window, oldest first.
@@ -26,8 +24,8 @@ impl Step {
     /// The step as it would look under another memory size: the same work takes a smaller share of
     /// more memory, and of the CPU that grows with it.
     #[must_use]
-    pub fn re_expressed(self, from: MemoryTier, to: MemoryTier) -> Self {
-        let ratio = f64::from(from.megabytes()) / f64::from(to.megabytes());
+    pub fn re_expressed(self, from_mb: u32, to_mb: u32) -> Self {
+        let ratio = f64::from(from_mb) / f64::from(to_mb.max(1));
         Self {
             memory_util: (self.memory_util * ratio).min(1.0),
             cpu_util: (self.cpu_util * ratio).min(1.0),

@@ -17,12 +17,13 @@ pub(crate) mod test_trace;
 mod trace;
 mod trigger;
 
+pub(crate) use self::attributes::Assumptions;
 pub use self::{
     attributes::Attributes,
     error::TraceError,
     percentiles::Percentiles,
     source::{Source, TraceFiles},
     split::{Cohort, Scope, Split},
-    trace::{OBSERVED_ON, Trace, TracedFunction},
+    trace::{Trace, TracedFunction, observed_on},
     trigger::Trigger,
 };

@@ -1,19 +1,34 @@
 //! A recorded workload: how often functions were called, how long they ran, how much memory they
 //! took.
 
-use strata_domain::{FunctionId, Megabytes, MemoryTier, Placement, Provider, Region, UtcTime};
+use std::cmp::Reverse;
 
-use super::{
-    attributes::{self, Attributes},
-    percentiles::Percentiles,
-    trigger::Trigger,
-};
+use strata_domain::{Catalogue, FunctionId, Megabytes, Placement, UtcTime};
+
+use super::{attributes, percentiles::Percentiles, trigger::Trigger};
 use crate::seed::{self, Purpose};
 
-/// Where the run times of the trace were measured: Azure's consumption plan, whose tiers and
-/// regions run alike.
-pub const OBSERVED_ON: Placement =
-    Placement { provider: Provider::Azure, region: Region::UsEast, memory: MemoryTier::Mb1024 };
+/// The platform that the trace was recorded on.
+const RECORDED_ON: &str = "azure-functions-consumption";
+/// Sizes above this are not assumed of a platform that the trace was not recorded on.
+const LARGEST_OBSERVED_MB: u32 = 3008;
+
+/// Where the run times of the trace are taken to have been measured: Azure's consumption plan, whose
+/// sizes and regions run alike, or the reference platform of a catalogue without it. Of the sizes
+/// the largest up to 3008 MB, of the regions the first in the default area, if it is sold there.
+pub fn observed_on(catalogue: &Catalogue) -> Placement {
+    let platform = catalogue.find_platform(RECORDED_ON);
+    let platform = platform.unwrap_or_else(|| catalogue.reference_platform());
+    let candidates = catalogue.candidates();
+    let here = candidates[catalogue.candidates_of(platform)].iter();
+    let first = here.min_by_key(|candidate| {
+        let Placement { region, memory_mb, .. } = **candidate;
+        let elsewhere = catalogue.area_of(region) != Some(catalogue.default_area());
+        (elsewhere, region, memory_mb > LARGEST_OBSERVED_MB, Reverse(memory_mb))
+    });
+    // Every platform is sold somewhere.
+    *first.unwrap_or(&candidates[0])
+}
 
 /// 2019-07-15T00:00:00Z, a Monday: the first day of the fortnight the trace was recorded in. Which
 /// of its days a sample shows is not published.
@@ -26,7 +41,8 @@ const SECONDS_PER_MINUTE: i64 = 60;
 pub struct TracedFunction {
     /// Which function; where the trace has no applications, each function is its own.
     pub id: FunctionId,
-    /// What starts it; inferred and drawn where the trace does not say (see [`Attributes`]).
+    /// What starts it; inferred and drawn where the trace does not say (see
+    /// [`Attributes`](crate::Attributes)).
     pub trigger: Trigger,
     /// Calls in each minute of the trace.
     pub per_minute: Vec<u32>,
@@ -34,8 +50,6 @@ pub struct TracedFunction {
     pub duration_ms: Percentiles,
     /// Memory in MB.
     pub memory_mb: Percentiles,
-    /// What the trace does not say.
-    pub attributes: Attributes,
     pub(crate) identity: u64,
 }
 
@@ -59,9 +73,7 @@ impl TracedFunction {
                 attributes::draw_trigger(identity)
             }
         });
-        let memory = Megabytes::new(memory_mb.quantile(PEAK_LEVEL));
-        let attributes = Attributes::draw(identity, trigger, memory);
-        Self { id, trigger, per_minute, duration_ms, memory_mb, attributes, identity }
+        Self { id, trigger, per_minute, duration_ms, memory_mb, identity }
     }
 
     /// The memory the function must be given and is billed for: the 99th percentile of what it
@@ -124,20 +136,6 @@ impl Trace {
         Self { functions, minutes, start }
     }
 
-    /// The same calls of functions with other attributes, all drawn again. Training on several
-    /// variations keeps a model from learning the few functions by heart; variation 0 is the trace
-    /// itself.
-    #[must_use]
-    pub fn varied(&self, variation: u64) -> Self {
-        let vary = |function: &TracedFunction| {
-            let TracedFunction { identity, trigger, .. } = *function;
-            let memory = function.peak_memory();
-            let attributes = Attributes::variation(variation, identity, trigger, memory);
-            TracedFunction { attributes, ..function.clone() }
-        };
-        Self { functions: self.functions.iter().map(vary).collect(), ..*self }
-    }
-
     /// The same functions called more often: the counts of each function are multiplied by a factor
     /// of 1 to `most`, drawn evenly over the logarithm. Few functions of a trace are very busy, and
     /// what helps to forecast the others misleads on those.
@@ -184,16 +182,6 @@ impl Trace {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn variations_change_where_functions_live_and_not_their_calls() {
-        let trace = Trace::bundled().unwrap().with_only(0..200);
-        assert_eq!(trace.varied(0), trace);
-        let other = trace.varied(1);
-        let pairs = || trace.functions().iter().zip(other.functions());
-        assert!(pairs().all(|(a, b)| a.per_minute == b.per_minute && a.id == b.id));
-        assert!(pairs().filter(|(a, b)| a.attributes != b.attributes).count() > 190);
-    }
 
     #[test]
     fn busier_functions_keep_their_rhythm_and_differ_in_how_much_busier_they_are() {

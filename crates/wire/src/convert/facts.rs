@@ -1,14 +1,14 @@
 //! The facts of a function: checked when they are read, complete when they are written.
 
 use strata_domain::{
-    ApplicationFacts, DEFAULT_SLA_MS, FunctionFacts, GramsCo2e, MAX_SLA_PENALTY, Megabytes, Millis,
-    Objective, Placement, Provider, Region, TYPICAL_CPU_SHARE, Usd, UtcTime,
+    ApplicationFacts, Catalogue, DEFAULT_SLA_MS, FunctionFacts, GramsCo2e, Location,
+    MAX_SLA_PENALTY, Megabytes, Millis, Objective, TYPICAL_CPU_SHARE, Usd, UtcTime,
 };
 
 use super::{
-    calls_from_pb, calls_to_pb, data_provider_from_pb, home_from_pb, placement_from_pb,
-    placement_to_pb, provider_to_pb, region_to_pb, time_from_pb, time_to_pb, weights_from_pb,
-    weights_to_pb,
+    calls_from_pb, calls_to_pb,
+    placement::{LocationFields, Places, home_to_pb, location_from_pb},
+    time_from_pb, time_to_pb, weights_from_pb, weights_to_pb,
 };
 use crate::{Violations, pb};
 
@@ -41,8 +41,6 @@ pub fn facts_from_pb(
     let cpu_share = facts.cpu_share.map(|share| number("cpu_share", share, 1.0));
     let objective = objective(facts, violations);
     let application = application(facts, violations);
-    let (current, home, data_provider) = places(facts, violations);
-    let expected = expected_from_pb(&facts.expected_objectives, violations);
     let calls = facts.calls.as_ref();
     let (idle_seconds, recent_gaps) =
         calls.map(|calls| calls_from_pb(calls, "facts.calls", violations)).unwrap_or_default();
@@ -60,14 +58,10 @@ pub fn facts_from_pb(
         avg_carbon: GramsCo2e::new(avg_carbon),
         cold_start_rate,
         application,
-        current,
-        home: home.or(current.map(|placement| placement.region)).unwrap_or(Region::UsEast),
-        data_provider,
         request_bytes,
         response_bytes,
         cpu_share: cpu_share.unwrap_or(TYPICAL_CPU_SHARE),
         objective,
-        expected,
     })
 }
 
@@ -79,19 +73,31 @@ fn moment(facts: &pb::FunctionFacts, violations: &mut Violations) -> Option<UtcT
     time_from_pb(at, "facts.at", violations)
 }
 
-/// Where the function runs, where its callers are, and which provider holds its data.
-fn places(
+/// Reads where the function of checked facts is, in terms of a catalogue. Adds a violation for every
+/// name that the catalogue does not have, of where it runs too: an estimate needs all of them.
+pub fn facts_location_from_pb(
+    catalogue: &Catalogue,
     facts: &pb::FunctionFacts,
     violations: &mut Violations,
-) -> (Option<Placement>, Option<Region>, Option<Provider>) {
-    let current = facts
-        .current
-        .as_ref()
-        .and_then(|current| placement_from_pb(current, "facts.current", violations));
-    let home = home_from_pb(facts.home_region, "facts.home_region", violations);
-    let data_provider =
-        data_provider_from_pb(facts.data_provider, "facts.data_provider", violations);
-    (current, home, data_provider)
+) -> Location {
+    const FIELDS: LocationFields = LocationFields {
+        current: "facts.current",
+        home: "facts.home",
+        data_provider: "facts.data_provider",
+    };
+    let places = Places {
+        current: facts.current.as_ref(),
+        home: facts.home.as_ref(),
+        data_provider: &facts.data_provider,
+    };
+    let mut outside = Vec::new();
+    let location = location_from_pb(catalogue, places, FIELDS, violations, &mut outside);
+    for field in outside {
+        let text =
+            format_args!("the catalogue `{}` of this layer does not have it", catalogue.name());
+        violations.add(field, text);
+    }
+    location
 }
 
 fn application(facts: &pb::FunctionFacts, violations: &mut Violations) -> ApplicationFacts {
@@ -121,33 +127,22 @@ fn objective(facts: &pb::FunctionFacts, violations: &mut Violations) -> Objectiv
     }
 }
 
-/// Reads the expected objective of every placement, if the message has them.
-fn expected_from_pb(
-    values: &[f32],
-    violations: &mut Violations,
-) -> Option<Box<[f32; Placement::COUNT]>> {
-    if values.is_empty() {
-        return None;
-    }
-    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-        let range = format_args!("must be finite, is {}", values[index]);
-        violations.add(format_args!("facts.expected_objectives[{index}]"), range);
-    }
-    let expected = <[f32; Placement::COUNT]>::try_from(values).ok();
-    if expected.is_none() {
-        let range = format_args!("must be {} or none, are {}", Placement::COUNT, values.len());
-        violations.add("facts.expected_objectives", range);
-    }
-    expected.map(Box::new)
-}
-
-/// Writes the facts of a function to a message.
-pub fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
-    let current = facts.current.map(|current| pb::Placement {
-        // A layer does not use the provider's name of the region.
-        provider_region: String::new(),
-        ..placement_to_pb(current)
+/// Writes the facts of a function, and where it is, to a message.
+pub fn facts_to_pb(
+    catalogue: &Catalogue,
+    facts: &FunctionFacts,
+    location: &Location,
+) -> pb::FunctionFacts {
+    let current = location.current.map(|current| pb::Placement {
+        platform: catalogue.platform(current.platform).name.clone(),
+        region: current
+            .region
+            .map_or_else(String::new, |region| catalogue.region(region).name.clone()),
+        memory_mb: current.memory_mb,
+        // A layer does not use it.
+        provider: String::new(),
     });
+    let data = location.home.data.map(|data| catalogue.provider_of_region(data));
     let ApplicationFacts {
         cold_start_rate: app_cold_start_rate,
         sla_violation_rate: app_sla_violation_rate,
@@ -170,8 +165,8 @@ pub fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
         app_avg_invocation_rate_per_minute,
         app_is_bursty,
         current,
-        home_region: region_to_pb(facts.home).into(),
-        data_provider: facts.data_provider.map_or(0, |provider| provider_to_pb(provider).into()),
+        home: Some(home_to_pb(catalogue, location.home.callers)),
+        data_provider: data.map_or_else(String::new, |data| catalogue.provider(data).to_owned()),
         request_bytes: facts.request_bytes,
         response_bytes: facts.response_bytes,
         cpu_share: Some(facts.cpu_share),
@@ -179,7 +174,6 @@ pub fn facts_to_pb(facts: &FunctionFacts) -> pb::FunctionFacts {
         latency_slo_ms: facts.objective.sla_ms,
         late_penalty: Some(facts.objective.sla_penalty),
         calls: calls_to_pb(facts.idle_seconds, &facts.recent_gaps),
-        expected_objectives: facts.expected.as_ref().map_or_else(Vec::new, |e| e.to_vec()),
     }
 }
 
@@ -188,7 +182,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
     use prost::Message;
-    use strata_domain::{RecentGaps, Weights};
+    use strata_domain::{Home, Origin, RecentGaps, Weights};
 
     use super::*;
 
@@ -210,13 +204,13 @@ mod tests {
             app_avg_invocation_rate_per_minute: 40.0,
             app_is_bursty: true,
             current: Some(pb::Placement {
-                provider: pb::Provider::Gcp.into(),
-                region: pb::Region::EuWest1.into(),
+                platform: "gcp-functions-gen1".to_owned(),
+                region: "europe-west1".to_owned(),
                 memory_mb: 512,
-                provider_region: "ignored".to_owned(),
+                provider: "ignored".to_owned(),
             }),
-            home_region: 0,
-            data_provider: pb::Provider::Azure.into(),
+            home: None,
+            data_provider: "azure".to_owned(),
             request_bytes: 700.0,
             response_bytes: 3000.0,
             cpu_share: Some(0.8),
@@ -228,8 +222,11 @@ mod tests {
                 gap_seconds: vec![60.0, 120.0],
                 ..Default::default()
             }),
-            expected_objectives: Vec::new(),
         }
+    }
+
+    fn research() -> Catalogue {
+        strata_catalogue::built_in("research").catalogue
     }
 
     /// The fields with violations after `spoil` was applied to valid facts.
@@ -238,6 +235,7 @@ mod tests {
         spoil(&mut facts);
         let mut violations = Violations::new();
         let _ = facts_from_pb(Some(&facts), &mut violations);
+        facts_location_from_pb(&research(), &facts, &mut violations);
         violations.into_fault().violations.into_iter().map(|violation| violation.field).collect()
     }
 
@@ -245,9 +243,15 @@ mod tests {
     fn valid_facts_are_read_and_home_falls_back_to_where_it_runs() {
         let mut violations = Violations::new();
         let facts = facts_from_pb(Some(&valid()), &mut violations);
+        let catalogue = research();
+        let location = facts_location_from_pb(&catalogue, &valid(), &mut violations);
         assert!(violations.is_empty());
-        let facts = facts.map(|facts| (facts.home, facts.memory.get(), facts.std_duration.get()));
-        assert_eq!(facts, Some((Region::EuWest, 170.0, 25.0)));
+        let facts = facts.map(|facts| (facts.memory.get(), facts.std_duration.get()));
+        assert_eq!(facts, Some((170.0, 25.0)));
+        let home = catalogue.find_area("eu-west").map(Origin::Area);
+        assert_eq!(Some(location.home.callers), home);
+        let data = location.home.data.map(|data| catalogue.region(data).name.clone());
+        assert_eq!(data.as_deref(), Some("northeurope"));
     }
 
     #[test]
@@ -276,15 +280,17 @@ mod tests {
             wrong_fields(|facts| facts.calls = Some(calls(vec![1.0; 17]))),
             ["facts.calls.gap_seconds"]
         );
-        let expected = |values| wrong_fields(|facts| facts.expected_objectives = values);
-        assert_eq!(expected(vec![0.5; 72]), [""; 0]);
-        assert_eq!(expected(vec![0.5; 71]), ["facts.expected_objectives"]);
-        let holed = (0..72).map(|index| if index == 3 { f32::NAN } else { 0.5 }).collect();
-        assert_eq!(expected(holed), ["facts.expected_objectives[3]"]);
         assert_eq!(wrong_fields(|f| f.duration_ms = f64::NAN), ["facts.duration_ms"]);
         assert_eq!(wrong_fields(|f| f.avg_cost_usd = -1e-9), ["facts.avg_cost_usd"]);
         assert_eq!(wrong_fields(|f| f.memory_mb = f64::INFINITY), ["facts.memory_mb"]);
-        assert_eq!(wrong_fields(|f| f.home_region = 9), ["facts.home_region"]);
+        let area = |name: &str| pb::Home { place: Some(pb::home::Place::Area(name.to_owned())) };
+        assert_eq!(wrong_fields(|f| f.home = Some(area("eu-wset"))), ["facts.home.area"]);
+        assert_eq!(wrong_fields(|f| f.data_provider = "ovh".to_owned()), ["facts.data_provider"]);
+        let elsewhere = |f: &mut pb::FunctionFacts| {
+            let current = f.current.iter_mut();
+            current.for_each(|current| current.region = "europe-west3".to_owned());
+        };
+        assert_eq!(wrong_fields(elsewhere), ["facts.current.region"]);
         for penalty in [-0.1, 100.5, f64::NAN, f64::INFINITY] {
             let named = wrong_fields(|f| f.late_penalty = Some(penalty));
             assert_eq!(named, ["facts.late_penalty"], "{penalty}");
@@ -298,26 +304,34 @@ mod tests {
             [
                 "facts.cold_start_rate",
                 "facts.app_cold_start_rate",
-                "facts.current.provider",
+                "facts.current.platform",
                 "facts.current.region",
                 "facts.current.memory_mb",
+                "facts.current.platform",
             ]
         );
     }
 
-    /// Facts with every field drawn from its valid range.
-    fn any_facts() -> impl Strategy<Value = FunctionFacts> {
+    /// Facts with every field drawn from its valid range, and a location.
+    fn any_facts() -> impl Strategy<Value = (FunctionFacts, Location)> {
+        let catalogue = research();
         let numbers = prop::array::uniform11(0.0..1e6f64);
         let shares = prop::array::uniform4(0.0..=1.0f64);
         let gaps = prop::collection::vec(0.0..1e5f64, 0..=RecentGaps::MOST);
-        let places = (0..Placement::COUNT, 0..Region::ALL.len(), 0..=Provider::ALL.len());
-        let given = (any::<[bool; 3]>(), prop::option::of(0.0..1e6f64));
+        let places = (0..64usize, 0..4usize, 0..4usize);
+        let given = (any::<[bool; 2]>(), prop::option::of(0.0..1e6f64));
         let objective = (0..=4u8, 1.0..1e5f64, 0.0..=MAX_SLA_PENALTY);
         (numbers, shares, gaps, places, given, objective, 0..LAST_DAY).prop_map(
-            |(n, share, gaps, (placement, home, data), (flags, idle), objective, day)| {
+            move |(n, share, gaps, (placement, home, data), (flags, idle), objective, day)| {
                 let (cost, sla_ms, sla_penalty) = objective;
                 let cost = f64::from(cost) / 4.0;
-                FunctionFacts {
+                let callers = catalogue.areas().nth(home).map(|(id, _)| Origin::Area(id)).unwrap();
+                let data = catalogue.providers().nth(data);
+                let data = data.and_then(|(id, _)| catalogue.nearest_region(id, callers));
+                let current = catalogue.candidates()[placement];
+                let current = flags[1].then(|| current.into());
+                let location = Location { current, home: Home { callers, data } };
+                let facts = FunctionFacts {
                     at: UtcTime::from_unix_seconds(day * 86_400 + 17),
                     invocation_rate_per_minute: n[0],
                     inter_arrival: Millis::new(n[1]),
@@ -336,9 +350,6 @@ mod tests {
                         avg_invocation_rate_per_minute: n[8],
                         is_bursty: flags[0],
                     },
-                    current: Placement::from_index(placement).filter(|_| flags[1]),
-                    home: Region::ALL[home],
-                    data_provider: Provider::from_index(data),
                     request_bytes: n[9],
                     response_bytes: n[10],
                     cpu_share: share[3],
@@ -347,10 +358,8 @@ mod tests {
                         sla_ms,
                         sla_penalty,
                     },
-                    expected: flags[2].then(|| {
-                        Box::new(std::array::from_fn(|index| index as f32 * share[0] as f32))
-                    }),
-                }
+                };
+                (facts, location)
             },
         )
     }
@@ -360,10 +369,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn facts_survive_the_wire(facts in any_facts()) {
-            let message = pb::FunctionFacts::decode(&*facts_to_pb(&facts).encode_to_vec()).unwrap();
+        fn facts_survive_the_wire((facts, location) in any_facts()) {
+            let catalogue = research();
+            let bytes = facts_to_pb(&catalogue, &facts, &location).encode_to_vec();
+            let message = pb::FunctionFacts::decode(&*bytes).unwrap();
             let mut violations = Violations::new();
             prop_assert_eq!(facts_from_pb(Some(&message), &mut violations), Some(facts));
+            let read = facts_location_from_pb(&catalogue, &message, &mut violations);
+            prop_assert_eq!(read, location);
             prop_assert!(violations.is_empty());
         }
     }

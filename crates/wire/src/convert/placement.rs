@@ -1,161 +1,258 @@
-//! Placements and their parts.
+//! Placements and where callers are, in the names of a catalogue.
 
 use std::fmt::Display;
 
-use strata_domain::{MemoryTier, Placement, Provider, Region, choices};
+use strata_domain::{
+    Catalogue, Coordinates, Home, Location, Origin, Placement, PlatformId, ProviderId, RegionId,
+    Running, did_you_mean,
+};
 
 use crate::{Violations, pb};
 
-/// The domain's provider for an enum value; `None` when unspecified or unknown.
-pub fn provider_from_pb(value: i32) -> Option<Provider> {
-    match pb::Provider::try_from(value).ok()? {
-        pb::Provider::Unspecified => None,
-        pb::Provider::Aws => Some(Provider::Aws),
-        pb::Provider::Azure => Some(Provider::Azure),
-        pb::Provider::Gcp => Some(Provider::Gcp),
-    }
-}
+/// The largest memory size that is understood, in MB: 1 TB.
+pub const MAX_MEMORY_MB: u32 = 1 << 20;
 
-/// The enum value of a provider.
-pub const fn provider_to_pb(provider: Provider) -> pb::Provider {
-    match provider {
-        Provider::Aws => pb::Provider::Aws,
-        Provider::Azure => pb::Provider::Azure,
-        Provider::Gcp => pb::Provider::Gcp,
-    }
-}
-
-/// The domain's region for an enum value; `None` when unspecified or unknown.
-pub fn region_from_pb(value: i32) -> Option<Region> {
-    match pb::Region::try_from(value).ok()? {
-        pb::Region::Unspecified => None,
-        pb::Region::UsEast1 => Some(Region::UsEast),
-        pb::Region::UsWest2 => Some(Region::UsWest),
-        pb::Region::EuWest1 => Some(Region::EuWest),
-        pb::Region::ApSoutheast1 => Some(Region::ApSoutheast),
-    }
-}
-
-/// The enum value of a region.
-pub const fn region_to_pb(region: Region) -> pb::Region {
-    match region {
-        Region::UsEast => pb::Region::UsEast1,
-        Region::UsWest => pb::Region::UsWest2,
-        Region::EuWest => pb::Region::EuWest1,
-        Region::ApSoutheast => pb::Region::ApSoutheast1,
-    }
-}
-
-/// The provider of a required field; adds a violation of `field` when it is missing or unknown.
-pub fn required_provider_from_pb(
-    value: i32,
+/// The platform of that name; adds a violation of `field` when the catalogue has none.
+pub fn platform_from_pb(
+    catalogue: &Catalogue,
+    name: &str,
     field: impl Display,
     violations: &mut Violations,
-) -> Option<Provider> {
-    let provider = provider_from_pb(value);
-    if provider.is_none() {
-        let known = Provider::ALL
-            .map(|provider| format!("{} ({provider})", i32::from(provider_to_pb(provider))));
-        violations.add(field, format_args!("must be {}, is {value}", choices(known)));
+) -> Option<PlatformId> {
+    let found = catalogue.find_platform(name);
+    if found.is_none() {
+        let known = catalogue.platforms().map(|(_, platform)| platform.name.as_str());
+        unknown("platform", name, known, field, violations);
     }
-    provider
+    found
 }
 
-/// The provider that holds a function's data, `None` for 0; adds a violation of `field` when the
-/// value is not a provider.
-pub fn data_provider_from_pb(
-    value: i32,
+/// The provider of that name; adds a violation of `field` when the catalogue has none.
+pub fn provider_from_pb(
+    catalogue: &Catalogue,
+    name: &str,
     field: impl Display,
     violations: &mut Violations,
-) -> Option<Provider> {
-    let provider = provider_from_pb(value);
-    if provider.is_none() && value != 0 {
-        let most = Provider::COUNT;
-        violations.add(field, format_args!("must be 0 to {most}, is {value}"));
+) -> Option<ProviderId> {
+    let found = catalogue.find_provider(name);
+    if found.is_none() {
+        let known = catalogue.providers().map(|(_, name)| name);
+        unknown("provider", name, known, field, violations);
     }
-    provider
+    found
 }
 
-/// The region of a function's callers, `None` for 0; adds a violation of `field` when the value is
-/// not a region.
-pub fn home_from_pb(
-    value: i32,
+/// The region of that name, written as `region` or `provider/region`; adds a violation of `field`
+/// when the catalogue has none.
+pub fn region_from_pb(
+    catalogue: &Catalogue,
+    name: &str,
     field: impl Display,
     violations: &mut Violations,
-) -> Option<Region> {
-    let region = region_from_pb(value);
-    if region.is_none() && value != 0 {
-        let most = Region::COUNT;
-        violations.add(field, format_args!("must be 0 to {most}, is {value}"));
+) -> Option<RegionId> {
+    let found = match name.split_once('/') {
+        Some((provider, region)) => catalogue
+            .find_provider(provider)
+            .and_then(|provider| catalogue.find_region(provider, region)),
+        None => catalogue.find_region_anywhere(name),
+    };
+    if found.is_none() {
+        let own = name.split_once('/').map_or(name, |(_, region)| region);
+        let known = catalogue.regions().map(|(_, region)| region.name.as_str());
+        unknown("region", own, known, field, violations);
     }
-    region
+    found
 }
 
-/// The tier of exactly `megabytes`; adds a violation of `field` when there is none.
-pub fn memory_from_pb(
-    megabytes: u32,
+/// Adds a violation for a name that the catalogue does not have.
+pub fn unknown<'a>(
+    kind: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
     field: impl Display,
     violations: &mut Violations,
-) -> Option<MemoryTier> {
-    let tier = MemoryTier::from_megabytes(megabytes);
-    if tier.is_none() {
-        let known = MemoryTier::ALL.map(MemoryTier::megabytes);
-        violations.add(field, format_args!("must be {}, is {megabytes}", choices(known)));
-    }
-    tier
+) {
+    let hint = did_you_mean(name, known);
+    let text = match name {
+        "" => format!("must name a {kind} of the catalogue"),
+        name => format!("the catalogue has no {kind} `{}`{hint}", shortened(name)),
+    };
+    violations.add(field, text);
 }
 
-/// Reads the placement from the message at path `field`; adds a violation for every part that is
-/// missing or unknown.
+/// What of a wrong name goes into a message.
+fn shortened(name: &str) -> &str {
+    const MOST: usize = 64;
+    match name.char_indices().nth(MOST) {
+        Some((end, _)) => &name[..end],
+        None => name,
+    }
+}
+
+/// A memory size; adds a violation of `field` when it is 0 or too large.
+pub fn memory_from_pb(megabytes: u32, field: impl Display, violations: &mut Violations) -> u32 {
+    if !(1..=MAX_MEMORY_MB).contains(&megabytes) {
+        violations.add(field, format_args!("must be 1 to {MAX_MEMORY_MB}, is {megabytes}"));
+    }
+    megabytes
+}
+
+/// Reads the placement at path `field`; adds a violation for every part that is missing or that the
+/// catalogue does not have.
 pub fn placement_from_pb(
+    catalogue: &Catalogue,
     placement: &pb::Placement,
     field: &str,
     violations: &mut Violations,
 ) -> Option<Placement> {
-    let provider =
-        required_provider_from_pb(placement.provider, format_args!("{field}.provider"), violations);
-    let region = region_from_pb(placement.region);
+    let name = &placement.platform;
+    let platform = platform_from_pb(catalogue, name, format_args!("{field}.platform"), violations);
+    let at = format_args!("{field}.memory_mb");
+    let memory_mb = memory_from_pb(placement.memory_mb, at, violations);
+    let platform = platform?;
+    let provider = catalogue.provider_of(platform);
+    let region = catalogue.find_region(provider, &placement.region);
     if region.is_none() {
-        let (most, value) = (Region::COUNT, placement.region);
+        let of_provider =
+            catalogue.regions().filter(|(id, _)| catalogue.provider_of_region(*id) == provider);
+        let known = of_provider.map(|(_, region)| region.name.as_str());
+        let kind = format!("region of {}", catalogue.provider(provider));
         let field = format_args!("{field}.region");
-        violations.add(field, format_args!("must be 1 to {most}, is {value}"));
+        unknown(&kind, &placement.region, known, field, violations);
     }
-    let memory = memory_from_pb(placement.memory_mb, format_args!("{field}.memory_mb"), violations);
-    Some(Placement { provider: provider?, region: region?, memory: memory? })
+    Some(Placement { platform, region: region?, memory_mb })
 }
 
-/// Writes a placement to a message, with the provider's own name of the region.
-pub fn placement_to_pb(placement: Placement) -> pb::Placement {
+/// Writes a placement to a message.
+pub fn placement_to_pb(catalogue: &Catalogue, placement: Placement) -> pb::Placement {
     pb::Placement {
-        provider: provider_to_pb(placement.provider).into(),
-        region: region_to_pb(placement.region).into(),
-        memory_mb: placement.memory.megabytes(),
-        provider_region: placement.provider_region().to_owned(),
+        platform: catalogue.platform(placement.platform).name.clone(),
+        region: catalogue.region(placement.region).name.clone(),
+        memory_mb: placement.memory_mb,
+        provider: catalogue.provider(catalogue.provider_of(placement.platform)).to_owned(),
     }
+}
+
+/// The parts of a message that say where a function is.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Where it runs.
+    pub current: Option<&'a pb::Placement>,
+    /// Where its callers are.
+    pub home: Option<&'a pb::Home>,
+    /// The provider that holds its data; may be empty.
+    pub data_provider: &'a str,
+}
+
+/// Reads where a function is from the message at path `field`. Adds a violation for every part that
+/// is missing or wrong, and to `outside` the path of what the catalogue does not have of where it
+/// runs, which is no violation.
+pub fn location_from_pb(
+    catalogue: &Catalogue,
+    places: Places<'_>,
+    fields: LocationFields,
+    violations: &mut Violations,
+    outside: &mut Vec<String>,
+) -> Location {
+    let current = places.current.and_then(|current| {
+        running_from_pb(catalogue, current, fields.current, violations, outside)
+    });
+    let home = places.home.and_then(|home| home.place.as_ref());
+    let callers = home.and_then(|place| origin_from_pb(catalogue, place, fields.home, violations));
+    let running_in = current.and_then(|running| running.region);
+    let here = |region| catalogue.area_of(region).map_or(Origin::Region(region), Origin::Area);
+    let callers =
+        callers.or(running_in.map(here)).unwrap_or_else(|| Origin::Area(catalogue.default_area()));
+    let data = match places.data_provider {
+        "" => None,
+        name => provider_from_pb(catalogue, name, fields.data_provider, violations)
+            .and_then(|provider| catalogue.nearest_region(provider, callers)),
+    };
+    Location { current, home: Home { callers, data } }
+}
+
+/// The paths of the fields that say where a function is.
+#[derive(Debug, Clone, Copy)]
+pub struct LocationFields {
+    /// Of its placement.
+    pub current: &'static str,
+    /// Of its callers.
+    pub home: &'static str,
+    /// Of the provider that holds its data.
+    pub data_provider: &'static str,
+}
+
+fn running_from_pb(
+    catalogue: &Catalogue,
+    current: &pb::Placement,
+    field: &str,
+    violations: &mut Violations,
+    outside: &mut Vec<String>,
+) -> Option<Running> {
+    for (name, value) in [("platform", &current.platform), ("region", &current.region)] {
+        if value.is_empty() {
+            violations.add(format_args!("{field}.{name}"), "must be given");
+        }
+    }
+    let at = format_args!("{field}.memory_mb");
+    let memory_mb = memory_from_pb(current.memory_mb, at, violations);
+    let Some(platform) = catalogue.find_platform(&current.platform) else {
+        outside.push(format!("{field}.platform"));
+        return None;
+    };
+    let region = catalogue.find_region(catalogue.provider_of(platform), &current.region);
+    if region.is_none() {
+        outside.push(format!("{field}.region"));
+    }
+    Some(Running { platform, region, memory_mb })
+}
+
+fn origin_from_pb(
+    catalogue: &Catalogue,
+    place: &pb::home::Place,
+    field: &str,
+    violations: &mut Violations,
+) -> Option<Origin> {
+    match place {
+        pb::home::Place::Area(name) => {
+            let found = catalogue.find_area(name);
+            if found.is_none() {
+                let known = catalogue.areas().map(|(_, area)| area.name.as_str());
+                unknown("area", name, known, format_args!("{field}.area"), violations);
+            }
+            found.map(Origin::Area)
+        }
+        pb::home::Place::Region(name) => {
+            let field = format_args!("{field}.region");
+            region_from_pb(catalogue, name, field, violations).map(Origin::Region)
+        }
+        pb::home::Place::Point(point) => {
+            let mut degrees = |name: &str, value: f64, most: f64| {
+                let field = format_args!("{field}.point.{name}");
+                violations.number(field, value, -most..=most)
+            };
+            let latitude = degrees("latitude", point.latitude, 90.0);
+            let longitude = degrees("longitude", point.longitude, 180.0);
+            Some(Origin::Point(Coordinates { latitude, longitude }))
+        }
+    }
+}
+
+/// Writes where callers are to a message.
+pub(super) fn home_to_pb(catalogue: &Catalogue, callers: Origin) -> pb::Home {
+    let place = match callers {
+        Origin::Area(area) => pb::home::Place::Area(catalogue.area(area).name.clone()),
+        Origin::Region(region) => pb::home::Place::Region(format!(
+            "{}/{}",
+            catalogue.provider(catalogue.provider_of_region(region)),
+            catalogue.region(region).name
+        )),
+        Origin::Point(Coordinates { latitude, longitude }) => {
+            pb::home::Place::Point(pb::Coordinates { latitude, longitude })
+        }
+    };
+    pb::Home { place: Some(place) }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn every_placement_survives_the_wire() {
-        for placement in Placement::all() {
-            let mut violations = Violations::new();
-            let message = placement_to_pb(placement);
-            assert_eq!(placement_from_pb(&message, "current", &mut violations), Some(placement));
-            assert!(violations.is_empty());
-        }
-    }
-
-    #[test]
-    fn every_bad_part_is_named() {
-        let bad = pb::Placement { provider: 9, memory_mb: 200, ..pb::Placement::default() };
-        let mut violations = Violations::new();
-        assert_eq!(placement_from_pb(&bad, "current", &mut violations), None);
-        let fields: Vec<_> =
-            violations.into_fault().violations.into_iter().map(|v| v.field).collect();
-        assert_eq!(fields, ["current.provider", "current.region", "current.memory_mb"]);
-    }
-}
+mod tests;

@@ -1,13 +1,14 @@
 //! The strategic layer's model: a Q-value for each provider.
 
-use strata_domain::{FunctionFacts, Provider, Region};
+use strata_domain::FunctionFacts;
 
-use crate::{
-    catalogue::{SituationValue, all_features, routed_features},
-    feature::{Columns, SchemaError},
+use super::{
+    features::{SituationValue, all_features, routed_features},
+    grid::{Area, Provider, ResearchLocation},
     mask::Mask,
     situation::Situation,
 };
+use crate::feature::{Columns, SchemaError};
 
 /// Name of the model's input.
 pub const INPUT: &str = "state";
@@ -43,7 +44,7 @@ pub const DEFAULT_FEATURES: [&str; 14] = [
 /// [`Provider::index`].
 ///
 /// A new provider adds three names to it, a new region one.
-pub const EXTENDED_FEATURES: [&str; 20 + 3 * Provider::COUNT + Region::COUNT] = [
+pub const EXTENDED_FEATURES: [&str; 20 + 3 * Provider::COUNT + Area::COUNT] = [
     "hour",
     "day_of_week",
     "is_weekend",
@@ -115,10 +116,22 @@ impl Encoder {
         self.0.len()
     }
 
-    /// Appends the row of `facts` to `rows`.
-    pub fn encode(&self, facts: &FunctionFacts, rows: &mut Vec<f32>) {
-        let situation = Situation::new(facts, None);
-        self.0.append(rows, |value| value(&situation));
+    /// Whether a feature is an expected objective.
+    pub fn needs_expected(&self) -> bool {
+        self.features().any(|(name, ..)| name.starts_with("expected_objective"))
+    }
+
+    /// Appends the row of a function to `rows`. `expected` has the best expected objective on each
+    /// provider, by [`Provider::index`].
+    pub fn encode(
+        &self,
+        facts: &FunctionFacts,
+        location: &ResearchLocation,
+        expected: &[f32; ACTIONS],
+        rows: &mut Vec<f32>,
+    ) {
+        let situation = Situation { facts, location: *location, provider: None, expected };
+        self.0.append(rows, |value| value.of(&situation));
     }
 }
 

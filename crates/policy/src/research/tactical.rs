@@ -1,15 +1,16 @@
 //! The tactical layer's model: a logit for each pair of region and memory tier, on a provider
 //! already chosen.
 
-use strata_domain::{FunctionFacts, Provider, Region};
+use strata_domain::FunctionFacts;
 
-pub use crate::action::Action;
-use crate::{
-    catalogue::{SituationValue, all_features},
-    feature::{Columns, SchemaError},
+pub use super::action::Action;
+use super::{
+    features::{SituationValue, all_features},
+    grid::{Area, Provider, ResearchLocation},
     mask::Mask,
     situation::Situation,
 };
+use crate::feature::{Columns, SchemaError};
 
 /// Name of the model's input.
 pub const INPUT: &str = "state";
@@ -45,7 +46,7 @@ pub const DEFAULT_FEATURES: [&str; 11] = [
 /// [`Action::index`].
 ///
 /// A new provider adds three names to it, a new region or memory size one for each new action.
-pub const EXTENDED_FEATURES: [&str; 12 + 3 * Provider::COUNT + Region::COUNT + ACTIONS] = [
+pub const EXTENDED_FEATURES: [&str; 12 + 3 * Provider::COUNT + Area::COUNT + ACTIONS] = [
     "duration",
     "memory_mb",
     "invocation_rate",
@@ -124,10 +125,24 @@ impl Encoder {
         self.0.len()
     }
 
-    /// Appends the row of `facts` on `provider` to `rows`.
-    pub fn encode(&self, facts: &FunctionFacts, provider: Provider, rows: &mut Vec<f32>) {
-        let situation = Situation::new(facts, Some(provider));
-        self.0.append(rows, |value| value(&situation));
+    /// Whether a feature is an expected objective.
+    pub fn needs_expected(&self) -> bool {
+        self.features().any(|(name, ..)| name.starts_with("expected_objective"))
+    }
+
+    /// Appends the row of a function on `provider` to `rows`. `expected` has the expected objective
+    /// of each action there, by [`Action::index`].
+    pub fn encode(
+        &self,
+        facts: &FunctionFacts,
+        location: &ResearchLocation,
+        provider: Provider,
+        expected: &[f32; ACTIONS],
+        rows: &mut Vec<f32>,
+    ) {
+        let situation =
+            Situation { facts, location: *location, provider: Some(provider), expected };
+        self.0.append(rows, |value| value.of(&situation));
     }
 }
 

@@ -1,35 +1,46 @@
-//! The catalogue of what the strategic and the tactical model may take.
+//! What versions 1 and 2 of the strategic and the tactical model may take.
 //!
 //! What exists once for each provider, region or memory size is an array with as many entries, so
 //! that the compiler finds the features that a new one lacks.
 
-use strata_domain::{MemoryTier, Provider, Region};
-
-use crate::{feature::Feature, situation::Situation};
+use super::{
+    grid::{Area, Provider, Tier},
+    situation::Situation,
+};
+use crate::{
+    feature::Feature,
+    function::{FUNCTION, FunctionValue, flag},
+};
 
 /// Computes a feature.
-pub(crate) type SituationValue = fn(&Situation<'_>) -> f64;
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SituationValue {
+    /// From what is known of the function itself.
+    Function(FunctionValue),
+    /// From where it is, and what is expected there.
+    Situation(fn(&Situation<'_>) -> f64),
+}
+
+impl SituationValue {
+    pub(crate) fn of(self, situation: &Situation<'_>) -> f64 {
+        match self {
+            Self::Function(value) => value(situation.facts),
+            Self::Situation(value) => value(situation),
+        }
+    }
+}
+
 type SituationFeature = Feature<SituationValue>;
 
-/// Rates above this count as this, as in the research framework.
-const MAX_RATE_PER_MINUTE: f64 = 1000.0;
-/// The longest run any provider allows is 60 minutes.
-const MAX_DURATION_MS: f64 = 3_600_000.0;
-const DAY_MS: f64 = 86_400_000.0;
-const MAX_MEMORY_MB: f64 = MemoryTier::LARGEST.megabytes() as f64;
-const LAST_REGION: f64 = (Region::COUNT - 1) as f64;
+const LAST_REGION: f64 = (Area::COUNT - 1) as f64;
 
 const fn feature(
     (name, unit): (&'static str, &'static str),
     (min, max): (f64, f64),
     formula: &'static str,
-    value: SituationValue,
+    value: fn(&Situation<'_>) -> f64,
 ) -> SituationFeature {
-    Feature { name, unit, min, max, formula, value }
-}
-
-fn flag(value: bool) -> f64 {
-    f64::from(u8::from(value))
+    Feature { name, unit, min, max, formula, value: SituationValue::Situation(value) }
 }
 
 fn is_provider(situation: &Situation<'_>, provider: Provider) -> f64 {
@@ -39,27 +50,28 @@ fn is_provider(situation: &Situation<'_>, provider: Provider) -> f64 {
 /// Objectives are at most 1. Those below this, because of penalties, count as this.
 const LEAST_OBJECTIVE: f64 = -5.0;
 
-fn lives(situation: &Situation<'_>, region: Region) -> f64 {
-    flag(situation.facts.home == region)
+fn lives(situation: &Situation<'_>, area: Area) -> f64 {
+    flag(situation.location.home == area)
 }
 
 fn data_at(situation: &Situation<'_>, provider: Provider) -> f64 {
-    flag(situation.facts.data_provider == Some(provider))
+    flag(situation.location.data == Some(provider))
 }
 
 fn runs_on(situation: &Situation<'_>, provider: Provider) -> f64 {
-    flag(situation.facts.current.is_some_and(|placement| placement.provider == provider))
+    flag(situation.location.runs_on == Some(provider))
 }
 
 /// A feature for each provider.
 type ByProvider = [SituationFeature; Provider::COUNT];
 /// A feature for each region.
-type ByRegion = [SituationFeature; Region::COUNT];
+type ByRegion = [SituationFeature; Area::COUNT];
 
 /// Every feature.
 pub(crate) fn all_features() -> impl Iterator<Item = SituationFeature> + Clone {
     let by_site = RUNS_ON.iter().chain(&HOME).chain(&DATA_AT).chain(&EXPECTED_ON);
-    FUNCTION.iter().chain(by_site).copied().chain(routed_features())
+    let function = FUNCTION.iter().map(|feature| feature.map(SituationValue::Function));
+    function.chain(PLACE.iter().chain(by_site).copied()).chain(routed_features())
 }
 
 /// Features that are known once the provider is chosen.
@@ -67,98 +79,16 @@ pub(crate) fn routed_features() -> impl Iterator<Item = SituationFeature> + Clon
     CHOSEN.iter().chain(EXPECTED_AT.iter().flatten()).copied()
 }
 
-static FUNCTION: &[SituationFeature] = &[
-    feature(("hour", "h"), (0.0, 23.0), "hour of the day, UTC", |s| f64::from(s.facts.at.hour())),
-    feature(("hour_sin", "1"), (-1.0, 1.0), "sin(2 pi seconds of the day / 86400)", |s| {
-        s.facts.at.hour_sin()
-    }),
-    feature(("day_of_week", "d"), (0.0, 6.0), "Monday 0 to Sunday 6, UTC", |s| {
-        f64::from(s.facts.at.weekday())
-    }),
-    feature(("is_weekend", "1"), (0.0, 1.0), "day_of_week >= 5", |s| flag(s.facts.at.is_weekend())),
-    feature(("is_business_hours", "1"), (0.0, 1.0), "9 <= hour <= 17", |s| {
-        flag(s.facts.at.is_business_hours())
-    }),
-    feature(
-        ("invocation_rate", "1/min"),
-        (0.0, MAX_RATE_PER_MINUTE),
-        "invocations per minute, at most 1000",
-        |s| s.facts.invocation_rate_per_minute,
-    ),
-    feature(
-        ("inter_arrival_time", "ms"),
-        (0.0, DAY_MS),
-        "mean time between invocations, at most a day",
-        |s| s.facts.inter_arrival.get(),
-    ),
-    feature(("is_bursty", "1"), (0.0, 1.0), "inter_arrival_time < 100 ms", |s| {
-        flag(s.facts.is_bursty())
-    }),
-    feature(("duration", "ms"), (0.0, MAX_DURATION_MS), "latest run time, warm", |s| {
-        s.facts.duration.get()
-    }),
-    feature(("avg_duration", "ms"), (0.0, MAX_DURATION_MS), "mean run time", |s| {
-        s.facts.avg_duration.get()
-    }),
-    feature(
-        ("std_duration", "ms"),
-        (0.0, MAX_DURATION_MS),
-        "standard deviation of the run time",
-        |s| s.facts.std_duration.get(),
-    ),
-    feature(("memory_mb", "MB"), (0.0, MAX_MEMORY_MB), "memory the function uses", |s| {
-        s.facts.memory.get()
-    }),
-    feature(("avg_cost", "USD"), (0.0, 10.0), "mean cost of an invocation", |s| {
-        s.facts.avg_cost.get()
-    }),
-    feature(
-        ("avg_carbon", "gCO2e"),
-        (0.0, 1000.0),
-        "mean carbon footprint of an invocation",
-        |s| s.facts.avg_carbon.get(),
-    ),
-    feature(("cold_start_rate", "1"), (0.0, 1.0), "share of invocations that started cold", |s| {
-        s.facts.cold_start_rate
-    }),
-    feature(
-        ("app_cold_start_rate", "1"),
-        (0.0, 1.0),
-        "share of the application's invocations that started cold",
-        |s| s.facts.application.cold_start_rate,
-    ),
-    feature(
-        ("app_sla_violation_rate", "1"),
-        (0.0, 1.0),
-        "share of the application's invocations slower than their latency objective",
-        |s| s.facts.application.sla_violation_rate,
-    ),
-    feature(
-        ("app_avg_invocation_rate", "1/min"),
-        (0.0, MAX_RATE_PER_MINUTE),
-        "mean invocations per minute over the application's functions, at most 1000",
-        |s| s.facts.application.avg_invocation_rate_per_minute,
-    ),
-    feature(("app_is_bursty", "1"), (0.0, 1.0), "whether the application's load is bursty", |s| {
-        flag(s.facts.application.is_bursty)
-    }),
+static PLACE: &[SituationFeature] = &[
     feature(
         ("current_region", "index"),
         (0.0, LAST_REGION),
         "index of the region it runs in; of its callers' region when it runs nowhere yet",
-        |s| s.facts.current_region().index() as f64,
+        |s| s.location.current_area().index() as f64,
     ),
     feature(("home_region", "index"), (0.0, LAST_REGION), "index of its callers' region", |s| {
-        s.facts.home.index() as f64
+        s.location.home.index() as f64
     }),
-    feature(("request_bytes", "B"), (0.0, 1e9), "bytes of a request", |s| s.facts.request_bytes),
-    feature(("response_bytes", "B"), (0.0, 1e9), "bytes of an answer", |s| s.facts.response_bytes),
-    feature(
-        ("cpu_share", "1"),
-        (0.0, 1.0),
-        "share of a run at full speed that waits for the processor",
-        |s| s.facts.cpu_share,
-    ),
 ];
 
 static RUNS_ON: ByProvider = [
@@ -175,19 +105,19 @@ static RUNS_ON: ByProvider = [
 
 static HOME: ByRegion = [
     feature(("home_us_east_1", "1"), (0.0, 1.0), "whether its callers are in Virginia", |s| {
-        lives(s, Region::UsEast)
+        lives(s, Area::UsEast)
     }),
     feature(("home_us_west_2", "1"), (0.0, 1.0), "whether its callers are in Oregon", |s| {
-        lives(s, Region::UsWest)
+        lives(s, Area::UsWest)
     }),
     feature(("home_eu_west_1", "1"), (0.0, 1.0), "whether its callers are in Ireland", |s| {
-        lives(s, Region::EuWest)
+        lives(s, Area::EuWest)
     }),
     feature(
         ("home_ap_southeast_1", "1"),
         (0.0, 1.0),
         "whether its callers are in Singapore",
-        |s| lives(s, Region::ApSoutheast),
+        |s| lives(s, Area::ApSoutheast),
     ),
 ];
 
@@ -241,7 +171,7 @@ macro_rules! expected_at {
             (concat!("expected_objective_", $region_name, "_", $memory_name), "1"),
             (LEAST_OBJECTIVE, 1.0),
             "expected objective of this region and memory size on the chosen provider",
-            |s| s.expected_at(Region::$region, MemoryTier::$memory),
+            |s| s.expected_at(Area::$region, Tier::$memory),
         )
     };
 }
@@ -260,7 +190,7 @@ macro_rules! expected_in {
     };
 }
 
-static EXPECTED_AT: [[SituationFeature; MemoryTier::COUNT]; Region::COUNT] = [
+static EXPECTED_AT: [[SituationFeature; Tier::COUNT]; Area::COUNT] = [
     expected_in!("us_east_1", UsEast),
     expected_in!("us_west_2", UsWest),
     expected_in!("eu_west_1", EuWest),
@@ -275,17 +205,17 @@ mod tests {
     fn features_of_a_provider_or_region_are_named_after_it() {
         for provider in Provider::ALL {
             let name = |features: &ByProvider| features[provider.index()].name;
-            assert_eq!(name(&RUNS_ON), format!("runs_on_{provider}"));
-            assert_eq!(name(&DATA_AT), format!("data_at_{provider}"));
-            assert_eq!(name(&EXPECTED_ON), format!("expected_objective_{provider}"));
-            assert_eq!(name(&CHOSEN), format!("provider_{provider}"));
+            assert_eq!(name(&RUNS_ON), format!("runs_on_{}", provider.name()));
+            assert_eq!(name(&DATA_AT), format!("data_at_{}", provider.name()));
+            assert_eq!(name(&EXPECTED_ON), format!("expected_objective_{}", provider.name()));
+            assert_eq!(name(&CHOSEN), format!("provider_{}", provider.name()));
         }
-        for region in Region::ALL {
-            let place = region.name().replace('-', "_");
-            assert_eq!(HOME[region.index()].name, format!("home_{place}"));
-            for memory in MemoryTier::ALL {
+        for area in Area::ALL {
+            let place = area.label().replace('-', "_");
+            assert_eq!(HOME[area.index()].name, format!("home_{place}"));
+            for memory in Tier::ALL {
                 assert_eq!(
-                    EXPECTED_AT[region.index()][memory.index()].name,
+                    EXPECTED_AT[area.index()][memory.index()].name,
                     format!("expected_objective_{place}_{}", memory.megabytes())
                 );
             }

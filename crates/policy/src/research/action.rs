@@ -1,28 +1,28 @@
-use strata_domain::{MemoryTier, Region};
+use super::grid::{Area, Tier};
 
 /// What the tactical layer chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Action {
     /// The area.
-    pub region: Region,
+    pub area: Area,
     /// The memory size.
-    pub memory: MemoryTier,
+    pub tier: Tier,
 }
 
 impl Action {
-    /// How many actions there are: 4 regions and 6 memory tiers make 24.
-    pub const COUNT: usize = Region::COUNT * MemoryTier::COUNT;
+    /// How many actions there are: 4 areas and 6 memory sizes make 24.
+    pub const COUNT: usize = Area::COUNT * Tier::COUNT;
 
-    /// Position among all actions: by region, then by memory tier.
+    /// Position among all actions: by area, then by memory size.
     pub const fn index(self) -> usize {
-        self.region.index() * MemoryTier::COUNT + self.memory.index()
+        self.area.index() * Tier::COUNT + self.tier.index()
     }
 
     /// The action at `index`, or `None` beyond the last.
     pub fn from_index(index: usize) -> Option<Self> {
         Some(Self {
-            region: Region::from_index(index / MemoryTier::COUNT)?,
-            memory: MemoryTier::from_index(index % MemoryTier::COUNT)?,
+            area: Area::from_index(index / Tier::COUNT)?,
+            tier: Tier::from_index(index % Tier::COUNT)?,
         })
     }
 }

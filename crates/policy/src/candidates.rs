@@ -1,0 +1,244 @@
+//! Models that score candidates, whichever a catalogue has: version 3 of the strategic and the
+//! tactical layer.
+//!
+//! The strategic model gives a Q-value to each platform, described by its best candidate; the
+//! tactical model a logit to each region and memory size of the chosen platform. Both take numbers
+//! of the function and numbers of each candidate; neither knows a name.
+
+use strata_domain::{Candidate, CandidateId, Catalogue, FunctionFacts, Outlook, PlatformId};
+
+use crate::{
+    feature::{Columns, Feature, SchemaError},
+    function::{FUNCTION, FunctionValue, flag},
+};
+
+/// Name of the input with the function's features: `[batch, features]`.
+pub const STATE: &str = "state";
+/// Name of the input with the candidates' features: `[batch, candidates, features]`.
+pub const CANDIDATES: &str = "candidates";
+/// Name of the input that is 1 for a candidate that may be chosen, else 0: `[batch, candidates]`.
+pub const MASK: &str = "mask";
+/// Name of the axis of the candidates.
+pub const AXIS: &str = "candidates";
+/// Name of the strategic model's output: `[batch, candidates]`.
+pub const Q_VALUES: &str = "q_values";
+/// Name of the tactical model's first output: `[batch, candidates]`.
+pub const LOGITS: &str = "logits";
+/// Name of the tactical model's second output: `[batch, 1]`.
+pub const VALUE: &str = "value";
+
+/// The features of a function that version 3 takes.
+pub const STATE_FEATURES: [&str; 14] = [
+    "invocation_rate",
+    "inter_arrival_time",
+    "is_bursty",
+    "duration",
+    "avg_duration",
+    "std_duration",
+    "memory_mb",
+    "cold_start_rate",
+    "request_bytes",
+    "response_bytes",
+    "cpu_share",
+    "app_cold_start_rate",
+    "app_sla_violation_rate",
+    "app_avg_invocation_rate",
+];
+
+/// The features of a candidate that version 3 takes, in order.
+pub const CANDIDATE_FEATURES: [&str; 12] = [
+    "expected_objective",
+    "expected_cost",
+    "expected_latency",
+    "expected_carbon",
+    "cold_start_probability",
+    "late_share",
+    "memory_head_room",
+    "round_trip",
+    "grid_intensity",
+    "is_current",
+    "on_current_platform",
+    "in_current_region",
+];
+
+/// The best of the candidates on each platform, by expected objective, among those `considered`;
+/// `None` where there are none.
+pub fn best_of_platforms(
+    catalogue: &Catalogue,
+    outlook: &Outlook,
+    considered: impl Fn(CandidateId) -> bool,
+) -> Vec<(PlatformId, Option<CandidateId>)> {
+    let mut best: Vec<(PlatformId, Option<(CandidateId, f64)>)> =
+        catalogue.platforms().map(|(id, _)| (id, None)).collect();
+    for id in catalogue.candidate_ids().filter(|id| considered(*id)) {
+        let platform = catalogue.candidate(id).platform;
+        let value = outlook.objective(id);
+        let entry = &mut best[platform.index()].1;
+        if entry.is_none_or(|(_, most)| value > most) {
+            *entry = Some((id, value));
+        }
+    }
+    best.into_iter().map(|(platform, best)| (platform, best.map(|(id, _)| id))).collect()
+}
+
+type CandidateValue = fn(&Candidate) -> f64;
+type CandidateFeature = Feature<CandidateValue>;
+
+const fn feature(
+    (name, unit): (&'static str, &'static str),
+    (min, max): (f64, f64),
+    formula: &'static str,
+    value: CandidateValue,
+) -> CandidateFeature {
+    Feature { name, unit, min, max, formula, value }
+}
+
+static FEATURES: [CandidateFeature; CANDIDATE_FEATURES.len()] = [
+    feature(
+        ("expected_objective", "1"),
+        (-100.0, 1.0),
+        "expected objective by the catalogue's prices, round trips and grids",
+        |c| c.expected_objective,
+    ),
+    feature(("expected_cost", "USD"), (0.0, 1000.0), "expected cost of an invocation", |c| {
+        c.cost_usd
+    }),
+    feature(("expected_latency", "ms"), (0.0, 1e8), "expected mean latency", |c| c.latency_ms),
+    feature(("expected_carbon", "gCO2e"), (0.0, 1e6), "expected carbon of an invocation", |c| {
+        c.carbon_g
+    }),
+    feature(
+        ("cold_start_probability", "1"),
+        (0.0, 1.0),
+        "probability that an invocation starts cold",
+        |c| c.cold_start_probability,
+    ),
+    feature(("late_share", "1"), (0.0, 1.0), "share of invocations that break the promise", |c| {
+        c.late_share
+    }),
+    feature(
+        ("memory_head_room", "1"),
+        (0.0, 100.0),
+        "memory of the size over the memory that the function uses",
+        |c| c.memory_head_room,
+    ),
+    feature(("round_trip", "ms"), (0.0, 2000.0), "round trip from the callers", |c| {
+        c.round_trip_ms
+    }),
+    feature(("grid_intensity", "gCO2e/kWh"), (0.0, 2000.0), "intensity of the grid", |c| {
+        c.grid_intensity
+    }),
+    feature(("is_current", "1"), (0.0, 1.0), "whether the function runs there now", |c| {
+        flag(c.is_current)
+    }),
+    feature(
+        ("on_current_platform", "1"),
+        (0.0, 1.0),
+        "whether the function runs on the platform now",
+        |c| flag(c.on_current_platform),
+    ),
+    feature(
+        ("in_current_region", "1"),
+        (0.0, 1.0),
+        "whether the function runs in the region now",
+        |c| flag(c.in_current_region),
+    ),
+];
+
+/// Turns facts of a function into the first input of a model that scores candidates.
+#[derive(Debug, Clone)]
+pub struct StateEncoder(Columns<FunctionValue>);
+
+impl StateEncoder {
+    /// An encoder for the features a manifest names: (name, unit), in order.
+    ///
+    /// # Errors
+    /// One of them is unknown or has another unit.
+    pub fn resolve<'w>(
+        wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
+    ) -> Result<Self, SchemaError> {
+        Columns::resolve(FUNCTION.iter().copied(), wanted).map(Self)
+    }
+
+    /// An encoder for features by name, whatever their units.
+    ///
+    /// # Errors
+    /// One of them is unknown.
+    pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
+        Columns::of_names(FUNCTION.iter().copied(), names).map(Self)
+    }
+
+    /// The features, in order: name, unit, least and greatest value.
+    pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
+        self.0.described()
+    }
+
+    /// Appends the features of a function to `row`.
+    pub fn encode(&self, facts: &FunctionFacts, row: &mut Vec<f32>) {
+        self.0.append(row, |value| value(facts));
+    }
+}
+
+/// Turns a candidate into its part of the second input of a model that scores candidates.
+#[derive(Debug, Clone)]
+pub struct CandidateEncoder(Columns<CandidateValue>);
+
+impl CandidateEncoder {
+    /// An encoder for the features a manifest names: (name, unit), in order.
+    ///
+    /// # Errors
+    /// One of them is unknown or has another unit.
+    pub fn resolve<'w>(
+        wanted: impl IntoIterator<Item = (&'w str, &'w str)>,
+    ) -> Result<Self, SchemaError> {
+        Columns::resolve(FEATURES.iter().copied(), wanted).map(Self)
+    }
+
+    /// An encoder for features by name, whatever their units.
+    ///
+    /// # Errors
+    /// One of them is unknown.
+    pub fn of_names(names: &[&str]) -> Result<Self, SchemaError> {
+        Columns::of_names(FEATURES.iter().copied(), names).map(Self)
+    }
+
+    /// The features, in order: name, unit, least and greatest value.
+    pub fn features(&self) -> impl Iterator<Item = (&'static str, &'static str, f64, f64)> {
+        self.0.described()
+    }
+
+    /// Appends the features of a candidate to `row`.
+    pub fn encode(&self, candidate: &Candidate, row: &mut Vec<f32>) {
+        self.0.append(row, |value| value(candidate));
+    }
+}
+
+/// The candidate with the highest score among those allowed, the first of equals; `None` when none
+/// is allowed or every allowed score is NaN.
+pub fn choose(scores: &[f32], allowed: impl Fn(usize) -> bool) -> Option<usize> {
+    let usable = scores.iter().copied().enumerate();
+    let usable = usable.filter(|&(index, score)| allowed(index) && !score.is_nan());
+    let better = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
+    usable.reduce(better).map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_feature_exists_and_in_this_order() {
+        let candidate = CandidateEncoder::of_names(&CANDIDATE_FEATURES);
+        let names = candidate.map(|e| e.features().map(|(name, ..)| name).collect::<Vec<_>>());
+        assert_eq!(names.ok().as_deref(), Some(&CANDIDATE_FEATURES[..]));
+        assert!(StateEncoder::of_names(&STATE_FEATURES).is_ok());
+    }
+
+    #[test]
+    fn the_first_of_the_highest_allowed_scores_is_chosen() {
+        let scores = [1.0, 3.0, 3.0, f32::NAN];
+        assert_eq!(choose(&scores, |_| true), Some(1));
+        assert_eq!(choose(&scores, |index| index != 1), Some(2));
+        assert_eq!(choose(&scores, |index| index == 3), None);
+    }
+}
