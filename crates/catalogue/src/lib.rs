@@ -13,7 +13,7 @@ pub mod format;
 mod overlay;
 mod resolve;
 
-pub use built_in::{BUILT_IN, RESEARCH, WORLD};
+pub use built_in::{BUILT_IN, DEFAULT, RESEARCH, WORLD};
 pub use fault::{CatalogueFaults, Fault};
 pub use file::{Loaded, built_in, load, load_text};
 pub use format::Document;

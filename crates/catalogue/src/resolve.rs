@@ -70,9 +70,10 @@ fn platform(name: &str, entry: &PlatformEntry) -> Platform {
         billing: Billing {
             memory: match entry.billing.memory {
                 BilledMemoryEntry::Configured => BilledMemory::Configured,
-                BilledMemoryEntry::Used { step_mb, most_mb } => {
-                    BilledMemory::Used { step_mb, most_mb }
-                }
+                BilledMemoryEntry::Used => BilledMemory::Used {
+                    step_mb: entry.billing.used_step_mb.unwrap_or(1.0),
+                    most_mb: entry.billing.used_most_mb.unwrap_or(f64::MAX),
+                },
             },
             rounding_ms: entry.billing.rounding_ms,
             minimum_ms: entry.billing.minimum_ms,

@@ -19,6 +19,10 @@ pub struct CoordinatorConfig {
     pub admin: AdminConfig,
     /// Endpoints of the layers.
     pub layers: LayersConfig,
+    /// The catalogue of placements: `world`, `research`, or the path of a YAML file.
+    ///
+    /// SIGHUP and the RPC `ReloadCatalogue` read it again.
+    pub catalogue: String,
     /// Limits of requests.
     pub requests: RequestsConfig,
     /// The release in force at the start.
@@ -43,6 +47,10 @@ pub struct CoordinatorSection {
     pub grpc: GrpcConfig,
     /// The admin listener.
     pub admin: AdminConfig,
+    /// The catalogue of placements: `world`, `research`, or the path of a YAML file.
+    ///
+    /// SIGHUP and the RPC `ReloadCatalogue` read it again.
+    pub catalogue: String,
     /// Limits of requests.
     pub requests: RequestsConfig,
     /// The release in force at the start.
@@ -103,6 +111,7 @@ impl Default for CoordinatorConfig {
             grpc: GrpcConfig::on_port(50050),
             admin: AdminConfig::on_port(9050),
             layers: LayersConfig::default(),
+            catalogue: strata_catalogue::DEFAULT.to_owned(),
             requests: RequestsConfig::default(),
             release: ReleaseConfig::default(),
             client: ClientConfig::default(),
@@ -115,8 +124,9 @@ impl Default for CoordinatorConfig {
 
 impl Default for CoordinatorSection {
     fn default() -> Self {
-        let CoordinatorConfig { grpc, admin, requests, release, .. } = CoordinatorConfig::default();
-        Self { grpc, admin, requests, release }
+        let CoordinatorConfig { grpc, admin, catalogue, requests, release, .. } =
+            CoordinatorConfig::default();
+        Self { grpc, admin, catalogue, requests, release }
     }
 }
 

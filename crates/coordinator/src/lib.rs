@@ -1,8 +1,9 @@
 //! The coordinator: takes a request, asks the three layers in a chain and answers with a decision.
 //!
-//! A request becomes a question, then routed (provider), then placed (region, memory), then
+//! A request becomes a question, then routed (platform), then placed (region, memory), then
 //! provisioned (forecast). Each stage owns the one before it, so a wrong order does not compile.
 
+mod catalogue;
 mod config;
 mod deciding;
 mod front;

@@ -8,7 +8,10 @@ use strata_chassis::{
 };
 use strata_wire::{
     FILE_DESCRIPTOR_SET, Fault, Forecasting, Hop, Placing, Selecting,
-    pb::{coordinator_server::CoordinatorServer, releases_server::ReleasesServer},
+    pb::{
+        catalogues_server::CataloguesServer, coordinator_server::CoordinatorServer,
+        releases_server::ReleasesServer,
+    },
 };
 use tokio::{
     runtime::Handle,
@@ -16,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    catalogue::{CatalogueRegister, CataloguesService, expose_catalogue, reload_on_hangup},
     config::{CoordinatorConfig, CoordinatorSection, LayersConfig},
     deciding::Pipeline,
     front::Decider,
@@ -51,8 +55,9 @@ pub fn settings() -> Result<(Binary, Vec<Setting>), ConfigError> {
 
 async fn serve(process: Process<CoordinatorConfig>) -> Result<(), BoxError> {
     let Process { config, metrics, drain, .. } = process;
-    let CoordinatorConfig { grpc, admin, layers, requests, release, client, .. } = config;
-    let front = CoordinatorSection { grpc, admin, requests, release };
+    let CoordinatorConfig { grpc, admin, layers, catalogue, requests, release, client, .. } =
+        config;
+    let front = CoordinatorSection { grpc, admin, catalogue, requests, release };
     let max_message_bytes = front.grpc.max_message_bytes;
     let links = |metrics: &CoordinatorMetrics, came_up: &Arc<Notify>, releases: &Register| {
         connect(&layers, releases, |layer, needs| LinkSettings {
@@ -106,10 +111,12 @@ async fn serve_front(
     let counted = CoordinatorMetrics::register(metrics);
     let came_up = Arc::new(Notify::new());
     let releases = Arc::new(Register::starting_with(front.release.release()));
+    let catalogue = Arc::new(CatalogueRegister::open(&front.catalogue)?);
     let layers = links(&counted, &came_up, &releases)?;
     let pipeline = Pipeline {
         layers,
         releases,
+        catalogue: Arc::clone(&catalogue),
         deciding: Arc::default(),
         one_worker: Handle::current().metrics().num_workers() == 1,
         speculation: front.requests.speculation,
@@ -119,6 +126,8 @@ async fn serve_front(
     let layers = pipeline.layers.clone();
     CoordinatorMetrics::expose_queues(metrics, move || layers.waiting());
     expose_release(metrics, Arc::clone(&pipeline.releases));
+    expose_catalogue(metrics, Arc::clone(&catalogue));
+    tokio::spawn(reload_on_hangup(Arc::clone(&catalogue)));
     tokio::spawn(ready_when_complete(pipeline.clone(), came_up, server.health()));
     let largest = front.grpc.max_message_bytes.min(MAX_REQUEST_BYTES);
     let releases = ReleasesServer::new(ReleasesService(pipeline.clone()))
@@ -128,7 +137,13 @@ async fn serve_front(
     let service = CoordinatorServer::new(decider)
         .max_decoding_message_size(largest)
         .max_encoding_message_size(front.grpc.max_message_bytes);
-    let services = Services::described_by(&[FILE_DESCRIPTOR_SET]).with(service).with(releases);
+    let catalogues = CataloguesServer::new(CataloguesService(catalogue))
+        .max_decoding_message_size(largest)
+        .max_encoding_message_size(front.grpc.max_message_bytes);
+    let services = Services::described_by(&[FILE_DESCRIPTOR_SET])
+        .with(service)
+        .with(releases)
+        .with(catalogues);
     server.serve(services).await?;
     Ok(())
 }

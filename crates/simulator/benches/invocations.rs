@@ -4,12 +4,13 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
-use strata_domain::{InvocationProfile, Objective, Placement, UtcTime};
+use strata_catalogue::{BUILT_IN, RESEARCH, built_in};
+use strata_domain::{Catalogue, InvocationProfile, Objective, UtcTime};
 use strata_simulator::{
-    Invocation, Invoked, OBSERVED_ON, PlacedFunction, Scope, StayPut, Trace, TraceError, World,
-    WorldOptions, evaluate,
+    Invocation, Invoked, PlacedFunction, Scope, StayPut, Trace, TraceError, World, WorldOptions,
+    evaluate,
 };
 
 /// Rounds of each measurement; the median counts.
@@ -19,14 +20,19 @@ const PER_SECOND_WANTED: f64 = 500_000.0;
 
 fn main() -> Result<(), TraceError> {
     let trace = Trace::bundled()?;
-    let world = World::new(trace.clone(), WorldOptions::default());
+    let catalogue = Arc::new(built_in(RESEARCH).catalogue);
+    let world = World::new(trace.clone(), WorldOptions::default(), Arc::clone(&catalogue));
     let profiles: Vec<InvocationProfile> =
         (0..world.functions()).filter_map(|function| world.profile(function)).collect();
     println!("{:<62} {:>12}  target", "one core", "calls/s");
     report("every call of the bundled day: arrival, run time, cold start", || whole_day(&world));
-    report("single calls, each on a placement of its own", || any_placement(&profiles));
-    report("single calls on one placement", || one_placement(&profiles));
-    report("the bundled day in intervals, world included", || intervals(&trace));
+    report("single calls, each on a placement of its own", || any_placement(&catalogue, &profiles));
+    report("single calls on one placement", || one_placement(&catalogue, &profiles));
+    for name in BUILT_IN {
+        let catalogue = Arc::new(built_in(name).catalogue);
+        let what = format!("the bundled day in intervals, {name}, world included");
+        report(&what, || intervals(&trace, &catalogue));
+    }
     Ok(())
 }
 
@@ -50,8 +56,7 @@ fn whole_day(world: &World) -> u64 {
     let trace = world.trace();
     let mut number = 0;
     for (function, traced) in trace.functions().iter().enumerate() {
-        let Some(profile) = world.profile(function) else { continue };
-        let placed = PlacedFunction::new(&profile, traced.attributes.placement);
+        let Some(placed) = initial(world, function) else { continue };
         let mut last = f64::NEG_INFINITY;
         for (minute, &count) in traced.per_minute.iter().enumerate() {
             for call in 0..count {
@@ -71,18 +76,26 @@ fn whole_day(world: &World) -> u64 {
     number
 }
 
-fn any_placement(profiles: &[InvocationProfile]) -> u64 {
+/// A function where the trace begins with it.
+fn initial(world: &World, function: usize) -> Option<PlacedFunction<'_>> {
+    let placement = world.attributes(function)?.placement;
+    PlacedFunction::new(world.catalogue(), &world.profile(function)?, placement)
+}
+
+fn any_placement(catalogue: &Catalogue, profiles: &[InvocationProfile]) -> u64 {
+    let candidates = catalogue.candidates();
     for number in 0..CALLS {
         let profile = &profiles[number as usize % profiles.len()];
-        let placement =
-            Placement::from_index(number as usize % Placement::COUNT).unwrap_or(OBSERVED_ON);
-        black_box(drawn(&PlacedFunction::new(black_box(profile), placement), number));
+        let placement = candidates[number as usize % candidates.len()];
+        let placed = PlacedFunction::new(catalogue, black_box(profile), placement);
+        black_box(placed.map(|placed| drawn(&placed, number)));
     }
     CALLS
 }
 
-fn one_placement(profiles: &[InvocationProfile]) -> u64 {
-    let placed = PlacedFunction::new(&profiles[0], OBSERVED_ON);
+fn one_placement(catalogue: &Catalogue, profiles: &[InvocationProfile]) -> u64 {
+    let placed = PlacedFunction::new(catalogue, &profiles[0], catalogue.candidates()[0]);
+    let Some(placed) = placed else { return 0 };
     for number in 0..CALLS {
         black_box(drawn(black_box(&placed), number));
     }
@@ -90,7 +103,7 @@ fn one_placement(profiles: &[InvocationProfile]) -> u64 {
 }
 
 /// A call of up to a second, up to an hour after the one before it.
-fn drawn(placed: &PlacedFunction, number: u64) -> Invoked {
+fn drawn(placed: &PlacedFunction<'_>, number: u64) -> Invoked {
     let call = Invocation {
         run_ms: 1000.0 * level(number),
         idle_minutes: (number % 60) as f64,
@@ -106,8 +119,8 @@ fn level(number: u64) -> f64 {
 }
 
 /// A policy's day: a world made, every interval judged against every placement.
-fn intervals(trace: &Trace) -> u64 {
-    let world = World::new(trace.clone(), WorldOptions::default());
+fn intervals(trace: &Trace, catalogue: &Arc<Catalogue>) -> u64 {
+    let world = World::new(trace.clone(), WorldOptions::default(), Arc::clone(catalogue));
     let scope = Scope::everything();
     let evaluation = evaluate(&world, &mut StayPut, scope, Objective::tactical());
     evaluation.decided.iter().map(|decided| u64::from(decided.outcome.calls)).sum()

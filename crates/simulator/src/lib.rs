@@ -24,8 +24,8 @@ pub use replay::{Replay, ReplayOptions, ReplayRequest};
 // The types of fields of requests and windows.
 pub use strata_policy::operational::{CallHistory, Step};
 pub use traces::{
-    Attributes, Cohort, OBSERVED_ON, Percentiles, Scope, Source, Split, Trace, TraceError,
-    TraceFiles, TracedFunction, Trigger,
+    Attributes, Cohort, Percentiles, Scope, Source, Split, Trace, TraceError, TraceFiles,
+    TracedFunction, Trigger, observed_on,
 };
 pub use world::{
     Invocation, Invoked, Outcome, PlacedFunction, RUNS_PER_INTERVAL, Telemetry, World, WorldOptions,

@@ -1,6 +1,6 @@
 //! The trace as requests: what a platform controller would have asked, in the order of time.
 
-use strata_domain::{FunctionId, Objective, Placement};
+use strata_domain::{FunctionId, Objective};
 use strata_policy::operational::{CallHistory, Step, WINDOW_STEPS};
 
 use crate::{
@@ -42,12 +42,12 @@ pub struct ReplayRequest {
 }
 
 impl ReplayRequest {
-    /// The request at a decision about a function that has always run on `current`; `None` when the
-    /// function is not in the trace.
-    pub fn new(world: &World, point: DecisionPoint, current: Placement) -> Option<Self> {
+    /// The request at a decision about a function that has always run where it runs now; `None`
+    /// when the function is not in the trace.
+    pub fn new(world: &World, point: DecisionPoint) -> Option<Self> {
         let step = minute_of(world, &point) * STEPS_PER_MINUTE;
         // The call history begins with the trace.
-        let telemetry = world.telemetry_on(point.function, current)?;
+        let telemetry = world.telemetry_on(point.function, point.current)?;
         let measured = telemetry.series(0..step);
         let mut log = CallLog::new(telemetry);
         measured.iter().enumerate().for_each(|(number, step)| log.add(number, step));
@@ -109,8 +109,7 @@ impl Iterator for Replay<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (_, point) = self.due.pop()?;
-        let current = self.world.trace().functions().get(point.function)?.attributes.placement;
-        ReplayRequest::new(self.world, point, current)
+        ReplayRequest::new(self.world, point)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -2,35 +2,45 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
+use strata_catalogue::{RESEARCH, built_in};
 use strata_domain::{
-    Home, InvocationProfile, MemoryTier, Objective, Placement, Provider, Region, UtcTime,
-    cold_start,
+    Catalogue, Home, InvocationProfile, Objective, Origin, Placement, UtcTime, cold_start,
 };
 use strata_simulator::{
-    Environment, Invocation, Invoked, OBSERVED_ON, Outcome, PlacedFunction, Scope, Trace, World,
-    WorldOptions,
+    Environment, Invocation, Invoked, Outcome, PlacedFunction, Scope, Trace, World, WorldOptions,
 };
 
+static CATALOGUE: LazyLock<Arc<Catalogue>> =
+    LazyLock::new(|| Arc::new(built_in(RESEARCH).catalogue));
+
+fn placed(profile: &InvocationProfile, placement: Placement) -> PlacedFunction<'static> {
+    PlacedFunction::new(&CATALOGUE, profile, placement).unwrap()
+}
+
+fn selected<T: Clone + std::fmt::Debug + 'static>(
+    all: impl Iterator<Item = T>,
+) -> impl Strategy<Value = T> {
+    prop::sample::select(all.collect::<Vec<T>>())
+}
+
 fn profiles() -> impl Strategy<Value = InvocationProfile> {
-    let home = (0..Region::ALL.len(), prop::option::of(0..Provider::ALL.len())).prop_map(
-        |(area, data)| Home {
-            region: Region::ALL[area],
-            provider: data.map(|data| Provider::ALL[data]),
-        },
-    );
+    let areas = selected(CATALOGUE.areas().map(|(id, _)| Origin::Area(id)));
+    let regions = selected(CATALOGUE.regions().map(|(id, _)| id));
+    let home =
+        (areas, prop::option::of(regions)).prop_map(|(callers, data)| Home { callers, data });
     (placements(), home, 0.0..=1.0f64, 0.0..4000.0f64, prop::array::uniform2(0.0..1e7f64)).prop_map(
         |(reference, home, cpu_share, memory_used_mb, [request_bytes, response_bytes])| {
             InvocationProfile {
                 duration_ms: 0.0,
                 duration_p95_ms: None,
                 duration_std_ms: None,
-                reference,
+                reference: Placement::into(reference),
                 cpu_share,
                 memory_used_mb,
-                cold: Default::default(),
+                cold: Vec::new(),
                 request_bytes,
                 response_bytes,
                 home,
@@ -42,7 +52,7 @@ fn profiles() -> impl Strategy<Value = InvocationProfile> {
 }
 
 fn placements() -> impl Strategy<Value = Placement> {
-    (0..Placement::COUNT).prop_map(|index| Placement::from_index(index).unwrap())
+    selected(CATALOGUE.candidates().iter().copied())
 }
 
 /// Up to a day of running and of idling.
@@ -81,22 +91,19 @@ fn bits(invoked: &Invoked) -> [u64; 4] {
     [cost.get(), latency_ms, carbon.get(), cold].map(f64::to_bits)
 }
 
-fn with_memory(placement: Placement, memory: MemoryTier) -> Placement {
-    Placement { memory, ..placement }
-}
-
 proptest! {
     #[test]
     fn more_memory_never_raises_compute_time(
         profile in profiles(), placement in placements(), call in calls(), seed: u64,
     ) {
-        for tiers in MemoryTier::ALL.windows(2) {
-            let [small, large] = [tiers[0], tiers[1]]
-                .map(|memory| PlacedFunction::new(&profile, with_memory(placement, memory)));
+        for sizes in CATALOGUE.platform(placement.platform).sizes.windows(2) {
+            let [small, large] = [sizes[0], sizes[1]].map(|size| {
+                placed(&profile, Placement { memory_mb: size.memory_mb, ..placement })
+            });
             prop_assert!(large.run_ms(call.run_ms) <= small.run_ms(call.run_ms));
             // The same network and the same luck: what is left is the run, and the loading of a
             // cold start.
-            let least = |placed: &PlacedFunction| placed.drawn(&call, seed, 0).latency_ms;
+            let least = |placed: &PlacedFunction<'_>| placed.drawn(&call, seed, 0).latency_ms;
             prop_assert!(least(&large) <= least(&small));
             prop_assert!(large.expected(&call).latency_ms <= small.expected(&call).latency_ms);
         }
@@ -110,11 +117,11 @@ proptest! {
         seed: u64,
         number: u64,
     ) {
-        let once = PlacedFunction::new(&profile, placement);
+        let once = placed(&profile, placement);
         // Calls in between must not matter.
         let _ = once.drawn(&call, seed, number.wrapping_add(1));
-        let again = PlacedFunction::new(&profile, placement);
-        let drawn = |placed: &PlacedFunction| bits(&placed.drawn(&call, seed, number));
+        let again = placed(&profile, placement);
+        let drawn = |placed: &PlacedFunction<'_>| bits(&placed.drawn(&call, seed, number));
         prop_assert_eq!(drawn(&once), drawn(&again));
         prop_assert_eq!(bits(&once.expected(&call)), bits(&again.expected(&call)));
     }
@@ -123,7 +130,7 @@ proptest! {
     fn nothing_is_negative_or_endless(
         profile in profiles(), placement in placements(), call in any_calls(), seed: u64,
     ) {
-        let placed = PlacedFunction::new(&profile, placement);
+        let placed = placed(&profile, placement);
         for invoked in [placed.expected(&call), placed.drawn(&call, seed, 0)] {
             prop_assert!(is_sound(&invoked), "{invoked:?}");
         }
@@ -133,20 +140,23 @@ proptest! {
     fn moving_a_warm_function_takes_a_cold_start_and_not_less_money(
         profile in profiles(), placement in placements(), call in calls(), seed: u64,
     ) {
-        let placed = PlacedFunction::new(&profile, placement);
+        let placed = placed(&profile, placement);
         let warm = Invocation { idle_minutes: 0.0, moved: false, ..call };
         let moved = Invocation { moved: true, ..warm };
+        let platform = CATALOGUE.platform(placement.platform);
+        let load_ms = cold_start::load_ms(platform.speed(&platform.size(placement.memory_mb)));
+        let start_ms = platform.cold_starts.start.mean_ms;
         let (stays, moves) = (placed.expected(&warm), placed.expected(&moved));
         let rounding = 1e-9 * moves.latency_ms;
         prop_assert_eq!((stays.cold, moves.cold), (0.0, 1.0));
         let longer_ms = moves.latency_ms - stays.latency_ms;
-        prop_assert!(longer_ms >= cold_start::mean_ms(placement) - rounding);
+        prop_assert!(longer_ms >= start_ms + load_ms - rounding);
         prop_assert!(moves.cost >= stays.cost && moves.carbon >= stays.carbon);
         // Each single draw as well: it loads, and waits for an instance.
         let (stays, moves) = (placed.drawn(&warm, seed, 0), placed.drawn(&moved, seed, 0));
         prop_assert_eq!((stays.cold, moves.cold), (0.0, 1.0));
         let longer_ms = moves.latency_ms - stays.latency_ms;
-        prop_assert!(longer_ms >= cold_start::load_ms(placement) - rounding);
+        prop_assert!(longer_ms >= load_ms - rounding);
         prop_assert!(moves.cost >= stays.cost && moves.carbon >= stays.carbon);
     }
 
@@ -154,7 +164,7 @@ proptest! {
     fn longer_idling_never_warms(
         profile in profiles(), placement in placements(), call in calls(), more in 0.0..100.0f64,
     ) {
-        let placed = PlacedFunction::new(&profile, placement);
+        let placed = placed(&profile, placement);
         let later = Invocation { idle_minutes: call.idle_minutes + more, ..call };
         let (sooner, later) = (placed.expected(&call), placed.expected(&later));
         prop_assert!(sooner.cold <= later.cold);
@@ -167,24 +177,26 @@ proptest! {
 fn many_draws_have_the_expected_mean() {
     let world = &*WORLD;
     let profile = world.profile(0).unwrap();
-    for provider in Provider::ALL {
-        let placement = Placement { provider, ..OBSERVED_ON };
-        let placed = PlacedFunction::new(&profile, placement);
+    for (id, platform) in CATALOGUE.platforms() {
+        let mut candidates = CATALOGUE.candidates()[CATALOGUE.candidates_of(id)].iter();
+        let placement = *candidates.find(|here| here.memory_mb == 1024).unwrap();
+        let name = &platform.name;
+        let placed = placed(&profile, placement);
         // Azure is half cold after 22 minutes, AWS to 0.406 after 6.
-        let idle_minutes = if provider == Provider::Aws { 6.5 } else { 22.0 };
+        let idle_minutes = if name == "aws-lambda" { 6.5 } else { 22.0 };
         let at = world.trace().start();
         let call = Invocation { run_ms: 300.0, idle_minutes, moved: false, at };
         let drawn: Vec<Invoked> =
             (0..40_000).map(|number| placed.drawn(&call, 5, number)).collect();
         let mean = |of: fn(&Invoked) -> f64| drawn.iter().map(of).sum::<f64>() / drawn.len() as f64;
         let expected = placed.expected(&call);
-        assert!((mean(|i| i.cold) - expected.cold).abs() < 0.01, "{provider}");
+        assert!((mean(|i| i.cold) - expected.cold).abs() < 0.01, "{name}");
         for of in [|i: &Invoked| i.cost.get(), |i: &Invoked| i.carbon.get()] {
-            assert!((mean(of) / of(&expected) - 1.0).abs() < 0.01, "{provider}");
+            assert!((mean(of) / of(&expected) - 1.0).abs() < 0.01, "{name}");
         }
         // The log-normal distribution of start delays has a mean of its own.
         let latency = mean(|i| i.latency_ms) / expected.latency_ms;
-        assert!((0.85..1.01).contains(&latency), "{provider} {latency}");
+        assert!((0.85..1.01).contains(&latency), "{name} {latency}");
         let other = placed.drawn(&Invocation { moved: true, ..call }, 6, 0);
         assert_ne!(other, placed.drawn(&Invocation { moved: true, ..call }, 5, 0));
     }
@@ -192,7 +204,7 @@ fn many_draws_have_the_expected_mean() {
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let trace = Trace::bundled().unwrap().with_only((0..1104).step_by(40));
-    World::new(trace, WorldOptions::default())
+    World::new(trace, WorldOptions::default(), Arc::clone(&CATALOGUE))
 });
 
 fn steps(function: usize, placements: &[Placement]) -> Vec<Outcome> {

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::LazyLock;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use proptest::prelude::*;
-use strata_domain::{MemoryTier, Objective, Placement, Provider, Region};
+use strata_catalogue::{RESEARCH, built_in};
+use strata_domain::{Catalogue, Objective, Placement};
 use strata_simulator::{
     BestFixed, Environment, Greedy, OneStepModel, Oracle, Outcome, PlacementPolicy,
     RandomPlacement, Replay, ReplayOptions, Report, RoundRobin, Scope, Scorer, Split, StayPut,
@@ -17,8 +21,18 @@ fn small_trace() -> Trace {
     Trace::bundled().unwrap().with_only((0..1104).step_by(9))
 }
 
-static WORLD: LazyLock<World> =
-    LazyLock::new(|| World::new(small_trace(), WorldOptions::default()));
+static CATALOGUE: LazyLock<Arc<Catalogue>> =
+    LazyLock::new(|| Arc::new(built_in(RESEARCH).catalogue));
+
+fn world_of(trace: Trace, options: WorldOptions) -> World {
+    World::new(trace, options, Arc::clone(&CATALOGUE))
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| world_of(small_trace(), WorldOptions::default()));
+
+fn all_placements() -> impl Iterator<Item = Placement> {
+    CATALOGUE.candidates().iter().copied()
+}
 
 fn walk(world: &World, function: usize, placements: &[Placement]) -> Vec<Outcome> {
     let mut environment = Environment::new(world, Split::Train, Objective::tactical());
@@ -29,13 +43,12 @@ fn walk(world: &World, function: usize, placements: &[Placement]) -> Vec<Outcome
 #[test]
 fn the_same_seed_gives_the_same_bits_in_any_order() {
     let (forwards, backwards) = (
-        World::new(small_trace(), WorldOptions::default()),
-        World::new(small_trace(), WorldOptions::default()),
+        world_of(small_trace(), WorldOptions::default()),
+        world_of(small_trace(), WorldOptions::default()),
     );
-    let placements: Vec<Placement> = Placement::all().collect();
+    let placements = CATALOGUE.candidates();
     let all = |world: &World, order: &[usize]| {
-        let mut outcomes: Vec<_> =
-            order.iter().map(|&f| (f, walk(world, f, &placements))).collect();
+        let mut outcomes: Vec<_> = order.iter().map(|&f| (f, walk(world, f, placements))).collect();
         outcomes.sort_by_key(|(function, _)| *function);
         outcomes
     };
@@ -43,8 +56,20 @@ fn the_same_seed_gives_the_same_bits_in_any_order() {
     let down: Vec<usize> = up.iter().rev().copied().collect();
     let debug = |outcomes: &[(usize, Vec<Outcome>)]| format!("{outcomes:?}");
     assert_eq!(debug(&all(&forwards, &up)), debug(&all(&backwards, &down)));
-    let other = World::new(small_trace(), WorldOptions { seed: 2, ..WorldOptions::default() });
+    let other = world_of(small_trace(), WorldOptions { seed: 2, ..WorldOptions::default() });
     assert_ne!(debug(&all(&forwards, &up)), debug(&all(&other, &up)));
+}
+
+#[test]
+fn variations_change_where_functions_live_and_not_their_calls() {
+    let other = world_of(small_trace(), WorldOptions { variation: 1, ..WORLD.options() });
+    assert_eq!(other.trace(), WORLD.trace());
+    let differs = |function: &usize| WORLD.attributes(*function) != other.attributes(*function);
+    let differing = (0..WORLD.functions()).filter(differs).count();
+    assert!(differing * 20 > WORLD.functions() * 19, "{differing}");
+    let again = world_of(small_trace(), WORLD.options());
+    assert!((0..again.functions()).all(|f| WORLD.attributes(f) == again.attributes(f)));
+    assert_eq!(WORLD.attributes(WORLD.functions()), None);
 }
 
 const TEST: Scope = Scope { cohort: None, split: Some(Split::Test) };
@@ -82,11 +107,11 @@ fn nothing_beats_the_oracle_and_sense_beats_chance() {
 #[test]
 fn the_oracle_finds_the_best_of_all_sequences() {
     let objective = Objective::tactical();
-    // Functions with two decisions: 72 x 72 sequences each.
+    // Functions with two decisions: 64 x 64 sequences each.
     let options = WorldOptions { interval_minutes: 120, ..WORLD.options() };
-    let world = World::new(WORLD.trace().with_only(0..40), options);
+    let world = world_of(WORLD.trace().with_only(0..40), options);
     let longest = |environment: &Environment<'_>| {
-        let last = Placement::all().filter_map(|placement| environment.clone().step(placement));
+        let last = all_placements().filter_map(|placement| environment.clone().step(placement));
         last.map(|outcome| outcome.reward).fold(f64::NEG_INFINITY, f64::max)
     };
     let mut seen = 0;
@@ -97,7 +122,7 @@ fn the_oracle_finds_the_best_of_all_sequences() {
             continue;
         }
         seen += 1;
-        let best = Placement::all().filter_map(|placement| {
+        let best = all_placements().filter_map(|placement| {
             let mut next = environment.clone();
             Some(next.step(placement)?.reward + longest(&next))
         });
@@ -119,19 +144,21 @@ fn no_provider_region_or_memory_is_best_for_nearly_everything() {
     let share = |wins: &dyn Fn(&Placement) -> bool| {
         best.iter().filter(|placement| wins(placement)).count() as f64 / best.len() as f64
     };
-    for placement in Placement::all() {
-        assert!(share(&|best| *best == placement) < 0.6, "{placement}");
+    for placement in all_placements() {
+        let share = share(&|best| *best == placement);
+        assert!(share < 0.6, "{} {share}", CATALOGUE.describe(placement));
     }
-    for provider in Provider::ALL {
-        let share = share(&|best| best.provider == provider);
-        assert!(share > 0.0 && share < 0.9, "{provider} {share}");
+    for (id, platform) in CATALOGUE.platforms() {
+        let share = share(&|best| best.platform == id);
+        assert!(share > 0.0 && share < 0.9, "{} {share}", platform.name);
     }
-    for region in Region::ALL {
-        let share = share(&|best| best.region == region);
-        assert!(share > 0.0 && share < 0.9, "{region} {share}");
+    for (id, area) in CATALOGUE.areas() {
+        let share = share(&|best| CATALOGUE.area_of(best.region) == Some(id));
+        assert!(share > 0.0 && share < 0.9, "{} {share}", area.name);
     }
-    let tiers = MemoryTier::ALL.iter().filter(|tier| share(&|best| best.memory == **tier) > 0.02);
-    assert!(tiers.count() >= 4);
+    let sizes: BTreeSet<u32> = all_placements().map(|placement| placement.memory_mb).collect();
+    let used = sizes.iter().filter(|size| share(&|best| best.memory_mb == **size) > 0.02);
+    assert!(used.count() >= 4);
 }
 
 #[test]
@@ -150,8 +177,8 @@ fn a_move_starts_cold_and_is_paid_once() {
     let mut environment = Environment::new(&WORLD, Split::Train, Objective::tactical());
     assert!(environment.reset(function));
     let here = environment.current();
-    let away = Placement::all()
-        .find(|p| p.provider != here.provider && environment.is_feasible(*p))
+    let away = all_placements()
+        .find(|p| p.platform != here.platform && environment.is_feasible(*p))
         .unwrap();
     let moved = environment.peek(away).unwrap();
     assert!(moved.moved && moved.cold_start_rate * f64::from(moved.calls) >= 1.0 - 1e-9);
@@ -172,9 +199,10 @@ fn an_impossible_move_is_refused_and_punished() {
     let mut environment = Environment::new(&WORLD, Split::Train, objective);
     assert!(environment.reset(WORLD.deciding(Split::Train)[0]));
     let here = environment.current();
-    let too_large =
-        Placement { provider: Provider::Azure, region: Region::UsEast, memory: MemoryTier::Mb3008 };
-    let outcome = environment.step(too_large).unwrap();
+    let azure = CATALOGUE.find_platform("azure-functions-consumption").unwrap();
+    let first = CATALOGUE.candidates()[CATALOGUE.candidates_of(azure)][0];
+    let not_sold = Placement { memory_mb: 3008, ..first };
+    let outcome = environment.step(not_sold).unwrap();
     assert!(outcome.refused && !outcome.moved);
     assert_eq!((outcome.reward, outcome.placement), (-5.0, here));
     assert_eq!(environment.current(), here);
@@ -253,7 +281,7 @@ fn a_replay_asks_in_the_order_of_time_with_the_telemetry_of_that_time() {
     for request in &requests {
         let facts = &request.point.facts;
         assert_eq!(request.window[11].hour_sin, facts.at.hour_sin());
-        assert!(facts.current.is_some());
+        assert_eq!(request.point.location.current, Some(request.point.current.into()));
         let traced = &WORLD.trace().functions()[request.point.function];
         assert_eq!(request.function, traced.id);
         let minute = (facts.at.unix_seconds() - WORLD.trace().start().unix_seconds()) as usize / 60;
@@ -268,12 +296,12 @@ fn a_replay_asks_in_the_order_of_time_with_the_telemetry_of_that_time() {
 #[test]
 fn other_cadences_and_the_other_trace_work_too() {
     let trace = Trace::bundled_eight_hours().unwrap().with_only((0..409).step_by(11));
-    let world = World::new(trace, WorldOptions { interval_minutes: 60, ..WorldOptions::default() });
+    let world = world_of(trace, WorldOptions { interval_minutes: 60, ..WorldOptions::default() });
     let report = evaluate(&world, &mut StayPut, Split::Train, Objective::strategic()).summary();
     assert!(report.decisions > 20 && report.mean_reward.is_finite());
     let again = evaluate(&world, &mut StayPut, Split::Train, Objective::strategic()).summary();
     assert!(again == report);
-    let empty = World::new(Trace::bundled().unwrap().with_only([]), WorldOptions::default());
+    let empty = world_of(Trace::bundled().unwrap().with_only([]), WorldOptions::default());
     assert_eq!(evaluate(&empty, &mut StayPut, Split::Test, Objective::tactical()).decided, []);
     assert!(
         empty.telemetry(0).is_none()
@@ -285,15 +313,14 @@ proptest! {
     #[test]
     fn rewards_and_parts_stay_in_their_bounds(
         pick in 0usize..1000,
-        start in 0..Placement::COUNT,
-        choices in prop::collection::vec(0..Placement::COUNT, 1..20),
+        start in prop::sample::select(CATALOGUE.candidates()),
+        choices in prop::collection::vec(prop::sample::select(CATALOGUE.candidates()), 1..20),
     ) {
         let functions = WORLD.deciding(Split::Train);
         let function = functions[pick % functions.len()];
         let mut environment = Environment::new(&WORLD, Split::Train, Objective::strategic());
-        environment.reset_at(function, Placement::from_index(start).unwrap());
-        for choice in choices {
-            let placement = Placement::from_index(choice).unwrap();
+        environment.reset_at(function, start);
+        for placement in choices {
             let Some(outcome) = environment.step(placement) else { break };
             prop_assert!((-5.0..=1.0).contains(&outcome.reward));
             for part in [outcome.parts.cost, outcome.parts.performance, outcome.parts.carbon] {

@@ -136,13 +136,23 @@ fn billing<'a>(checker: &mut Checker<'a>, place: &str, billing: &'a BillingEntry
             f64::from(MOST_MEMORY_MB),
         );
     }
-    if let BilledMemoryEntry::Used { step_mb, most_mb } = billing.memory {
-        checker.positive(&format!("{place}.memory.used.step_mb"), step_mb, MOST_MEMORY_MB.into());
-        let at = format!("{place}.memory.used.most_mb");
-        checker.positive(&at, most_mb, MOST_MEMORY_MB.into());
-        if most_mb < step_mb {
-            checker.fault(at, format!("must be at least step_mb, {step_mb}, is {most_mb}"));
+    let used = billing.memory == BilledMemoryEntry::Used;
+    for (name, value) in
+        [("used_step_mb", billing.used_step_mb), ("used_most_mb", billing.used_most_mb)]
+    {
+        let at = format!("{place}.{name}");
+        match value {
+            Some(value) if used => checker.positive(&at, value, MOST_MEMORY_MB.into()),
+            None if used => checker.fault(at, "must be given with `memory: used`".to_owned()),
+            Some(_) => checker.fault(at, "has no meaning without `memory: used`".to_owned()),
+            None => {}
         }
+    }
+    if let (Some(step_mb), Some(most_mb)) = (billing.used_step_mb, billing.used_most_mb)
+        && most_mb < step_mb
+    {
+        let text = format!("must be at least used_step_mb, {step_mb}, is {most_mb}");
+        checker.fault(format!("{place}.used_most_mb"), text);
     }
 }
 

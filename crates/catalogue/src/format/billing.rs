@@ -1,5 +1,7 @@
 //! Billing and prices.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,31 +11,32 @@ use serde::{Deserialize, Serialize};
 pub struct BillingEntry {
     /// Which memory.
     pub memory: BilledMemoryEntry,
+    /// The step in MB in which used memory is billed. Only with `memory: used`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_step_mb: Option<f64>,
+    /// The most used memory that is billed, in MB. Only with `memory: used`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_most_mb: Option<f64>,
     /// A run is rounded up to a multiple of this many ms.
     pub rounding_ms: f64,
     /// At least this many ms are billed.
     #[serde(default)]
     pub minimum_ms: f64,
     /// Memory in MB that is billed for a size that the platform does not sell, by that size.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub billed_mb: std::collections::BTreeMap<u32, f64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub billed_mb: BTreeMap<u32, f64>,
     /// The source.
     pub source: String,
 }
 
 /// The memory that is billed.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum BilledMemoryEntry {
     /// What is configured.
     Configured,
-    /// What is used, in steps: at least one, at most `most_mb`.
-    Used {
-        /// The step in MB.
-        step_mb: f64,
-        /// The most that is billed, in MB.
-        most_mb: f64,
-    },
+    /// What is used, in steps of `used_step_mb`: at least one, at most `used_most_mb`.
+    Used,
 }
 
 /// What a platform charges: rates, or the price of a node of an own cluster.

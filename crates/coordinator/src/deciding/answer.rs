@@ -21,20 +21,25 @@ pub(crate) fn answer(
     let Provisioned { placed, mut forecast, report: operational } = provisioned;
     let Placed { routed, placement, report: tactical } = placed;
     let Routed { question, report: strategic, .. } = routed;
-    let (estimate, objective) = question.candidates.estimate(placement);
+    let candidates = &question.candidates;
+    let catalogue = candidates.catalogue();
+    // A placement that the request allows is a candidate.
+    let estimated = candidates.estimate(placement);
+    let latency_ms = estimated.map_or(0.0, |(estimate, _)| estimate.latency_ms);
     // Little's law: concurrency is the arrival rate times the time each request stays.
-    forecast.concurrency = forecast.request_rate * estimate.latency_ms / MS_PER_SECOND;
-    let current_estimate = question.current.map(|current| {
-        let (estimate, objective) = question.candidates.estimate(current);
-        estimate_to_pb(estimate, objective)
-    });
+    forecast.concurrency = forecast.request_rate * latency_ms / MS_PER_SECOND;
+    let to_pb = |(estimate, objective)| estimate_to_pb(estimate, objective);
+    let dominated = match question.explain {
+        true => candidates.dominated().map(|it| placement_to_pb(catalogue, it)).collect(),
+        false => Vec::new(),
+    };
     pb::DecideResponse {
         decision_id: Uuid::now_v7().to_string(),
         correlation_id: question.correlation_id,
-        placement: Some(placement_to_pb(placement)),
+        placement: Some(placement_to_pb(catalogue, placement)),
         forecast: Some(forecast),
-        estimate: Some(estimate_to_pb(estimate, objective)),
-        current_estimate,
+        estimate: estimated.map(to_pb),
+        current_estimate: candidates.current().map(to_pb),
         layers: vec![
             layer_report(pb::Layer::Strategic, strategic),
             layer_report(pb::Layer::Tactical, tactical),
@@ -42,6 +47,12 @@ pub(crate) fn answer(
         ],
         elapsed_us: micros(elapsed),
         release: release.map(Release::to_pb),
+        catalogue: Some(pb::CatalogueRevision {
+            name: catalogue.name().to_owned(),
+            revision: catalogue.revision().to_owned(),
+        }),
+        unknown: question.unknown,
+        dominated,
     }
 }
 
@@ -53,5 +64,6 @@ fn layer_report(layer: pb::Layer, report: HopReport) -> pb::LayerReport {
         freshness: pb::Freshness::Fresh.into(),
         reason: String::new(),
         scores: report.scores,
+        labels: report.labels,
     }
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use strata_domain::{FaultKind, Placement, Provider};
+use strata_domain::{FaultKind, Placement, PlatformId};
 use strata_wire::{
-    Fault, Forecasting, Hop, Placing, Selecting, Violations, pb, placement_from_pb,
-    placement_to_pb, provider_from_pb, provider_to_pb, time_to_pb,
+    Fault, Forecasting, Hop, Placing, Selecting, Violations, pb, placement_candidates_to_pb,
+    placement_from_pb, platform_candidates_to_pb, time_to_pb,
 };
 
 use crate::intake::Question;
@@ -16,14 +16,15 @@ use crate::intake::Question;
 pub(crate) struct HopReport {
     pub(crate) inference: Option<pb::Inference>,
     pub(crate) scores: Vec<f32>,
+    pub(crate) labels: Vec<String>,
     pub(crate) elapsed: Duration,
 }
 
-/// A question with the provider that the strategic layer chose.
+/// A question with the platform that the strategic layer chose.
 #[derive(Debug)]
 pub(crate) struct Routed {
     pub(crate) question: Box<Question>,
-    pub(crate) provider: Provider,
+    pub(crate) platform: PlatformId,
     pub(crate) report: HopReport,
 }
 
@@ -50,20 +51,24 @@ impl Question {
     /// Builds the request to the strategic layer.
     pub(super) fn select(&self, model_version: u32) -> pb::SelectRequest {
         pb::SelectRequest {
-            facts: Some(self.facts.clone()),
-            provider_mask: Some(self.candidates.providers().bits()),
+            facts: Some(self.facts_message.clone()),
+            candidates: Some(Box::new(platform_candidates_to_pb(
+                self.candidates.platforms(&self.facts),
+            ))),
             explain: self.explain,
             function_key: Some(self.function_key),
             model_version,
         }
     }
 
-    /// Builds the request to the tactical layer about `provider`.
-    pub(super) fn place(&self, provider: Provider, model_version: u32) -> pb::PlaceRequest {
+    /// Builds the request to the tactical layer about `platform`.
+    pub(super) fn place(&self, platform: PlatformId, model_version: u32) -> pb::PlaceRequest {
         pb::PlaceRequest {
-            facts: Some(self.facts.clone()),
-            provider: provider_to_pb(provider).into(),
-            action_mask: Some(self.candidates.actions(provider).bits()),
+            facts: Some(self.facts_message.clone()),
+            platform: self.candidates.catalogue().platform(platform).name.clone(),
+            candidates: Some(Box::new(placement_candidates_to_pb(
+                self.candidates.placements(&self.facts, platform),
+            ))),
             explain: self.explain,
             function_key: Some(self.function_key),
             model_version,
@@ -72,11 +77,13 @@ impl Question {
 
     /// Builds the request to the operational layer about `placement`.
     pub(super) fn forecast(&self, placement: Placement, model_version: u32) -> pb::ForecastRequest {
+        let platform = self.candidates.catalogue().platform(placement.platform);
         pb::ForecastRequest {
             at: Some(time_to_pb(self.at)),
             steps: self.steps.clone(),
-            observed_memory_mb: self.current.map_or(0, |now| now.memory.megabytes()),
-            placement: Some(placement_to_pb(placement)),
+            observed_memory_mb: self.observed_memory_mb,
+            memory_mb: placement.memory_mb,
+            keep_alive_minutes: platform.cold_starts.keep_alive_minutes(),
             calls: Some(self.calls.clone()),
             function_key: Some(self.function_key),
             model_version,
@@ -85,21 +92,26 @@ impl Question {
 }
 
 impl Routed {
-    /// Adds the provider that the strategic layer chose.
+    /// Adds the platform that the strategic layer chose.
     ///
     /// # Errors
-    /// `Internal` when the request does not allow that provider.
+    /// `Internal` when the request does not allow that platform.
     pub(super) fn new(
         question: Box<Question>,
         (response, elapsed): Timed<pb::SelectResponse>,
     ) -> Result<Self, Fault> {
-        let mask = question.candidates.providers();
-        let provider = provider_from_pb(response.provider)
-            .filter(|provider| mask.allows(provider.index()))
+        let catalogue = question.candidates.catalogue();
+        let platform = catalogue
+            .find_platform(&response.platform)
+            .filter(|platform| question.candidates.allows_platform(*platform))
             .ok_or_else(|| disallowed(Selecting::LAYER))?;
-        let report =
-            HopReport { inference: response.inference, scores: response.q_values, elapsed };
-        Ok(Self { question, provider, report })
+        let report = HopReport {
+            inference: response.inference,
+            scores: response.q_values,
+            labels: response.labels,
+            elapsed,
+        };
+        Ok(Self { question, platform, report })
     }
 }
 
@@ -113,13 +125,23 @@ impl Placed {
         (response, elapsed): Timed<pb::PlaceResponse>,
     ) -> Result<Self, Fault> {
         let mut violations = Violations::new();
+        let candidates = &routed.question.candidates;
+        let mut read = |placement: pb::Placement| {
+            let catalogue = candidates.catalogue();
+            placement_from_pb(catalogue, &placement, "placement", &mut violations)
+        };
         let placement = response
             .placement
-            .and_then(|placement| placement_from_pb(&placement, "placement", &mut violations))
-            .filter(|placement| routed.question.candidates.allows(*placement))
-            .filter(|placement| placement.provider == routed.provider)
+            .and_then(&mut read)
+            .filter(|placement| candidates.allows(*placement))
+            .filter(|placement| placement.platform == routed.platform)
             .ok_or_else(|| disallowed(Placing::LAYER))?;
-        let report = HopReport { inference: response.inference, scores: response.logits, elapsed };
+        let report = HopReport {
+            inference: response.inference,
+            scores: response.logits,
+            labels: response.labels,
+            elapsed,
+        };
         Ok(Self { routed, placement, report })
     }
 }
@@ -134,7 +156,12 @@ impl Provisioned {
         (response, elapsed): Timed<pb::ForecastResponse>,
     ) -> Result<Self, Fault> {
         let forecast = response.forecast.ok_or_else(|| disallowed(Forecasting::LAYER))?;
-        let report = HopReport { inference: response.inference, scores: Vec::new(), elapsed };
+        let report = HopReport {
+            inference: response.inference,
+            scores: Vec::new(),
+            labels: Vec::new(),
+            elapsed,
+        };
         Ok(Self { placed, forecast, report })
     }
 }

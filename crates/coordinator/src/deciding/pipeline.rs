@@ -18,6 +18,7 @@ use super::{
     speculation::{Ahead, Speculation, settle_for},
 };
 use crate::{
+    catalogue::CatalogueRegister,
     intake::Question,
     link::Layers,
     metrics::CoordinatorMetrics,
@@ -29,6 +30,7 @@ use crate::{
 pub(crate) struct Pipeline {
     pub(crate) layers: Layers,
     pub(crate) releases: Arc<Register>,
+    pub(crate) catalogue: Arc<CatalogueRegister>,
     /// Decisions in progress.
     pub(crate) deciding: Arc<InFlight>,
     /// Whether one thread runs all async tasks.
@@ -119,16 +121,16 @@ impl Pipeline {
         if let Some(release) = release.filter(|_| !span.is_disabled()) {
             trace::record(span, "strata.release", release.name().to_owned());
         }
-        let question = Question::read(request)?;
+        let question = Question::read(self.catalogue.in_force(), request)?;
         let versions = release.map_or([0; 3], Release::versions);
         let Layers { strategic, tactical, operational } = &self.layers;
         let select = |question: &Question| {
             let until = (share(deadline, 3), false);
             decision.ask(strategic, question.select(versions[0]), until)
         };
-        let place = |question: &Question, provider, ahead| {
+        let place = |question: &Question, platform, ahead| {
             let until = (if ahead { two_thirds(deadline) } else { share(deadline, 2) }, ahead);
-            decision.ask(tactical, question.place(provider, versions[1]), until)
+            decision.ask(tactical, question.place(platform, versions[1]), until)
         };
         let forecast = |question: &Question, placement, ahead| {
             let request = question.forecast(placement, versions[2]);
@@ -137,9 +139,9 @@ impl Pipeline {
 
         let guess = self.speculation.guess(&question, &self.layers, in_work);
         let selected = select(&question);
-        let placed = guess.map(|Placement { provider, .. }| {
-            let answer = place(&question, provider, true);
-            Ahead::new(Placing::LAYER, provider, answer, &self.metrics)
+        let placed = guess.map(|Placement { platform, .. }| {
+            let answer = place(&question, platform, true);
+            Ahead::new(Placing::LAYER, platform, answer, &self.metrics)
         });
         let forecasted = guess.map(|placement| {
             let answer = forecast(&question, placement, true);
@@ -147,9 +149,9 @@ impl Pipeline {
         });
 
         let routed = Routed::new(question, selected.await?)?;
-        let provider = routed.provider;
-        let again = || place(&routed.question, provider, false);
-        let answer = settle_for(placed, provider, again).await?;
+        let platform = routed.platform;
+        let again = || place(&routed.question, platform, false);
+        let answer = settle_for(placed, platform, again).await?;
         let placed = Placed::new(routed, answer)?;
         let placement = placed.placement;
         let again = || forecast(&placed.routed.question, placement, false);

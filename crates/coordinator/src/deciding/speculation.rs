@@ -48,7 +48,7 @@ impl Speculation {
             Self::On => true,
             Self::Auto => in_work <= FEW && layers.are_remote(),
         };
-        guesses.then(|| question.candidates.best(&question.facts.expected_objectives)).flatten()
+        guesses.then(|| question.candidates.best()).flatten()
     }
 }
 

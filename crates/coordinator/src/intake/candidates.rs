@@ -1,223 +1,149 @@
-//! The placements a request allows, and the estimate of each.
+//! The placements a request allows, the estimate of each, and what the models are told of them.
+
+use std::sync::Arc;
 
 use strata_domain::{
-    DEFAULT_SLA_MS, Estimate, FaultKind, FunctionFacts, MAX_SLA_PENALTY, MemoryTier, Objective,
-    Outlook, Placement, Provider, Region, Weights,
+    Candidate, CandidateId, Catalogue, Estimate, FaultKind, FunctionFacts, Location, Outlook,
+    Placement, PlatformId,
 };
-use strata_policy::{
-    strategic::ProviderMask,
-    tactical::{Action, ActionMask},
-};
-use strata_wire::{Fault, Violations, pb, provider_from_pb, region_from_pb};
+use strata_policy::candidates::best_of_platforms;
+use strata_wire::{Fault, PlacementList, PlatformList};
 
-/// The constraints of a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    providers: [bool; Provider::ALL.len()],
-    regions: [bool; Region::ALL.len()],
-    memory_mb: (u32, u32),
-    latency_slo_ms: Option<f64>,
-    cost_ceiling_usd: Option<f64>,
-}
+use super::{frontier::frontier, limits::Limits};
 
-const MIN_MEMORY_MB: u32 = MemoryTier::SMALLEST.megabytes();
-const MAX_MEMORY_MB: u32 = MemoryTier::LARGEST.megabytes();
+/// The models of the research framework take all candidates of a catalogue of this size, as many as
+/// it has; of more candidates the models are asked only about those that may be the best.
+const FEW: usize = 72;
 
-impl Limits {
-    pub(crate) fn read(constraints: Option<&pb::Constraints>, violations: &mut Violations) -> Self {
-        let Some(constraints) = constraints else {
-            return Self {
-                providers: [true; Provider::ALL.len()],
-                regions: [true; Region::ALL.len()],
-                memory_mb: (0, MAX_MEMORY_MB),
-                latency_slo_ms: None,
-                cost_ceiling_usd: None,
-            };
-        };
-        let positive = |name: &str, value: Option<f64>, violations: &mut Violations| {
-            value.map(|v| violations.positive(format_args!("constraints.{name}"), v, f64::MAX))
-        };
-        let latency_slo_ms = positive("latency_slo_ms", constraints.latency_slo_ms, violations);
-        let cost_ceiling_usd =
-            positive("cost_ceiling_usd", constraints.cost_ceiling_usd, violations);
-        Self {
-            providers: allowed(
-                "allowed_providers",
-                &constraints.allowed_providers,
-                |value| provider_from_pb(value).map(Provider::index),
-                violations,
-            ),
-            regions: allowed(
-                "allowed_regions",
-                &constraints.allowed_regions,
-                |value| region_from_pb(value).map(Region::index),
-                violations,
-            ),
-            memory_mb: memory_range(constraints, violations),
-            latency_slo_ms,
-            cost_ceiling_usd,
-        }
-    }
-
-    /// The objective under the promised latency of these limits. Unless the request sets a penalty
-    /// for breaking the promise, the tactical layer's penalty applies: that layer chooses the
-    /// placement.
-    pub(crate) fn objective(&self, weights: Weights, late_penalty: Option<f64>) -> Objective {
-        let sla_ms = self.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
-        let sla_penalty = late_penalty.unwrap_or(Objective::tactical().sla_penalty);
-        Objective { weights, sla_ms, sla_penalty }
-    }
-
-    fn allow(&self, placement: Placement, estimate: &Estimate) -> bool {
-        let (least, most) = self.memory_mb;
-        estimate.feasible
-            && self.providers[placement.provider.index()]
-            && self.regions[placement.region.index()]
-            && (least..=most).contains(&placement.memory.megabytes())
-            && self.latency_slo_ms.is_none_or(|most| estimate.latency_ms <= most)
-            && self.cost_ceiling_usd.is_none_or(|most| estimate.cost.get() <= most)
-    }
-}
-
-fn allowed<const N: usize>(
-    name: &str,
-    values: &[i32],
-    index: impl Fn(i32) -> Option<usize>,
-    violations: &mut Violations,
-) -> [bool; N] {
-    let mut allowed = [values.is_empty(); N];
-    for (position, &value) in values.iter().enumerate() {
-        match index(value) {
-            Some(index) => allowed[index] = true,
-            None => violations.add(
-                format_args!("constraints.{name}[{position}]"),
-                format_args!("must be 1 to {N}, is {value}"),
-            ),
-        }
-    }
-    allowed
-}
-
-fn memory_range(constraints: &pb::Constraints, violations: &mut Violations) -> (u32, u32) {
-    let least = constraints.min_memory_mb;
-    let most = match constraints.max_memory_mb {
-        0 => MAX_MEMORY_MB,
-        most => most,
-    };
-    if least > MAX_MEMORY_MB {
-        let range = format_args!("must be 0 to {MAX_MEMORY_MB}, is {least}");
-        violations.add("constraints.min_memory_mb", range);
-    } else if most < MIN_MEMORY_MB {
-        let range = format_args!("must be {MIN_MEMORY_MB} or more, is {most}");
-        violations.add("constraints.max_memory_mb", range);
-    } else if least > most {
-        let range = format_args!("must be at least min_memory_mb, {least}, is {most}");
-        violations.add("constraints.max_memory_mb", range);
-    }
-    (least, most)
-}
-
-/// The penalty for a broken promise, if the request sets one.
-pub(crate) fn late_penalty_from_pb(
-    late_penalty: Option<f64>,
-    violations: &mut Violations,
-) -> Option<f64> {
-    violations.optional_number("late_penalty", late_penalty, 0.0..=MAX_SLA_PENALTY)
-}
-
-/// The estimates of all placements, and which of them the request allows.
+/// The estimates of all candidates, which of them the request allows, and which of them the models
+/// are asked about.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    /// Boxed: otherwise every stage of the chain would copy its 4 KB.
-    outlook: Box<Outlook>,
-    allowed: [bool; Placement::COUNT],
+    catalogue: Arc<Catalogue>,
+    location: Location,
+    outlook: Outlook,
+    allowed: Vec<bool>,
+    /// The expected objective of each.
+    objectives: Vec<f64>,
+    /// Whether the models are asked about it.
+    considered: Vec<bool>,
 }
 
 impl Candidates {
-    /// Estimates every placement for a function with these facts.
+    /// Estimates every candidate for a function with these facts.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the limits allow no placement.
-    pub(crate) fn new(facts: &FunctionFacts, limits: &Limits) -> Result<Self, Fault> {
-        let outlook = Box::new(facts.outlook(FunctionFacts::STAY_MINUTES));
-        let mut allowed = [false; Placement::COUNT];
-        for placement in Placement::all() {
-            allowed[placement.index()] = limits.allow(placement, outlook.estimate(placement));
-        }
+    /// `FailedPrecondition` when the limits allow none.
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        facts: &FunctionFacts,
+        location: &Location,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
+        let outlook = facts.outlook(&catalogue, location, FunctionFacts::STAY_MINUTES);
+        let estimated = catalogue.candidates().iter().zip(outlook.estimates());
+        let allowed: Vec<bool> =
+            estimated.map(|(placement, estimate)| limits.allow(*placement, estimate)).collect();
         if !allowed.contains(&true) {
-            let message = nothing_left(facts.memory.get(), limits);
+            let message = limits.nothing_left(&catalogue, facts.memory.get());
             return Err(Fault::new(FaultKind::FailedPrecondition, message));
         }
-        Ok(Self { outlook, allowed })
+        let objectives: Vec<f64> =
+            outlook.estimates().iter().map(|estimate| outlook.score(estimate)).collect();
+        let current = location.current.and_then(|running| running.placement());
+        let current = current.and_then(|current| catalogue.find_candidate(current));
+        let considered = match allowed.len() {
+            0..=FEW => vec![true; allowed.len()],
+            _ => frontier(outlook.estimates(), &allowed, &objectives, current),
+        };
+        let location = *location;
+        Ok(Self { catalogue, location, outlook, allowed, objectives, considered })
+    }
+
+    /// The catalogue that they are of.
+    pub(crate) fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
     }
 
     /// Whether the request allows `placement`.
     pub(crate) fn allows(&self, placement: Placement) -> bool {
-        self.allowed[placement.index()]
+        let found = self.catalogue.find_candidate(placement);
+        found.is_some_and(|id| self.allowed[id.index()])
     }
 
-    /// The providers on which at least one placement is allowed.
-    pub(crate) fn providers(&self) -> ProviderMask {
-        let mut allowed = [false; Provider::ALL.len()];
-        for placement in Placement::all().filter(|placement| self.allows(*placement)) {
-            allowed[placement.provider.index()] = true;
+    /// Whether the request allows a placement on `platform`.
+    pub(crate) fn allows_platform(&self, platform: PlatformId) -> bool {
+        self.catalogue.candidates_of(platform).any(|id| self.allowed[id])
+    }
+
+    /// The estimate of a candidate and its objective; `None` when it cannot be chosen.
+    pub(crate) fn estimate(&self, placement: Placement) -> Option<(&Estimate, f64)> {
+        let id = self.catalogue.find_candidate(placement)?;
+        Some((self.outlook.estimate(id), self.objectives[id.index()]))
+    }
+
+    /// The estimate of staying where the function runs and its objective, if the catalogue knows
+    /// that place.
+    pub(crate) fn current(&self) -> Option<(&Estimate, f64)> {
+        self.location.current?;
+        let current = self.outlook.current()?;
+        Some((current, self.outlook.score(current)))
+    }
+
+    /// The allowed placement with the best expected objective; the first of several equal ones.
+    pub(crate) fn best(&self) -> Option<Placement> {
+        let allowed = self.objectives.iter().zip(&self.allowed).enumerate();
+        let allowed = allowed.filter(|(_, (_, allowed))| **allowed);
+        let better = |best: (usize, f64), next: (usize, f64)| {
+            if next.1 > best.1 { next } else { best }
+        };
+        let best = allowed.map(|(index, (value, _))| (index, *value)).reduce(better);
+        best.map(|(index, _)| self.catalogue.candidates()[index])
+    }
+
+    /// The platforms that the strategic layer chooses from, each described by the best candidate
+    /// on it.
+    pub(crate) fn platforms(&self, facts: &FunctionFacts) -> PlatformList {
+        let mut list = PlatformList::default();
+        let considered = |id: CandidateId| self.considered[id.index()];
+        for (platform, best) in best_of_platforms(&self.catalogue, &self.outlook, considered) {
+            let Some(best) = best else { continue };
+            list.platforms.push(self.catalogue.platform(platform).name.clone());
+            list.list.push(self.describe(facts, best), self.allows_platform(platform));
         }
-        ProviderMask::of(|provider| allowed[provider])
+        list
     }
 
-    /// The actions that are allowed on `provider`.
-    pub(crate) fn actions(&self, provider: Provider) -> ActionMask {
-        ActionMask::of(|index| {
-            Action::from_index(index).is_some_and(|Action { region, memory }| {
-                self.allowed[Placement { provider, region, memory }.index()]
-            })
-        })
-    }
-
-    /// The expected objective of every placement, in the order of [`Placement::all`].
-    pub(crate) fn objectives(&self) -> Box<[f32; Placement::COUNT]> {
-        let mut objectives = Box::new([0.0; Placement::COUNT]);
-        for placement in Placement::all() {
-            objectives[placement.index()] = self.outlook.objective(placement) as f32;
+    /// The placements that the tactical layer chooses from on `platform`.
+    pub(crate) fn placements(&self, facts: &FunctionFacts, platform: PlatformId) -> PlacementList {
+        let mut list = PlacementList::default();
+        let mut last_region = None;
+        let ids = self.catalogue.candidates_of(platform);
+        for id in self.catalogue.candidate_ids().skip(ids.start).take(ids.len()) {
+            if !self.considered[id.index()] {
+                continue;
+            }
+            let Placement { region, memory_mb, .. } = self.catalogue.candidate(id);
+            // Candidates of a region are next to one another.
+            if last_region != Some(region) {
+                list.regions.push(self.catalogue.region(region).name.clone());
+                last_region = Some(region);
+            }
+            let position = list.regions.len().saturating_sub(1);
+            list.placements.push((u32::try_from(position).unwrap_or(u32::MAX), memory_mb));
+            list.list.push(self.describe(facts, id), self.allowed[id.index()]);
         }
-        objectives
+        list
     }
 
-    /// The allowed placement with the best of these objectives, which are in the order of
-    /// [`Placement::all`]; the first of several equal ones.
-    pub(crate) fn best(&self, objectives: &[f32]) -> Option<Placement> {
-        let judged = Placement::all().zip(objectives.iter().copied());
-        let allowed = judged.filter(|(placement, _)| self.allows(*placement));
-        let best = allowed.reduce(|best, next| if next.1 > best.1 { next } else { best });
-        best.map(|(placement, _)| placement)
+    /// The allowed candidates that the models were not asked about.
+    pub(crate) fn dominated(&self) -> impl Iterator<Item = Placement> + '_ {
+        let left_out = self.allowed.iter().zip(&self.considered).enumerate();
+        let left_out = left_out.filter(|(_, (allowed, considered))| **allowed && !**considered);
+        left_out.map(|(index, _)| self.catalogue.candidates()[index])
     }
 
-    /// The estimate of a placement and its objective.
-    pub(crate) fn estimate(&self, placement: Placement) -> (&Estimate, f64) {
-        (self.outlook.estimate(placement), self.outlook.objective(placement))
+    fn describe(&self, facts: &FunctionFacts, id: CandidateId) -> Candidate {
+        Candidate::describe(&self.catalogue, facts, &self.location, &self.outlook, id)
     }
-}
-
-fn nothing_left(memory_mb: f64, limits: &Limits) -> String {
-    let names = |allowed: &[bool], name: &dyn Fn(usize) -> String| {
-        let names = (0..allowed.len()).filter(|index| allowed[*index]).map(name);
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let (least, most) = limits.memory_mb;
-    let mut message = format!(
-        "no placement holds the {} MB the function uses and respects the constraints: {least} to \
-         {most} MB on {} in {}",
-        memory_mb.ceil(),
-        names(&limits.providers, &|index| Provider::ALL[index].to_string()),
-        names(&limits.regions, &|index| Region::ALL[index].to_string()),
-    );
-    for (name, limit) in
-        [("latency_slo_ms", limits.latency_slo_ms), ("cost_ceiling_usd", limits.cost_ceiling_usd)]
-    {
-        if let Some(limit) = limit {
-            message.push_str(&format!("; {name} is {limit:?}"));
-        }
-    }
-    message.push_str("; relax one of them");
-    message
 }

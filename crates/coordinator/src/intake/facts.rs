@@ -1,14 +1,11 @@
 //! Fills in what a request leaves out about a function's load, as the contract specifies.
 
 use strata_domain::{
-    ApplicationFacts, DEFAULT_MEMORY_MB, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis,
-    Objective, Placement, Region, TYPICAL_CPU_SHARE, Usd, UtcTime, estimate,
+    ApplicationFacts, DEFAULT_MEMORY_MB, Estimate, FunctionFacts, GramsCo2e, Megabytes, Millis,
+    Objective, Running, TYPICAL_CPU_SHARE, Usd, UtcTime,
 };
 use strata_policy::operational::WINDOW_STEPS;
-use strata_wire::{
-    Violations, calls_from_pb, data_provider_from_pb, home_from_pb, pb, provider_from_pb,
-    region_from_pb,
-};
+use strata_wire::{MAX_MEMORY_MB, Violations, calls_from_pb, pb};
 
 use super::telemetry::check_step;
 
@@ -25,9 +22,8 @@ pub(super) fn check_workload(workload: Option<&pb::Workload>, violations: &mut V
         return violations.add("workload", "must be given");
     };
     check_numbers(workload, violations);
-    let largest = f64::from(MemoryTier::LARGEST.megabytes());
     for (name, value, max) in [
-        ("memory_mb", workload.memory_mb, largest),
+        ("memory_mb", workload.memory_mb, f64::from(MAX_MEMORY_MB)),
         ("duration_ms", workload.duration_ms, MAX_DURATION_MS),
         ("avg_duration_ms", workload.avg_duration_ms, MAX_DURATION_MS),
     ] {
@@ -36,8 +32,6 @@ pub(super) fn check_workload(workload: Option<&pb::Workload>, violations: &mut V
     if workload.duration_ms.or(workload.avg_duration_ms).is_none() {
         violations.add("workload.duration_ms", "must be given, or avg_duration_ms");
     }
-    home_from_pb(workload.home_region, "workload.home_region", violations);
-    data_provider_from_pb(workload.data_provider, "workload.data_provider", violations);
     if let Some(calls) = &workload.calls {
         check_calls(calls, violations);
     }
@@ -86,12 +80,13 @@ fn check_calls(calls: &pb::CallHistory, violations: &mut Violations) {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) at: UtcTime,
-    pub(super) current: Option<Placement>,
+    pub(super) current: Option<Running>,
     pub(super) steps: &'a [pb::TelemetryStep],
     pub(super) objective: Objective,
 }
 
-/// Builds the facts for the models and the estimates from a workload that was checked.
+/// Builds the facts for the models and the estimates from a workload that was checked. What only an
+/// estimate can say is left out: [`complete`] adds it.
 pub(super) fn fill(workload: &pb::Workload, known: Known<'_>) -> FunctionFacts {
     let Known { at, current, steps, objective } = known;
     let rate = workload.invocation_rate_per_minute.unwrap_or_else(|| mean_rate_per_minute(steps));
@@ -103,8 +98,7 @@ pub(super) fn fill(workload: &pb::Workload, known: Known<'_>) -> FunctionFacts {
     let (idle_seconds, recent_gaps) = calls
         .map(|calls| calls_from_pb(calls, "workload.calls", &mut Violations::new()))
         .unwrap_or_default();
-    let home = region_from_pb(workload.home_region).or(current.map(|now| now.region));
-    let facts = FunctionFacts {
+    FunctionFacts {
         at,
         invocation_rate_per_minute: rate,
         inter_arrival: Millis::new(inter_arrival),
@@ -118,16 +112,11 @@ pub(super) fn fill(workload: &pb::Workload, known: Known<'_>) -> FunctionFacts {
         avg_carbon: workload.avg_carbon_g.map(GramsCo2e::new).unwrap_or_default(),
         cold_start_rate: workload.cold_start_rate.unwrap_or_default(),
         application: application(workload, rate, inter_arrival),
-        current,
-        home: home.unwrap_or(Region::UsEast),
-        data_provider: provider_from_pb(workload.data_provider),
         request_bytes: workload.request_bytes.unwrap_or(DEFAULT_REQUEST_BYTES),
         response_bytes: workload.response_bytes.unwrap_or(DEFAULT_RESPONSE_BYTES),
         cpu_share: workload.cpu_share.unwrap_or(TYPICAL_CPU_SHARE),
-        expected: None,
         objective,
-    };
-    estimated(facts, workload)
+    }
 }
 
 fn application(workload: &pb::Workload, rate: f64, inter_arrival: f64) -> ApplicationFacts {
@@ -141,22 +130,14 @@ fn application(workload: &pb::Workload, rate: f64, inter_arrival: f64) -> Applic
     }
 }
 
-/// Estimates the measurements of the current placement that the request leaves out.
-fn estimated(facts: FunctionFacts, workload: &pb::Workload) -> FunctionFacts {
-    let Some(current) = facts.current else { return facts };
-    let known = estimate(&facts.profile(FunctionFacts::STAY_MINUTES), current, facts.at);
-    let cold_start_rate = workload.cold_start_rate.unwrap_or(known.cold_start_probability);
+/// Adds the measurements of the current placement that the request leaves out, as estimated.
+pub(super) fn complete(facts: &mut FunctionFacts, workload: &pb::Workload, here: &Estimate) {
+    let cold_start_rate = workload.cold_start_rate.unwrap_or(here.cold_start_probability);
     let of_application = workload.application.and_then(|given| given.cold_start_rate);
-    FunctionFacts {
-        avg_cost: workload.avg_cost_usd.map_or(known.cost, Usd::new),
-        avg_carbon: workload.avg_carbon_g.map_or(known.carbon, GramsCo2e::new),
-        cold_start_rate,
-        application: ApplicationFacts {
-            cold_start_rate: of_application.unwrap_or(cold_start_rate),
-            ..facts.application
-        },
-        ..facts
-    }
+    facts.avg_cost = workload.avg_cost_usd.map_or(here.cost, Usd::new);
+    facts.avg_carbon = workload.avg_carbon_g.map_or(here.carbon, GramsCo2e::new);
+    facts.cold_start_rate = cold_start_rate;
+    facts.application.cold_start_rate = of_application.unwrap_or(cold_start_rate);
 }
 
 fn mean_rate_per_minute(steps: &[pb::TelemetryStep]) -> f64 {
@@ -164,9 +145,9 @@ fn mean_rate_per_minute(steps: &[pb::TelemetryStep]) -> f64 {
     60.0 * sum / WINDOW_STEPS as f64
 }
 
-fn memory_in_use(steps: &[pb::TelemetryStep], current: Option<Placement>) -> f64 {
+fn memory_in_use(steps: &[pb::TelemetryStep], current: Option<Running>) -> f64 {
     match (steps.last(), current) {
-        (Some(step), Some(now)) => step.memory_util * f64::from(now.memory.megabytes()),
+        (Some(step), Some(now)) => step.memory_util * f64::from(now.memory_mb),
         _ => DEFAULT_MEMORY_MB,
     }
 }

@@ -2,6 +2,8 @@
 
 mod candidates;
 mod facts;
+mod frontier;
+mod limits;
 mod request;
 mod telemetry;
 #[cfg(test)]

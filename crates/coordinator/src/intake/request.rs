@@ -1,16 +1,21 @@
 //! Turns a request into a question.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use strata_domain::{FaultKind, FunctionFacts, FunctionId, Placement, UtcTime};
+use strata_domain::{Catalogue, FaultKind, FunctionFacts, FunctionId, Location, UtcTime};
 use strata_policy::operational::WINDOW_STEPS;
 use strata_wire::{
-    Fault, Violations, facts_to_pb, pb, placement_from_pb, time_from_pb, weights_from_pb,
+    Fault, LocationFields, Places, Violations, facts_to_pb, location_from_pb, pb, time_from_pb,
+    weights_from_pb,
 };
 
 use super::{
-    candidates::{Candidates, Limits, late_penalty_from_pb},
-    facts::{Known, check_workload, fill},
+    candidates::Candidates,
+    facts::{Known, check_workload, complete, fill},
+    limits::{Limits, late_penalty_from_pb},
     telemetry::check_telemetry,
 };
 
@@ -24,11 +29,14 @@ pub(crate) struct Question {
     /// Equal for all requests of one function.
     pub(crate) function_key: u64,
     pub(crate) at: UtcTime,
-    pub(crate) current: Option<Placement>,
-    /// The facts of the function with the expected objectives, computed and encoded once for all
-    /// layers.
-    pub(crate) facts: Box<pb::FunctionFacts>,
+    /// The memory size that the function has now, in MB; 0 when it runs nowhere yet.
+    pub(crate) observed_memory_mb: u32,
+    pub(crate) facts: FunctionFacts,
+    /// The same as a message, encoded once for all layers.
+    pub(crate) facts_message: Box<pb::FunctionFacts>,
     pub(crate) candidates: Candidates,
+    /// The fields that name something the catalogue does not have.
+    pub(crate) unknown: Vec<String>,
     /// Exactly [`WINDOW_STEPS`] steps.
     pub(crate) steps: Vec<pb::TelemetryStep>,
     pub(crate) calls: pb::CallHistory,
@@ -41,7 +49,10 @@ impl Question {
     /// # Errors
     /// `InvalidArgument` with every field that is wrong, `NotFound` when there is no telemetry,
     /// `FailedPrecondition` when the constraints allow no placement.
-    pub(crate) fn read(request: pb::DecideRequest) -> Result<Box<Self>, Fault> {
+    pub(crate) fn read(
+        catalogue: Arc<Catalogue>,
+        request: pb::DecideRequest,
+    ) -> Result<Box<Self>, Fault> {
         let mut violations = Violations::new();
         if request.correlation_id.len() > MAX_CORRELATION_ID {
             let bytes = request.correlation_id.len();
@@ -53,13 +64,11 @@ impl Question {
             Some(at) => time_from_pb(at, "at", &mut violations),
             None => Some(now()),
         };
-        let current = request
-            .current
-            .as_ref()
-            .and_then(|current| placement_from_pb(current, "current", &mut violations));
+        let mut unknown = Vec::new();
+        let location = locate(&catalogue, &request, &mut violations, &mut unknown);
         check_workload(request.workload.as_ref(), &mut violations);
         check_telemetry(&request.telemetry, &mut violations);
-        let limits = Limits::read(request.constraints.as_ref(), &mut violations);
+        let limits = Limits::read(&catalogue, request.constraints.as_ref(), &mut violations);
         let weights = weights_from_pb(request.weights.as_ref(), "weights", &mut violations);
         let late_penalty = late_penalty_from_pb(request.late_penalty, &mut violations);
         let at = match at {
@@ -72,22 +81,49 @@ impl Question {
         let function_key = request.function.as_ref().map_or(0, key_of);
         let objective = limits.objective(weights, late_penalty);
         let workload = request.workload.unwrap_or_default();
+        let current = location.current;
         let known = Known { at, current, steps: &request.telemetry, objective };
         let mut facts = fill(&workload, known);
-        let candidates = Candidates::new(&facts, &limits)?;
-        facts.expected = Some(candidates.objectives());
+        let candidates = Candidates::new(Arc::clone(&catalogue), &facts, &location, &limits)?;
+        if let Some((here, _)) = candidates.current() {
+            complete(&mut facts, &workload, here);
+        }
         Ok(Box::new(Self {
             correlation_id: request.correlation_id,
             function_key,
             at,
-            current,
+            observed_memory_mb: request.current.map_or(0, |now| now.memory_mb),
             candidates,
+            unknown,
             steps: request.telemetry,
             calls: with_runs(workload.calls, &facts),
-            facts: Box::new(facts_to_pb(&facts)),
+            facts_message: Box::new(facts_to_pb(&catalogue, &facts, &location)),
+            facts,
             explain: request.options.is_some_and(|options| options.explain),
         }))
     }
+}
+
+/// Where the function is. `unknown` gets the fields that name something the catalogue does not
+/// have.
+fn locate(
+    catalogue: &Catalogue,
+    request: &pb::DecideRequest,
+    violations: &mut Violations,
+    unknown: &mut Vec<String>,
+) -> Location {
+    const FIELDS: LocationFields = LocationFields {
+        current: "current",
+        home: "workload.home",
+        data_provider: "workload.data_provider",
+    };
+    let workload = request.workload.as_ref();
+    let places = Places {
+        current: request.current.as_ref(),
+        home: workload.and_then(|workload| workload.home.as_ref()),
+        data_provider: workload.map_or("", |workload| &workload.data_provider),
+    };
+    location_from_pb(catalogue, places, FIELDS, violations, unknown)
 }
 
 /// The hash of a function's name (FNV-1a). It is the same in every process, so that a canary

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use strata_domain::Provider;
+use strata_domain::PlatformId;
 use strata_policy::operational::{CallHistory, DEFAULT_FEATURES, LABELS, Step, WINDOW_STEPS};
 
 use crate::{
@@ -29,8 +29,10 @@ pub struct Window {
     pub y: [f32; FORECAST_VALUES],
     /// What is known of the function's calls when the target step begins.
     pub calls: CallHistory,
-    /// Where it runs.
-    pub provider: Provider,
+    /// The platform that it runs on.
+    pub platform: PlatformId,
+    /// Minutes for which that platform keeps an idle instance.
+    pub keep_alive_minutes: f64,
 }
 
 impl Window {
@@ -121,7 +123,8 @@ fn of_function(
                 x,
                 y: [rate, memory, cpu],
                 calls: log.before(target_step),
-                provider: telemetry.placement().provider,
+                platform: telemetry.placement().platform,
+                keep_alive_minutes: telemetry.keep_alive_minutes(),
             }
         })
         .collect()

@@ -1,16 +1,12 @@
 //! Simple policies, which a learnt one must beat.
 
-use strata_domain::{Estimate, FunctionFacts, Objective, Placement, Provider, scaling};
+use strata_domain::{Catalogue, Estimate, FunctionFacts, Objective, Placement, scaling};
 
-use super::{
-    environment::{DecisionPoint, Environment},
-    evaluate::PlacementPolicy,
-    oracle::Oracle,
-};
+use super::{environment::DecisionPoint, evaluate::PlacementPolicy, oracle::Oracle};
 use crate::{
     seed::{Draws, Purpose, stream},
-    traces::{OBSERVED_ON, Scope},
-    world::World,
+    traces::Scope,
+    world::{Dynamics, Place, World},
 };
 
 /// Every policy of this module for a scope, after the oracle, which no policy can beat. `seed` is
@@ -44,8 +40,8 @@ impl PlacementPolicy for StayPut {
         "stay_put"
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        point.facts.current.unwrap_or(OBSERVED_ON)
+    fn place(&mut self, _: &Catalogue, point: &DecisionPoint) -> Placement {
+        point.current
     }
 }
 
@@ -56,20 +52,30 @@ pub struct BestFixed(Placement);
 impl BestFixed {
     /// Tries all of them over a scope. A function that cannot run there stays where it is.
     pub fn of(world: &World, scope: Scope, objective: Objective) -> Self {
-        let mut rewards = [0.0; Placement::COUNT];
-        let mut environment = Environment::new(world, scope, objective);
+        let catalogue = world.catalogue();
+        let mut rewards = vec![0.0; catalogue.candidates().len()];
         for function in 0..world.functions() {
-            for placement in Placement::all() {
-                environment.reset(function);
-                while let Some(outcome) = environment.step(placement) {
-                    rewards[placement.index()] += outcome.reward;
+            let Some((dynamics, numbers)) = world.decided(function, scope) else { continue };
+            let before = world.attributes(function).map(|attributes| attributes.placement);
+            let places = Place::all(catalogue, &dynamics.profile);
+            for (reward, place) in rewards.iter_mut().zip(&places) {
+                let mut moved = before != Some(place.placement);
+                for interval in &dynamics.intervals[numbers.clone()] {
+                    *reward += if place.is_feasible() {
+                        let effect = dynamics.effect(interval, place, moved);
+                        Dynamics::reward(interval, &effect, objective)
+                    } else {
+                        objective.infeasible_reward()
+                    };
+                    moved = false;
                 }
             }
         }
-        let better = |best: Placement, next: Placement| {
-            if rewards[next.index()] > rewards[best.index()] { next } else { best }
+        let better = |best: usize, next: usize| {
+            if rewards[next] > rewards[best] { next } else { best }
         };
-        Self(Placement::all().reduce(better).unwrap_or(OBSERVED_ON))
+        let best = (0..rewards.len()).reduce(better).unwrap_or(0);
+        Self(catalogue.candidates()[best])
     }
 
     /// The placement.
@@ -83,7 +89,7 @@ impl PlacementPolicy for BestFixed {
         "best_fixed"
     }
 
-    fn place(&mut self, _: &DecisionPoint) -> Placement {
+    fn place(&mut self, _: &Catalogue, _: &DecisionPoint) -> Placement {
         self.0
     }
 }
@@ -103,16 +109,16 @@ impl PlacementPolicy for RandomPlacement {
         "random"
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let possible = possible(point, |_| true);
+    fn place(&mut self, catalogue: &Catalogue, point: &DecisionPoint) -> Placement {
+        let possible = possible(catalogue, point, |_| true);
         match possible.get(self.0.below(possible.len())) {
             Some(placement) => *placement,
-            None => StayPut.place(point),
+            None => point.current,
         }
     }
 }
 
-/// Takes the providers in turn, decision by decision, and moves on to the next placement on each in
+/// Takes the platforms in turn, decision by decision, and moves on to the next placement on each in
 /// turn.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RoundRobin {
@@ -124,21 +130,26 @@ impl PlacementPolicy for RoundRobin {
         "round_robin"
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let providers = Provider::ALL.len();
-        let (provider, round) = (self.turns % providers, self.turns / providers);
+    fn place(&mut self, catalogue: &Catalogue, point: &DecisionPoint) -> Placement {
+        let platforms = catalogue.platforms().len();
+        let (platform, round) = (self.turns % platforms, self.turns / platforms);
         self.turns += 1;
-        let here = possible(point, |placement| placement.provider.index() == provider);
+        let here = possible(catalogue, point, |placement| placement.platform.index() == platform);
         match here.get(round % here.len().max(1)) {
             Some(placement) => *placement,
-            None => StayPut.place(point),
+            None => point.current,
         }
     }
 }
 
-fn possible(point: &DecisionPoint, wanted: impl Fn(Placement) -> bool) -> Vec<Placement> {
+fn possible(
+    catalogue: &Catalogue,
+    point: &DecisionPoint,
+    wanted: impl Fn(&Placement) -> bool,
+) -> Vec<Placement> {
     let memory = point.facts.memory.get();
-    Placement::all().filter(|p| wanted(*p) && scaling::fits(*p, memory)).collect()
+    let all = catalogue.candidates().iter().copied();
+    all.filter(|p| wanted(p) && scaling::fits(p.memory_mb, memory)).collect()
 }
 
 /// Takes the placement whose estimate is lowest on one goal.
@@ -170,10 +181,11 @@ impl PlacementPolicy for Greedy {
         self.name
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let outlook = point.facts.outlook(FunctionFacts::INTERVAL_MINUTES);
+    fn place(&mut self, catalogue: &Catalogue, point: &DecisionPoint) -> Placement {
+        let stay_minutes = FunctionFacts::INTERVAL_MINUTES;
+        let outlook = point.facts.outlook(catalogue, &point.location, stay_minutes);
         let lowest = outlook.best_by(|_, estimate| -(self.value)(estimate));
-        lowest.unwrap_or_else(|| StayPut.place(point))
+        lowest.map_or(point.current, |lowest| catalogue.candidate(lowest))
     }
 }
 
@@ -187,8 +199,8 @@ impl PlacementPolicy for OneStepModel {
         "one_step_model"
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        best_over(FunctionFacts::INTERVAL_MINUTES, point)
+    fn place(&mut self, catalogue: &Catalogue, point: &DecisionPoint) -> Placement {
+        best_over(FunctionFacts::INTERVAL_MINUTES, catalogue, point)
     }
 }
 
@@ -202,11 +214,12 @@ impl PlacementPolicy for PatientModel {
         "patient_model"
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        best_over(FunctionFacts::STAY_MINUTES, point)
+    fn place(&mut self, catalogue: &Catalogue, point: &DecisionPoint) -> Placement {
+        best_over(FunctionFacts::STAY_MINUTES, catalogue, point)
     }
 }
 
-fn best_over(stay_minutes: f64, point: &DecisionPoint) -> Placement {
-    point.facts.outlook(stay_minutes).best().unwrap_or_else(|| StayPut.place(point))
+fn best_over(stay_minutes: f64, catalogue: &Catalogue, point: &DecisionPoint) -> Placement {
+    let best = point.facts.outlook(catalogue, &point.location, stay_minutes).best();
+    best.map_or(point.current, |best| catalogue.candidate(best))
 }

@@ -1,12 +1,12 @@
 //! The world as a reinforcement-learning environment: observe, act, receive a reward.
 
 use strata_domain::{
-    ApplicationFacts, FunctionFacts, Megabytes, Millis, Objective, Placement, scaling,
+    ApplicationFacts, FunctionFacts, Location, Megabytes, Millis, Objective, Placement, scaling,
 };
 
 use crate::{
-    traces::{OBSERVED_ON, Scope},
-    world::{CallTotals, Choice, Dynamics, Interval, Outcome, World},
+    traces::{Scope, observed_on},
+    world::{CallTotals, Dynamics, Interval, Outcome, Place, World},
 };
 
 /// One decision to make.
@@ -18,6 +18,10 @@ pub struct DecisionPoint {
     /// placement. Every function is its own application: the facts of the application are the
     /// function's.
     pub facts: FunctionFacts,
+    /// Where it and its callers are.
+    pub location: Location,
+    /// Where it runs: the current placement of `location`.
+    pub current: Placement,
 }
 
 /// One function at a time, from its first decision in a part of the trace to its last.
@@ -50,7 +54,7 @@ impl<'w> Environment<'w> {
             function: 0,
             next: 0,
             end: 0,
-            current: OBSERVED_ON,
+            current: observed_on(world.catalogue()),
             past: CallTotals::default(),
         }
     }
@@ -58,8 +62,8 @@ impl<'w> Environment<'w> {
     /// Begins with a function on its placement in the trace; `false` when it needs no decision in
     /// this scope.
     pub fn reset(&mut self, function: usize) -> bool {
-        match self.world.trace().functions().get(function) {
-            Some(traced) => self.reset_at(function, traced.attributes.placement),
+        match self.world.attributes(function) {
+            Some(attributes) => self.reset_at(function, attributes.placement),
             None => false,
         }
     }
@@ -90,7 +94,8 @@ impl<'w> Environment<'w> {
     /// The next decision; `None` when there is none.
     pub fn observe(&self) -> Option<DecisionPoint> {
         let (dynamics, interval) = self.here()?;
-        let factor = self.run_time_factor(dynamics);
+        let cpu_share = dynamics.profile.cpu_share;
+        let factor = self.world.run_time_factor(self.current, cpu_share);
         let runs = interval.past_runs;
         let means = self.past.means();
         let facts = FunctionFacts {
@@ -112,38 +117,39 @@ impl<'w> Environment<'w> {
                 avg_invocation_rate_per_minute: interval.rate_per_minute,
                 is_bursty: interval.inter_arrival_ms < FunctionFacts::BURSTY_BELOW_MS,
             },
-            current: Some(self.current),
-            home: dynamics.profile.home.region,
-            data_provider: dynamics.profile.home.provider,
             request_bytes: dynamics.profile.request_bytes,
             response_bytes: dynamics.profile.response_bytes,
-            cpu_share: dynamics.profile.cpu_share,
-            expected: None,
+            cpu_share,
             objective: self.objective,
         };
-        Some(DecisionPoint { function: self.function, facts })
+        let home = dynamics.profile.home;
+        let location = Location { current: Some(self.current.into()), home };
+        Some(DecisionPoint { function: self.function, facts, location, current: self.current })
     }
 
-    /// Whether the function can run on `placement`.
+    /// Whether `placement` is a candidate of the catalogue that the function can run on.
     pub fn is_feasible(&self, placement: Placement) -> bool {
-        self.world.dynamics(self.function).is_some_and(|dynamics| dynamics.is_feasible(placement))
+        let is_sold = self.world.catalogue().find_candidate(placement).is_some();
+        is_sold
+            && self.world.dynamics(self.function).is_some_and(|dynamics| {
+                scaling::fits(placement.memory_mb, dynamics.profile.memory_used_mb)
+            })
     }
 
     /// The outcome of `placement` for this decision, without making it; `None` when there is none
     /// to make.
     pub fn peek(&self, placement: Placement) -> Option<Outcome> {
         let (dynamics, interval) = self.here()?;
-        let refused = !dynamics.is_feasible(placement);
+        let refused = !self.is_feasible(placement);
         let target = if refused { self.current } else { placement };
-        let choice = Choice { placement: target, moved: target != self.current };
-        let effect = dynamics.effect(interval, choice);
-        let outcome = dynamics.outcome(interval, effect);
-        let reward = if refused {
-            self.objective.infeasible_reward()
-        } else {
-            self.objective.reward(outcome.parts, outcome.avoidable_violation_rate)
-        };
-        Some(Outcome { placement: target, moved: choice.moved, refused, reward, ..outcome })
+        let place = Place::new(self.world.catalogue(), &dynamics.profile, target)?;
+        let moved = target != self.current;
+        let mut outcome = dynamics.outcome(interval, &place, moved, self.objective);
+        if refused {
+            outcome.refused = true;
+            outcome.reward = self.objective.infeasible_reward();
+        }
+        Some(outcome)
     }
 
     /// Chooses `placement` and moves on to the next decision; `None` when there is none to make.
@@ -161,9 +167,5 @@ impl<'w> Environment<'w> {
         }
         let dynamics = self.world.dynamics(self.function)?;
         Some((dynamics, dynamics.intervals.get(self.next)?))
-    }
-
-    fn run_time_factor(&self, dynamics: &Dynamics) -> f64 {
-        scaling::run_time_factor(OBSERVED_ON, self.current, dynamics.profile.cpu_share)
     }
 }

@@ -1,6 +1,6 @@
 //! How good a policy is.
 
-use strata_domain::{Objective, Placement, RewardParts};
+use strata_domain::{Catalogue, Objective, Placement, RewardParts};
 
 use super::environment::{DecisionPoint, Environment};
 use crate::{
@@ -13,8 +13,8 @@ pub trait PlacementPolicy {
     /// Its name in reports.
     fn name(&self) -> &'static str;
 
-    /// Where the function shall run from now on.
-    fn place(&mut self, point: &DecisionPoint) -> Placement;
+    /// Where the function shall run from now on, in terms of the world's catalogue.
+    fn place(&mut self, catalogue: &Catalogue, point: &DecisionPoint) -> Placement;
 }
 
 /// The figures of a policy. Unless said otherwise, every decision has the same weight, whatever its
@@ -96,7 +96,8 @@ pub fn evaluate(
             continue;
         }
         while let Some(point) = environment.observe() {
-            let Some(outcome) = environment.step(policy.place(&point)) else { break };
+            let placement = policy.place(world.catalogue(), &point);
+            let Some(outcome) = environment.step(placement) else { break };
             decided.push(Decided { function, outcome });
         }
     }

@@ -1,11 +1,11 @@
 //! The upper bound: a policy that knows everything that will happen.
 
-use strata_domain::{Objective, Placement};
+use strata_domain::{Catalogue, Objective, Placement};
 
 use super::{environment::DecisionPoint, evaluate::PlacementPolicy};
 use crate::{
-    traces::{OBSERVED_ON, Scope, TracedFunction},
-    world::{Choice, Dynamics, Interval, World},
+    traces::Scope,
+    world::{Dynamics, Interval, Place, World},
 };
 
 /// Knows every call and every run time, and takes the best of all sequences of placements: dynamic
@@ -22,14 +22,16 @@ pub struct Oracle {
 impl Oracle {
     /// Plans for every function of a scope.
     pub fn of(world: &World, scope: Scope, objective: Objective) -> Self {
-        let plan = |(function, traced): (usize, &TracedFunction)| {
-            world.decided(function, scope).map_or_else(Vec::new, |(dynamics, numbers)| {
-                Plan::of(dynamics, &dynamics.intervals[numbers], objective)
-                    .from(traced.attributes.placement)
-            })
+        let catalogue = world.catalogue();
+        let plan = |function: usize| {
+            let (dynamics, numbers) = world.decided(function, scope)?;
+            let start = world.attributes(function)?.placement;
+            let places = dynamics.feasible_places(catalogue);
+            let plan = Plan::of(dynamics, &places, &dynamics.intervals[numbers], objective);
+            Some(plan.from(&places, start))
         };
-        let plans = world.trace().functions().iter().enumerate().map(plan).collect();
-        Self { plans, function: usize::MAX, next: 0 }
+        let plans = (0..world.functions()).map(|function| plan(function).unwrap_or_default());
+        Self { plans: plans.collect(), function: usize::MAX, next: 0 }
     }
 }
 
@@ -38,55 +40,65 @@ impl PlacementPolicy for Oracle {
         "oracle"
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
+    fn place(&mut self, _: &Catalogue, point: &DecisionPoint) -> Placement {
         if self.function != point.function {
             (self.function, self.next) = (point.function, 0);
         }
         let planned = self.plans.get(point.function).and_then(|plan| plan.get(self.next));
         self.next += 1;
-        planned.copied().or(point.facts.current).unwrap_or(OBSERVED_ON)
+        planned.copied().unwrap_or(point.current)
     }
 }
 
-type ByPlacement<T> = [T; Placement::COUNT];
+/// The best choices of one interval, as positions among the places.
+struct Step {
+    /// Where a function goes that has to move; `None` when there is no place.
+    moved: Option<usize>,
+    /// By the place before: whether it pays to stay there.
+    stays: Vec<bool>,
+}
 
-/// For each interval, the best next placement by the placement before it.
-struct Plan(Vec<ByPlacement<Placement>>);
+/// The best choices of each interval.
+struct Plan(Vec<Step>);
 
 impl Plan {
-    fn of(dynamics: &Dynamics, intervals: &[Interval], objective: Objective) -> Self {
-        let mut ahead = [0.0; Placement::COUNT];
+    fn of(
+        dynamics: &Dynamics,
+        places: &[Place<'_>],
+        intervals: &[Interval],
+        objective: Objective,
+    ) -> Self {
+        let mut ahead = vec![0.0; places.len()];
         let mut steps = Vec::with_capacity(intervals.len());
         for interval in intervals.iter().rev() {
-            let value = |placement: Placement, moved: bool| {
-                if !dynamics.is_feasible(placement) {
-                    return f64::NEG_INFINITY;
-                }
-                let effect = dynamics.effect(interval, Choice { placement, moved });
-                Dynamics::reward(interval, &effect, objective) + ahead[placement.index()]
-            };
-            let moved = Placement::all()
-                .map(|placement| (placement, value(placement, true)))
-                .reduce(|best, next| if next.1 > best.1 { next } else { best });
-            let mut step = [OBSERVED_ON; Placement::COUNT];
-            let mut values = [f64::NEG_INFINITY; Placement::COUNT];
-            for here in Placement::all() {
-                let stay = (here, value(here, false));
-                let best = moved.filter(|moved| moved.1 > stay.1).unwrap_or(stay);
-                (step[here.index()], values[here.index()]) = best;
-            }
-            ahead = values;
-            steps.push(step);
+            let values = places.iter().zip(&ahead).map(|(place, ahead)| {
+                let ran = dynamics.ran(interval, place);
+                [false, true].map(|moved| {
+                    let effect = ran.effect(interval.cold_share(place, moved));
+                    Dynamics::reward(interval, &effect, objective) + ahead
+                })
+            });
+            let values: Vec<[f64; 2]> = values.collect();
+            let moves = values.iter().map(|[_, moved]| *moved).enumerate();
+            let best = moves.reduce(|best, next| if next.1 > best.1 { next } else { best });
+            let pays = |value: f64| best.is_none_or(|(_, moved)| moved <= value);
+            let most = |value: f64| best.map_or(value, |(_, moved)| moved.max(value));
+            ahead = values.iter().map(|[stay, _]| most(*stay)).collect();
+            let stays = values.iter().map(|[stay, _]| pays(*stay)).collect();
+            steps.push(Step { moved: best.map(|(place, _)| place), stays });
         }
         steps.reverse();
         Self(steps)
     }
 
-    fn from(self, start: Placement) -> Vec<Placement> {
-        let follow = |here: &mut Placement, step: ByPlacement<Placement>| {
-            *here = step[here.index()];
-            Some(*here)
+    /// The placements of a function that is at `start` before the first interval. Where nothing is
+    /// feasible it stays.
+    fn from(self, places: &[Place<'_>], start: Placement) -> Vec<Placement> {
+        let mut here = places.iter().position(|place| place.placement == start);
+        let follow = |step: Step| {
+            here = here.filter(|here| step.stays[*here]).or(step.moved);
+            here.map_or(start, |here| places[here].placement)
         };
-        self.0.into_iter().scan(start, follow).collect()
+        self.0.into_iter().map(follow).collect()
     }
 }

@@ -163,8 +163,7 @@ impl<'c> Assumptions<'c> {
         let smallest = sizes.iter().position(|size| scaling::fits(size.memory_mb, memory_mb));
         let size = smallest.unwrap_or(sizes.len()) + more;
         let size = sizes[size.min(sizes.len() - 1)].memory_mb;
-        let area =
-            if near_callers < RUNS_NEAR_ITS_CALLERS { home } else { self.areas[other_area] };
+        let area = if near_callers < RUNS_NEAR_ITS_CALLERS { home } else { self.areas[other_area] };
         let candidates = self.catalogue.candidates();
         let of_size = candidates[self.catalogue.candidates_of(platform)].iter();
         let of_size = of_size.filter(|candidate| candidate.memory_mb == size);
@@ -221,7 +220,7 @@ fn messages(trigger: Trigger, draws: &mut Draws) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use strata_catalogue::{BUILT_IN, RESEARCH, built_in};
+    use strata_catalogue::{BUILT_IN, WORLD, built_in};
 
     use super::*;
     use crate::traces::{percentiles::Percentiles, test_trace};
@@ -243,7 +242,7 @@ mod tests {
 
     #[test]
     fn attributes_follow_their_table() {
-        let catalogue = built_in(RESEARCH).unwrap().catalogue;
+        let catalogue = test_trace::research();
         let us_east = Origin::Area(catalogue.find_area("us-east").unwrap());
         let http = drawn(&catalogue, Trigger::Http, 200.0);
         assert!((share(&http, |a| a.home.callers == us_east) - 0.40).abs() < 0.03);
@@ -254,7 +253,9 @@ mod tests {
             let platform = catalogue.find_platform(name).unwrap();
             share(&http, |a| a.placement.platform == platform)
         };
-        assert!((on("aws-lambda") - 0.45).abs() < 0.03 && (on("gcp-functions-gen1") - 0.2).abs() < 0.03);
+        assert!(
+            (on("aws-lambda") - 0.45).abs() < 0.03 && (on("gcp-functions-gen1") - 0.2).abs() < 0.03
+        );
         let queue = drawn(&catalogue, Trigger::Queue, 200.0);
         assert!(queue.iter().all(|a| a.home.data.is_some()));
         let near = |a: &Attributes| {
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn nobody_runs_where_it_could_not() {
         for name in BUILT_IN {
-            let catalogue = built_in(name).unwrap().catalogue;
+            let catalogue = built_in(name).catalogue;
             for memory in [20.0, 900.0, 1024.5, 2900.0] {
                 for a in drawn(&catalogue, Trigger::Timer, memory) {
                     let words = catalogue.describe(a.placement);
@@ -279,14 +280,14 @@ mod tests {
 
     #[test]
     fn what_nothing_holds_runs_in_the_largest_size() {
-        let catalogue = built_in(RESEARCH).unwrap().catalogue;
+        let catalogue = test_trace::research();
         let huge = drawn(&catalogue, Trigger::Timer, 1e5);
         assert!(huge.iter().all(|a| a.placement.memory_mb == 3008));
     }
 
     #[test]
     fn other_catalogues_use_all_that_they_have() {
-        let catalogue = built_in("world").unwrap().catalogue;
+        let catalogue = built_in(WORLD).catalogue;
         let drawn = drawn(&catalogue, Trigger::Queue, 100.0);
         for (id, platform) in catalogue.platforms() {
             assert!(drawn.iter().any(|a| a.placement.platform == id), "{}", platform.name);

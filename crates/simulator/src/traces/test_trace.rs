@@ -1,8 +1,11 @@
-//! Small traces for tests.
+//! Small traces for tests, and a catalogue.
 
 #![allow(clippy::unwrap_used)]
 
-use strata_domain::FunctionId;
+use std::sync::{Arc, LazyLock};
+
+use strata_catalogue::{RESEARCH, built_in};
+use strata_domain::{Catalogue, FunctionId};
 
 use super::{
     percentiles::Percentiles,
@@ -25,4 +28,11 @@ pub(crate) fn function(name: &str, trigger: Trigger, per_minute: Vec<u32>) -> Tr
 pub(crate) fn trace(functions: Vec<TracedFunction>) -> Trace {
     let minutes = functions[0].per_minute.len();
     Trace::new(functions, minutes, 0)
+}
+
+/// The catalogue of the research framework.
+pub(crate) fn research() -> Arc<Catalogue> {
+    static CATALOGUE: LazyLock<Arc<Catalogue>> =
+        LazyLock::new(|| Arc::new(built_in(RESEARCH).catalogue));
+    Arc::clone(&CATALOGUE)
 }

@@ -1,6 +1,6 @@
 //! Which calls of a function start cold.
 
-use strata_domain::{Provider, cold_start};
+use strata_domain::Catalogue;
 
 use super::{
     arrivals::{Arrivals, STEPS_PER_MINUTE},
@@ -10,6 +10,7 @@ use crate::traces::TracedFunction;
 
 /// Walks over a function's calls and the gaps between them, in the order of time.
 pub(super) struct CallWalk<'a> {
+    catalogue: &'a Catalogue,
     arrivals: Arrivals<'a>,
     per_minute: &'a [u32],
     minute: usize,
@@ -17,18 +18,25 @@ pub(super) struct CallWalk<'a> {
 }
 
 /// The calls of an interval, and how many of them start cold.
-#[derive(Default)]
 pub(super) struct ColdCalls {
     pub(super) calls: u32,
-    /// Expected cold calls of a function that stays, by [`Provider::index`].
-    pub(super) expected: [f64; Provider::COUNT],
-    /// Probability that the first call is cold, by [`Provider::index`].
-    pub(super) first: [f64; Provider::COUNT],
+    /// By platform.
+    pub(super) cold: Vec<Cold>,
+}
+
+/// Cold calls of a function that stays on a platform.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cold {
+    /// How many are expected.
+    pub(super) expected: f64,
+    /// Probability that the first call is one.
+    pub(super) first: f64,
 }
 
 impl<'a> CallWalk<'a> {
-    pub(super) fn new(function: &'a TracedFunction, seed: u64) -> Self {
+    pub(super) fn new(catalogue: &'a Catalogue, function: &'a TracedFunction, seed: u64) -> Self {
         Self {
+            catalogue,
             arrivals: Arrivals::new(function, seed),
             per_minute: &function.per_minute,
             minute: 0,
@@ -44,7 +52,8 @@ impl<'a> CallWalk<'a> {
     /// The calls up to the minute `end`; `None` when there are none. Calls after the first of a
     /// step are warm.
     pub(super) fn to(&mut self, end: usize) -> Option<ColdCalls> {
-        let mut cold = ColdCalls::default();
+        let none = vec![Cold::default(); self.catalogue.platforms().len()];
+        let mut cold = ColdCalls { calls: 0, cold: none };
         while self.minute < end {
             let minute = self.minute;
             self.minute += 1;
@@ -64,11 +73,11 @@ impl<'a> CallWalk<'a> {
         // Before the first call of the trace there was no instance.
         let idle_minutes =
             self.times.idle_seconds(step).map_or(f64::INFINITY, |seconds| seconds / 60.0);
-        for provider in Provider::ALL {
-            let probability = cold_start::probability_after_idle(provider, idle_minutes);
-            cold.expected[provider.index()] += probability;
+        for ((_, platform), cold_there) in self.catalogue.platforms().zip(&mut cold.cold) {
+            let probability = platform.cold_starts.probability_after_idle(idle_minutes);
+            cold_there.expected += probability;
             if cold.calls == 0 {
-                cold.first[provider.index()] = probability;
+                cold_there.first = probability;
             }
         }
         cold.calls = cold.calls.saturating_add(count);

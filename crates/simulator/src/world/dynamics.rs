@@ -3,32 +3,26 @@
 use std::ops::Range;
 
 use strata_domain::{
-    Attainable, Estimate, InvocationProfile, Objective, PlacedRun, Placement, Provider, RecentGaps,
-    RewardParts, Usd, UtcTime,
+    Attainable, Catalogue, Estimate, InvocationProfile, Objective, RecentGaps, RewardParts, UtcTime,
 };
 
 use super::{
     arrivals::STEPS_PER_MINUTE,
-    cold_calls::CallWalk,
+    cold_calls::{CallWalk, Cold},
     grid::Grid,
-    history::{CallMeans, CallTotals, RunTimeMoments},
-    invocation::PlacedFunction,
-    options::WorldOptions,
+    history::{CallTotals, RunTimeMoments},
     outcome::{Outcome, RUNS_PER_INTERVAL},
+    place::{Effect, Place, Ran},
+    setting::Setting,
 };
 use crate::{
     seed::{Purpose, stream},
-    traces::{OBSERVED_ON, Split, Trace, TracedFunction},
+    traces::{Attributes, Split, TracedFunction},
 };
 
 /// Minutes over which the current call rate is counted.
 const RATE_MINUTES: usize = 60;
 const MS_PER_MINUTE: f64 = 60_000.0;
-
-/// Start delays at the middles of eight equal shares of the distribution, in standard deviations of
-/// its logarithm, in an order that does not rise with the run they are paired with.
-const DELAY_DEVIATIONS: [f64; RUNS_PER_INTERVAL] =
-    [0.157, -1.534, 0.887, -0.489, 1.534, -0.157, -0.887, 0.489];
 
 /// One interval in which a function was called.
 #[derive(Debug, Clone)]
@@ -36,11 +30,9 @@ pub(crate) struct Interval {
     pub(crate) start_minute: usize,
     pub(crate) split: Split,
     pub(crate) calls: u32,
-    /// Expected cold calls by provider, and the probability that the first call is one, for a
-    /// function that stays.
-    cold: [f64; Provider::COUNT],
-    first_cold: [f64; Provider::COUNT],
-    /// Run times in ms on [`OBSERVED_ON`].
+    /// Its cold calls, by platform.
+    cold: Vec<Cold>,
+    /// Run times in ms where the trace was observed.
     runs: [f64; RUNS_PER_INTERVAL],
     pub(crate) rate_per_minute: f64,
     pub(crate) inter_arrival_ms: f64,
@@ -61,56 +53,49 @@ pub(crate) struct Dynamics {
     interval_minutes: usize,
 }
 
-/// Where a function runs for an interval.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Choice {
-    pub(crate) placement: Placement,
-    /// It ran elsewhere before, so that its first call is cold.
-    pub(crate) moved: bool,
-}
-
-/// What happened on one placement, before it is scored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Effect {
-    pub(crate) means: CallMeans,
-    pub(crate) latency_ms: f64,
-    sample_latency_ms: [f32; RUNS_PER_INTERVAL],
-}
-
 impl Dynamics {
-    pub(crate) fn new(
-        trace: &Trace,
-        function: &TracedFunction,
+    pub(super) fn new(
+        setting: Setting<'_>,
         grid: &Grid,
-        options: WorldOptions,
+        function: &TracedFunction,
+        attributes: &Attributes,
     ) -> Self {
-        let attributes = function.attributes;
         let profile = InvocationProfile {
             duration_ms: function.duration_ms.mean(),
             duration_p95_ms: Some(function.duration_ms.quantile(0.95)),
             duration_std_ms: None,
-            reference: OBSERVED_ON,
+            reference: setting.observed_on.into(),
             cpu_share: attributes.cpu_share,
             memory_used_mb: function.peak_memory().get(),
-            cold: Default::default(),
+            cold: Vec::new(),
             request_bytes: attributes.request_bytes,
             response_bytes: attributes.response_bytes,
             home: attributes.home,
-            sla_ms: options.sla_ms.into(),
+            sla_ms: setting.options.sla_ms.into(),
             calls_after_move: f64::INFINITY,
         };
         let mut dynamics = Self {
             intervals: Vec::new(),
             profile,
-            start: trace.start(),
+            start: setting.trace.start(),
             interval_minutes: grid.interval_minutes,
         };
-        dynamics.fill(function, grid, options.seed);
+        let initial = Place::new(setting.catalogue, &dynamics.profile, attributes.placement);
+        dynamics.fill(setting, grid, function, initial);
         dynamics
     }
 
-    fn fill(&mut self, function: &TracedFunction, grid: &Grid, seed: u64) {
-        let mut walk = CallWalk::new(function, seed);
+    /// Adds the intervals of a function that is at `initial` when the trace begins.
+    fn fill(
+        &mut self,
+        setting: Setting<'_>,
+        grid: &Grid,
+        function: &TracedFunction,
+        initial: Option<Place<'_>>,
+    ) {
+        let seed = setting.options.seed;
+        let places = self.feasible_places(setting.catalogue);
+        let mut walk = CallWalk::new(setting.catalogue, function, seed);
         let (mut past_runs, mut past_calls) = (RunTimeMoments::default(), CallTotals::default());
         for (number, &(start_minute, split)) in grid.intervals.iter().enumerate() {
             let (rate_per_minute, inter_arrival_ms) = recent_rate(function, start_minute);
@@ -125,8 +110,7 @@ impl Dynamics {
                 start_minute,
                 split,
                 calls: cold.calls,
-                cold: cold.expected,
-                first_cold: cold.first,
+                cold: cold.cold,
                 runs,
                 rate_per_minute,
                 inter_arrival_ms,
@@ -136,10 +120,10 @@ impl Dynamics {
                 past_calls,
                 attainable: None,
             };
-            interval.attainable = self.attainable(&interval);
-            let stay = Choice { placement: function.attributes.placement, moved: false };
-            let stay = self.effect(&interval, stay);
-            past_calls.add(interval.calls, stay.means);
+            interval.attainable = self.attainable(&interval, &places);
+            if let Some(initial) = &initial {
+                past_calls.add(interval.calls, self.effect(&interval, initial, false).means);
+            }
             interval.runs.iter().for_each(|run| past_runs.add(*run));
             self.intervals.push(interval);
         }
@@ -149,23 +133,17 @@ impl Dynamics {
         minutes_after(self.start, interval.start_minute)
     }
 
+    /// Every candidate that the function can run on.
+    pub(crate) fn feasible_places<'c>(&self, catalogue: &'c Catalogue) -> Vec<Place<'c>> {
+        let mut places = Place::all(catalogue, &self.profile);
+        places.retain(Place::is_feasible);
+        places
+    }
+
     /// The best value of each goal over all placements for these calls, without a move.
-    fn attainable(&self, interval: &Interval) -> Option<Attainable> {
-        let candidates: Vec<Estimate> = Placement::all()
-            .map(|placement| {
-                let stay = Choice { placement, moved: false };
-                let effect = self.effect(interval, stay);
-                Estimate {
-                    cost: effect.means.cost,
-                    latency_ms: effect.latency_ms,
-                    p95_latency_ms: effect.latency_ms,
-                    cold_start_probability: effect.means.cold_start_rate,
-                    carbon: effect.means.carbon,
-                    late_share: effect.means.sla_violation_rate,
-                    feasible: self.is_feasible(placement),
-                }
-            })
-            .collect();
+    fn attainable(&self, interval: &Interval, places: &[Place<'_>]) -> Option<Attainable> {
+        let stay = |place: &Place<'_>| Estimate::from(self.effect(interval, place, false));
+        let candidates: Vec<Estimate> = places.iter().map(stay).collect();
         Attainable::over(&candidates)
     }
 
@@ -198,60 +176,44 @@ impl Dynamics {
         }
     }
 
-    pub(crate) fn is_feasible(&self, placement: Placement) -> bool {
-        PlacedRun::new(&self.profile, placement).is_feasible()
-    }
-
-    /// The calls of `interval` on the placement of `choice`.
-    pub(crate) fn effect(&self, interval: &Interval, choice: Choice) -> Effect {
-        let sla_ms = self.profile.sla_ms;
-        let Choice { placement, moved } = choice;
-        let placed = PlacedFunction::new(&self.profile, placement);
-        let cold = interval.cold_share(placement.provider, moved);
-        let (mut run_ms, mut cost, mut violations) = (0.0, 0.0, 0.0);
-        let mut sample_latency_ms = [0.0; RUNS_PER_INTERVAL];
-        for (index, observed_ms) in interval.runs.iter().enumerate() {
-            let warm_ms = placed.run_ms(*observed_ms);
-            let warm = placed.warm_latency_ms(warm_ms);
-            let slow = placed.cold_latency_ms(warm_ms, DELAY_DEVIATIONS[index]);
-            run_ms += warm_ms;
-            cost += placed.mean_cost(warm_ms, cold);
-            violations += (1.0 - cold) * over(warm, sla_ms) + cold * over(slow, sla_ms);
-            let is_cold = (index as f64 + 0.5) / RUNS_PER_INTERVAL as f64 <= cold;
-            sample_latency_ms[index] = if is_cold { slow } else { warm } as f32;
-        }
-        let runs = RUNS_PER_INTERVAL as f64;
-        let run_ms = run_ms / runs + cold * placed.load_ms();
+    /// The calls of `interval` on a placement.
+    pub(crate) fn ran<'p>(&self, interval: &Interval, place: &'p Place<'_>) -> Ran<'p> {
         let middle = interval.start_minute + self.interval_minutes / 2;
-        Effect {
-            means: CallMeans {
-                cost: Usd::new(cost / runs),
-                carbon: placed.carbon(run_ms, minutes_after(self.start, middle)),
-                cold_start_rate: cold,
-                sla_violation_rate: violations / runs,
-            },
-            latency_ms: placed.mean_latency_ms(run_ms, cold),
-            sample_latency_ms,
-        }
+        place.ran(&interval.runs, minutes_after(self.start, middle))
     }
 
-    pub(crate) fn outcome(&self, interval: &Interval, effect: Effect) -> Outcome {
-        let (parts, avoidable_violation_rate) = Self::score(interval, &effect);
+    /// What the calls of `interval` come to on a placement, to which the function has just been
+    /// moved or not.
+    pub(crate) fn effect(&self, interval: &Interval, place: &Place<'_>, moved: bool) -> Effect {
+        self.ran(interval, place).effect(interval.cold_share(place, moved))
+    }
+
+    /// The same as an outcome. Its reward is that of `objective`.
+    pub(crate) fn outcome(
+        &self,
+        interval: &Interval,
+        place: &Place<'_>,
+        moved: bool,
+        objective: Objective,
+    ) -> Outcome {
+        let Effect { means, latency_ms } = self.effect(interval, place, moved);
+        let (parts, avoidable_violation_rate) =
+            Self::score(interval, &Effect { means, latency_ms });
         Outcome {
             at: self.at(interval),
             calls: interval.calls,
-            placement: OBSERVED_ON,
-            moved: false,
+            placement: place.placement,
+            moved,
             refused: false,
-            cost: effect.means.cost,
-            latency_ms: effect.latency_ms,
-            carbon: effect.means.carbon,
-            cold_start_rate: effect.means.cold_start_rate,
-            sla_violation_rate: effect.means.sla_violation_rate,
-            sample_latency_ms: effect.sample_latency_ms,
+            cost: means.cost,
+            latency_ms,
+            carbon: means.carbon,
+            cold_start_rate: means.cold_start_rate,
+            sla_violation_rate: means.sla_violation_rate,
             avoidable_violation_rate,
+            sample_latency_ms: place.sample_ms(&interval.runs, means.cold_start_rate),
             parts,
-            reward: 0.0,
+            reward: objective.reward(parts, avoidable_violation_rate),
         }
     }
 }
@@ -260,15 +222,12 @@ impl Dynamics {
 const SHORTEST_RUN_MS: f64 = 0.5;
 
 impl Interval {
-    fn cold_share(&self, provider: Provider, moved: bool) -> f64 {
-        let provider = provider.index();
-        let extra = if moved { 1.0 - self.first_cold[provider] } else { 0.0 };
-        ((self.cold[provider] + extra) / f64::from(self.calls.max(1))).min(1.0)
+    /// The share of its calls that starts cold on a placement. The first call after a move does.
+    pub(crate) fn cold_share(&self, place: &Place<'_>, moved: bool) -> f64 {
+        let Cold { expected, first } = self.cold[place.placement.platform.index()];
+        let extra = if moved { 1.0 - first } else { 0.0 };
+        ((expected + extra) / f64::from(self.calls.max(1))).min(1.0)
     }
-}
-
-fn over(latency_ms: f64, sla_ms: f64) -> f64 {
-    f64::from(u8::from(latency_ms > sla_ms))
 }
 
 fn minutes_after(start: UtcTime, minutes: usize) -> UtcTime {

@@ -1,7 +1,7 @@
 //! One call of a function on a placement: the formula behind every outcome.
 
 use strata_domain::{
-    GramsCo2e, InvocationProfile, PlacedRun, Placement, Provider, Usd, UtcTime, Z95,
+    Catalogue, GramsCo2e, InvocationProfile, PlacedRun, Placement, Usd, UtcTime, Z95,
     cold_start::{self, StartDelay},
 };
 
@@ -36,28 +36,32 @@ pub struct Invoked {
 }
 
 /// A function on a placement: what does not change from one call to the next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PlacedFunction {
-    placed: PlacedRun,
-    provider: Provider,
+#[derive(Debug, Clone)]
+pub struct PlacedFunction<'c> {
+    placed: PlacedRun<'c>,
     load_ms: f64,
     delay: StartDelay,
     /// Standard deviation of the logarithm of the start delay.
     deviation: f64,
 }
 
-impl PlacedFunction {
-    /// A function of this profile on `placement`. The run times and rates of the profile are not
-    /// used: each call brings its own.
-    pub fn new(profile: &InvocationProfile, placement: Placement) -> Self {
-        let delay = cold_start::start_delay(placement.provider);
-        Self {
-            placed: PlacedRun::new(profile, placement),
-            provider: placement.provider,
-            load_ms: cold_start::load_ms(placement),
-            delay,
+impl<'c> PlacedFunction<'c> {
+    /// A function of this profile on `placement`; `None` where the platform sells nothing. The run
+    /// times and rates of the profile are not used: each call brings its own.
+    pub fn new(
+        catalogue: &'c Catalogue,
+        profile: &InvocationProfile,
+        placement: Placement,
+    ) -> Option<Self> {
+        let placed = PlacedRun::new(catalogue, profile, placement)?;
+        let platform = placed.platform();
+        let delay = platform.cold_starts.start;
+        Some(Self {
+            load_ms: cold_start::load_ms(platform.speed(placed.size())),
             deviation: (delay.p95_ms / delay.median_ms).ln() / Z95,
-        }
+            placed,
+            delay,
+        })
     }
 
     /// Whether the function can run there at all. Calls can be computed even where it cannot.
@@ -75,7 +79,7 @@ impl PlacedFunction {
         if call.moved {
             1.0
         } else {
-            cold_start::probability_after_idle(self.provider, call.idle_minutes)
+            self.placed.platform().cold_starts.probability_after_idle(call.idle_minutes)
         }
     }
 
@@ -85,7 +89,7 @@ impl PlacedFunction {
         let warm_ms = self.run_ms(possible(call.run_ms));
         let run_ms = warm_ms + cold * self.load_ms;
         Invoked {
-            cost: Usd::new(self.mean_cost(warm_ms, cold)),
+            cost: Usd::new(mean(self.costs(warm_ms), cold)),
             latency_ms: self.mean_latency_ms(run_ms, cold),
             carbon: self.carbon(run_ms, call.at),
             cold,
@@ -104,7 +108,7 @@ impl PlacedFunction {
         let is_cold = draws.unit() < self.cold_probability(call);
         let warm_ms = self.run_ms(possible(call.run_ms));
         let (run_ms, latency_ms) = if is_cold {
-            (warm_ms + self.load_ms, self.cold_latency_ms(warm_ms, draws.normal()))
+            (warm_ms + self.load_ms, self.cold_latency_ms(warm_ms, self.start_ms(draws.normal())))
         } else {
             (warm_ms, self.warm_latency_ms(warm_ms))
         };
@@ -126,10 +130,14 @@ impl PlacedFunction {
         self.placed.network_ms + warm_ms
     }
 
-    /// Latency in ms of a cold run that takes `warm_ms` warm. The logarithm of its start delay is
-    /// `deviations` standard deviations from the median.
-    pub(crate) fn cold_latency_ms(&self, warm_ms: f64, deviations: f64) -> f64 {
-        let start_ms = self.delay.median_ms * (self.deviation * deviations).exp();
+    /// Time in ms to get an instance whose logarithm is `deviations` standard deviations from that
+    /// of the median.
+    pub(crate) fn start_ms(&self, deviations: f64) -> f64 {
+        self.delay.median_ms * (self.deviation * deviations).exp()
+    }
+
+    /// Latency in ms of a cold run that takes `warm_ms` warm and waits `start_ms` for its instance.
+    pub(crate) fn cold_latency_ms(&self, warm_ms: f64, start_ms: f64) -> f64 {
         self.warm_latency_ms(warm_ms) + self.load_ms + start_ms
     }
 
@@ -139,16 +147,20 @@ impl PlacedFunction {
         self.placed.network_ms + run_ms + cold * self.delay.mean_ms
     }
 
-    /// Mean price in USD of runs that take `warm_ms` warm and of which a share `cold` starts cold.
-    pub(crate) fn mean_cost(&self, warm_ms: f64, cold: f64) -> f64 {
-        (1.0 - cold) * self.placed.cost(warm_ms).get()
-            + cold * self.placed.cost(warm_ms + self.load_ms).get()
+    /// Price in USD of a run that takes `warm_ms` warm, started warm and started cold.
+    pub(crate) fn costs(&self, warm_ms: f64) -> [f64; 2] {
+        [warm_ms, warm_ms + self.load_ms].map(|run_ms| self.placed.cost(run_ms).get())
     }
 
     /// Gas of a run of `run_ms` here, loading included.
     pub(crate) fn carbon(&self, run_ms: f64, at: UtcTime) -> GramsCo2e {
         self.placed.carbon(run_ms, at)
     }
+}
+
+/// The mean of a warm and a cold value when a share `cold` starts cold.
+pub(crate) fn mean([warm, slow]: [f64; 2], cold: f64) -> f64 {
+    (1.0 - cold) * warm + cold * slow
 }
 
 fn possible(ms: f64) -> f64 {

@@ -9,43 +9,57 @@ mod history;
 mod invocation;
 mod options;
 mod outcome;
+mod place;
+mod setting;
 mod telemetry;
 
-use std::{ops::Range, sync::OnceLock};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
-use strata_domain::{InvocationProfile, Placement};
+use strata_domain::{Catalogue, InvocationProfile, Placement};
 
-use self::grid::Grid;
 pub(crate) use self::{
     arrivals::STEPS_PER_MINUTE,
-    dynamics::{Choice, Dynamics, Interval},
+    dynamics::{Dynamics, Interval},
     history::{CallLog, CallTotals},
+    place::Place,
 };
+use self::{grid::Grid, setting::Setting};
 pub use self::{
     invocation::{Invocation, Invoked, PlacedFunction},
     options::WorldOptions,
     outcome::{Outcome, RUNS_PER_INTERVAL},
     telemetry::Telemetry,
 };
-use crate::traces::{Scope, Trace};
+use crate::traces::{Assumptions, Attributes, Scope, Trace, observed_on};
 
-/// A trace brought to life by a seed. The intervals of a function are computed when they are first
-/// used; threads can share a world by reference.
+/// A trace brought to life by a seed on the placements of a catalogue. The intervals of a function
+/// are computed when they are first used; threads can share a world by reference.
 #[derive(Debug)]
 pub struct World {
     trace: Trace,
     options: WorldOptions,
+    catalogue: Arc<Catalogue>,
+    observed_on: Placement,
+    attributes: Vec<Attributes>,
     grid: Grid,
     dynamics: Vec<OnceLock<Dynamics>>,
 }
 
 impl World {
-    /// A world over `trace`.
-    pub fn new(trace: Trace, options: WorldOptions) -> Self {
+    /// A world over `trace`, whose functions are placed on `catalogue`.
+    pub fn new(trace: Trace, options: WorldOptions, catalogue: Arc<Catalogue>) -> Self {
         let options = WorldOptions { interval_minutes: options.interval_minutes.max(1), ..options };
         let grid = Grid::new(trace.minutes(), options.interval_minutes);
         let dynamics = trace.functions().iter().map(|_| OnceLock::new()).collect();
-        Self { trace, options, grid, dynamics }
+        let assumptions = Assumptions::new(&catalogue);
+        let drawn = trace.functions().iter();
+        let attributes =
+            drawn.map(|function| assumptions.draw(options.variation, function)).collect();
+        let observed_on = observed_on(&catalogue);
+        Self { trace, options, catalogue, observed_on, attributes, grid, dynamics }
     }
 
     /// The trace it replays.
@@ -56,6 +70,16 @@ impl World {
     /// The options it was made with, `interval_minutes` at least 1.
     pub fn options(&self) -> WorldOptions {
         self.options
+    }
+
+    /// The catalogue that functions are placed on.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// What is assumed of a function; `None` beyond the last.
+    pub fn attributes(&self, function: usize) -> Option<&Attributes> {
+        self.attributes.get(function)
     }
 
     /// How many functions it has.
@@ -89,28 +113,39 @@ impl World {
     }
 
     /// What is known of a function's calls over the whole trace, with run times on
-    /// [`OBSERVED_ON`](crate::OBSERVED_ON): what [`PlacedFunction`](crate::PlacedFunction) takes;
+    /// [`observed_on`](crate::observed_on): what [`PlacedFunction`](crate::PlacedFunction) takes;
     /// `None` beyond the last function.
     pub fn profile(&self, function: usize) -> Option<InvocationProfile> {
-        Some(self.dynamics(function)?.profile)
+        Some(self.dynamics(function)?.profile.clone())
     }
 
     /// The telemetry of a function on the placement it has when the trace begins; `None` beyond the
     /// last function.
     pub fn telemetry(&self, function: usize) -> Option<Telemetry<'_>> {
-        let placement = self.trace.functions().get(function)?.attributes.placement;
-        self.telemetry_on(function, placement)
+        self.telemetry_on(function, self.attributes(function)?.placement)
     }
 
     /// The telemetry of a function on any placement; `None` beyond the last function.
     pub fn telemetry_on(&self, function: usize, placement: Placement) -> Option<Telemetry<'_>> {
-        let function = self.trace.functions().get(function)?;
-        Some(Telemetry::new(&self.trace, function, placement, self.options.seed))
+        let traced = self.trace.functions().get(function)?;
+        let attributes = self.attributes.get(function)?;
+        Some(Telemetry::new(self.setting(), traced, attributes, placement))
+    }
+
+    /// How many times longer a run of a function takes on `placement` than it was observed.
+    pub(crate) fn run_time_factor(&self, placement: Placement, cpu_share: f64) -> f64 {
+        self.setting().run_time_factor(placement, cpu_share)
     }
 
     pub(crate) fn dynamics(&self, function: usize) -> Option<&Dynamics> {
         let traced = self.trace.functions().get(function)?;
+        let attributes = self.attributes.get(function)?;
         let slot = self.dynamics.get(function)?;
-        Some(slot.get_or_init(|| Dynamics::new(&self.trace, traced, &self.grid, self.options)))
+        Some(slot.get_or_init(|| Dynamics::new(self.setting(), &self.grid, traced, attributes)))
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        let Self { trace, options, catalogue, observed_on, .. } = self;
+        Setting { catalogue, trace, observed_on: *observed_on, options: *options }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use strata_domain::{Placement, Provider, cold_start, scaling};
+use strata_domain::{Placement, Platform, Size, scaling};
 use strata_policy::operational::{STEP_SECONDS, Step};
 
-use super::arrivals::{Arrivals, STEPS_PER_MINUTE};
+use super::{
+    arrivals::{Arrivals, STEPS_PER_MINUTE},
+    setting::Setting,
+};
 use crate::{
     seed::{Purpose, stream, unit},
-    traces::{OBSERVED_ON, Trace, TracedFunction},
+    traces::{Attributes, Trace, TracedFunction},
 };
 
 /// Longer runs, in steps, count as this long (30 min). It bounds how far back a run can matter.
@@ -40,29 +43,42 @@ pub struct Telemetry<'a> {
     arrivals: Arrivals<'a>,
     seed: u64,
     placement: Placement,
+    platform: &'a Platform,
+    size: Size,
+    cpu_share: f64,
     run_time_factor: f64,
 }
 
 impl<'a> Telemetry<'a> {
-    pub(crate) fn new(
-        trace: &'a Trace,
+    pub(super) fn new(
+        setting: Setting<'a>,
         function: &'a TracedFunction,
+        attributes: &Attributes,
         placement: Placement,
-        seed: u64,
     ) -> Self {
-        let cpu_share = function.attributes.cpu_share;
+        let platform = setting.catalogue.platform(placement.platform);
+        let cpu_share = attributes.cpu_share;
+        let seed = setting.options.seed;
         Self {
-            trace,
+            trace: setting.trace,
             function,
             arrivals: Arrivals::new(function, seed),
             seed,
             placement,
-            run_time_factor: scaling::run_time_factor(OBSERVED_ON, placement, cpu_share),
+            platform,
+            size: platform.size(placement.memory_mb),
+            cpu_share,
+            run_time_factor: setting.run_time_factor(placement, cpu_share),
         }
     }
 
     pub(crate) fn placement(&self) -> Placement {
         self.placement
+    }
+
+    /// Minutes for which an idle instance is warm.
+    pub(crate) fn keep_alive_minutes(&self) -> f64 {
+        self.platform.cold_starts.keep_alive_minutes()
     }
 
     /// The steps numbered `steps`, counted from the beginning of the trace; steps beyond its end
@@ -100,7 +116,7 @@ impl<'a> Telemetry<'a> {
         let end = self.trace.start().plus_seconds((step as i64 + 1) * STEP_SECONDS);
         Step {
             request_rate: f64::from(calls) / STEP_SECONDS as f64,
-            memory_util: if state.is_warm(step, self.placement.provider) {
+            memory_util: if state.is_warm(step, self.keep_alive_minutes()) {
                 self.memory_util(step)
             } else {
                 0.0
@@ -133,21 +149,16 @@ impl<'a> Telemetry<'a> {
             |knot: usize| unit(self.seed, self.function.identity, Purpose::Memory, knot as u64);
         let level = level(knot) * (1.0 - between) + level(knot + 1) * between;
         let used = self.function.memory_mb.quantile(level);
-        (used / f64::from(self.placement.memory.megabytes())).min(1.0)
+        (used / f64::from(self.size.memory_mb)).min(1.0)
     }
 
     fn cpu_util(&self, concurrency: f64, instances: f64) -> f64 {
         if instances <= 0.0 {
             return 0.0;
         }
-        let memory = self.function.peak_memory().get();
-        let busy = scaling::busy_share(self.placement, self.function.attributes.cpu_share);
-        let allotted = match self.placement.provider {
-            // An instance of the consumption plan has one core, whatever a function's memory.
-            Provider::Azure => 1.0,
-            Provider::Aws | Provider::Gcp => scaling::allotted_vcpus(self.placement, memory),
-        };
-        let usable = scaling::usable_vcpus(self.placement, memory);
+        let busy = self.platform.speed(&self.size).busy_share(self.cpu_share);
+        let allotted = scaling::instance_vcpus(self.platform, &self.size);
+        let usable = scaling::usable_vcpus(self.platform, &self.size);
         (concurrency / instances * busy * usable / allotted).min(1.0)
     }
 }
@@ -198,8 +209,7 @@ impl State {
         busy
     }
 
-    fn is_warm(&self, step: usize, provider: Provider) -> bool {
-        let warm_minutes = cold_start::keep_alive_minutes(provider);
+    fn is_warm(&self, step: usize, warm_minutes: f64) -> bool {
         let warm_steps = (warm_minutes * STEPS_PER_MINUTE as f64) as usize;
         self.instances > 0.0 || self.last_call.is_some_and(|last| step - last < warm_steps)
     }
@@ -208,21 +218,30 @@ impl State {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use strata_domain::{MemoryTier, Region};
-
     use super::*;
-    use crate::traces::{Trigger, test_trace};
+    use crate::{
+        traces::{Trigger, test_trace},
+        world::{World, WorldOptions},
+    };
 
-    fn at(provider: Provider, memory: MemoryTier) -> Placement {
-        Placement { provider, region: Region::UsEast, memory }
+    fn world(trace: Trace, seed: u64) -> World {
+        let options = WorldOptions { seed, ..WorldOptions::default() };
+        World::new(trace, options, test_trace::research())
+    }
+
+    fn on(world: &World, platform: &str, memory_mb: u32) -> Placement {
+        let catalogue = world.catalogue();
+        let platform = catalogue.find_platform(platform).unwrap();
+        let first = catalogue.candidates()[catalogue.candidates_of(platform)][0];
+        Placement { memory_mb, ..first }
     }
 
     #[test]
     fn a_part_of_the_series_is_the_same_alone_and_with_the_rest() {
-        let trace = Trace::bundled().unwrap().with_only([0, 5, 17, 200, 900]);
-        for function in trace.functions() {
-            let telemetry =
-                Telemetry::new(&trace, function, at(Provider::Gcp, MemoryTier::Mb512), 5);
+        let world = world(Trace::bundled().unwrap().with_only([0, 5, 17, 200, 900]), 5);
+        for function in 0..world.functions() {
+            let placement = on(&world, "gcp-functions-gen1", 512);
+            let telemetry = world.telemetry_on(function, placement).unwrap();
             let whole = telemetry.series(0..5760);
             assert_eq!(telemetry.series(3001..3100), whole[3001..3100]);
             assert_eq!(telemetry.series(5700..9000), whole[5700..]);
@@ -231,10 +250,9 @@ mod tests {
 
     #[test]
     fn every_value_is_in_its_bounds_and_rates_add_up() {
-        let trace = Trace::bundled().unwrap().with_only((0..1104).step_by(37));
-        for function in trace.functions() {
-            let series =
-                Telemetry::new(&trace, function, function.attributes.placement, 1).series(0..5760);
+        let world = world(Trace::bundled().unwrap().with_only((0..1104).step_by(37)), 1);
+        for (number, function) in world.trace().functions().iter().enumerate() {
+            let series = world.telemetry(number).unwrap().series(0..5760);
             let calls: f64 = series.iter().map(|step| step.request_rate * 15.0).sum();
             assert!((calls - function.invocations() as f64).abs() < 1e-6 * calls.max(1.0));
             for step in &series {
@@ -248,12 +266,13 @@ mod tests {
 
     #[test]
     fn more_memory_means_a_smaller_share_of_it() {
-        let trace = test_trace::trace(vec![test_trace::function("f", Trigger::Http, vec![40; 30])]);
-        let at_tier = |memory| {
-            let placement = at(Provider::Aws, memory);
-            Telemetry::new(&trace, &trace.functions()[0], placement, 1).series(60..61)[0]
+        let function = test_trace::function("f", Trigger::Http, vec![40; 30]);
+        let world = world(test_trace::trace(vec![function]), 1);
+        let in_size = |memory_mb| {
+            let placement = on(&world, "aws-lambda", memory_mb);
+            world.telemetry_on(0, placement).unwrap().series(60..61)[0]
         };
-        let (small, large) = (at_tier(MemoryTier::Mb256), at_tier(MemoryTier::Mb1024));
+        let (small, large) = (in_size(256), in_size(1024));
         assert!((small.memory_util / large.memory_util - 4.0).abs() < 1e-9);
         assert_eq!(small.request_rate, large.request_rate);
         assert!(small.cpu_util > large.cpu_util);
@@ -263,9 +282,10 @@ mod tests {
     fn an_instance_is_warm_for_a_while_and_then_gone() {
         let mut per_minute = vec![0; 60];
         per_minute[0] = 1;
-        let trace = test_trace::trace(vec![test_trace::function("f", Trigger::Timer, per_minute)]);
-        let placement = at(Provider::Aws, MemoryTier::Mb256);
-        let series = Telemetry::new(&trace, &trace.functions()[0], placement, 1).series(0..240);
+        let function = test_trace::function("f", Trigger::Timer, per_minute);
+        let world = world(test_trace::trace(vec![function]), 1);
+        let placement = on(&world, "aws-lambda", 256);
+        let series = world.telemetry_on(0, placement).unwrap().series(0..240);
         assert!(series[20].memory_util > 0.0 && series[20].cpu_util == 0.0);
         assert_eq!(series[40].memory_util, 0.0);
     }
