@@ -29,7 +29,7 @@ pub use execution::{
 };
 pub use library::{LoadError, OnnxRuntime};
 pub use repository::{
-    DEFAULT_GRAPH_LIMIT, DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest,
+    Axis, DEFAULT_GRAPH_LIMIT, DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest,
     ManifestError, ModelFiles, Output, Precision, Repository, RepositoryError, Scalar, Shape,
     Stamp, Variant, sha256_hex,
 };

@@ -218,7 +218,7 @@ fn a_model_that_does_not_fit_is_refused_with_both_sides() {
     let mut other_output = wide.clone();
     other_output.outputs[0].name = "scores".to_owned();
     assert!(refusal(&other_output).contains("`q_values` of 3 numbers"));
-    assert!(refusal(&other_output).contains("scores [3]"));
+    assert!(refusal(&other_output).contains("scores [batch, 3]"));
     let mut other_input = wide.clone();
     other_input.inputs[0].name = "features".to_owned();
     assert!(refusal(&other_input).contains("its manifest has features"));
