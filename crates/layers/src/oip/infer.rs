@@ -75,6 +75,7 @@ impl Oip {
         let batch = Batch {
             rows: rows.count,
             inputs: rows.inputs,
+            extents: Vec::new(),
             deadlines: vec![patience.end; rows.count],
         };
         let inference = runner.run(batch, Source { caller, alone: false }).await;
@@ -181,6 +182,7 @@ mod tests {
         let code = |own: bool, row: RowStatus| {
             let inference = Inference {
                 outputs: Vec::new(),
+                slices: Default::default(),
                 rows: vec![RowStatus::Done, row],
                 queue: Duration::ZERO,
                 run: Duration::ZERO,

@@ -19,7 +19,8 @@ use tracing::Span;
 use super::{Control, Oip, Parts, infer::Call, statistics, tensor};
 use crate::{
     adapter::{
-        Adapter, LayerRequest, LayerResponse, Operational, Strategic, Tactical, tests::facts,
+        Adapter, LayerRequest, LayerResponse, Operational, RowInputs, Strategic, Tactical,
+        tests::facts,
     },
     metrics::LayerMetrics,
     models::{Catalog, FileAccess, Loader, Policy, Runners, Start},
@@ -74,8 +75,8 @@ impl<A: Adapter> Layer<A> {
     async fn infer(&self, question: LayerRequest<A>) -> Vec<(String, Vec<u8>)> {
         let runner = self.oip.0.runners.stable();
         let manifest = runner.model().manifest();
-        let mut row = Vec::new();
-        A::for_model(manifest).unwrap().encode(question, &mut row).unwrap();
+        let mut rows = RowInputs::of(manifest);
+        A::for_model(manifest).unwrap().encode(question, &mut rows).unwrap();
         let input = &manifest.inputs[0];
         let dims = input.shape.row().iter().map(|dim| *dim as i64);
         let request = ModelInferRequest {
@@ -86,7 +87,7 @@ impl<A: Adapter> Layer<A> {
                 shape: std::iter::once(1).chain(dims).collect(),
                 ..Default::default()
             }],
-            raw_input_contents: vec![tensor::to_raw(&row).into()],
+            raw_input_contents: vec![tensor::to_raw(&rows.buffers[0]).into()],
             ..Default::default()
         };
         let call = Call { caller: 0, deadline: None, span: &Span::none() };

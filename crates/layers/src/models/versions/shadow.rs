@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use strata_runtime::{Batch, Inference, RowStatus};
+use strata_runtime::{Inference, RowStatus};
 use strata_wire::pb;
 
 use super::{tally::Outcomes, version::Version};
-use crate::{
-    adapter::{Adapter, LayerRequest, LayerResponse},
-    models::runner::outputs_of,
-};
+use crate::adapter::{Adapter, LayerRequest, LayerResponse, RowInputs};
 
 /// An answered row, kept for a comparison.
 pub(crate) struct AnsweredRow<A: Adapter> {
@@ -45,10 +42,10 @@ pub(crate) fn observe<A: Adapter>(shadows: &[Arc<Version<A>>], rows: Vec<Answere
 }
 
 async fn compare<A: Adapter>(shadow: &Version<A>, rows: &[AnsweredRow<A>]) {
-    let (mut input, mut encoded) = (Vec::new(), Vec::new());
+    let (mut inputs, mut encoded) = (RowInputs::of(shadow.manifest()), Vec::new());
     let mut refused = 0;
     for answered in rows.iter().filter(|answered| answered.version != shadow.number) {
-        match shadow.adapter.encode(answered.request.clone(), &mut input) {
+        match shadow.adapter.encode(answered.request.clone(), &mut inputs) {
             Ok(context) => encoded.push((context, answered)),
             Err(_) => refused += 1,
         }
@@ -57,7 +54,7 @@ async fn compare<A: Adapter>(shadow: &Version<A>, rows: &[AnsweredRow<A>]) {
     if encoded.is_empty() {
         return;
     }
-    let batch = Batch { rows: encoded.len(), inputs: vec![input], deadlines: Vec::new() };
+    let batch = inputs.into_batch(encoded.len(), Vec::new());
     let inference = match shadow.runner.model().infer(batch).await {
         Ok(inference) => inference,
         Err(error) => {
@@ -91,10 +88,12 @@ fn verdict<A: Adapter>(
     if inference.rows.get(row) != Some(&RowStatus::Done) {
         return None;
     }
-    let outputs = outputs_of(inference, row);
+    let outputs: Vec<_> = inference.row(row).collect();
     let answer = shadow.adapter.decode(context, &outputs, pb::Inference::default()).ok()?;
     let scores = shadow.adapter.scores(&outputs);
     let pairs = scores.iter().zip(&answered.scores);
-    let difference = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    let differences = pairs.map(|(a, b)| f64::from((a - b).abs()));
+    // Scores of masked positions may be infinite, and then say nothing.
+    let difference = differences.filter(|difference| difference.is_finite()).fold(0.0, f64::max);
     Some((A::agree(&answer, &answered.answer), difference))
 }
