@@ -1,6 +1,8 @@
 //! The adapters: encoding of requests, decoding of answers and checks of manifests.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod scorer;
+
 use strata_domain::{
     ApplicationFacts, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis, Objective,
     Placement, Provider, Region, Usd, UtcTime, Weights,

@@ -90,10 +90,26 @@ fn verdict<A: Adapter>(
     }
     let outputs: Vec<_> = inference.row(row).collect();
     let answer = shadow.adapter.decode(context, &outputs, pb::Inference::default()).ok()?;
-    let scores = shadow.adapter.scores(&outputs);
-    let pairs = scores.iter().zip(&answered.scores);
-    let differences = pairs.map(|(a, b)| f64::from((a - b).abs()));
-    // Scores of masked positions may be infinite, and then say nothing.
-    let difference = differences.filter(|difference| difference.is_finite()).fold(0.0, f64::max);
+    let difference = difference(&shadow.adapter.scores(&outputs), &answered.scores);
     Some((A::agree(&answer, &answered.answer), difference))
+}
+
+/// The largest difference of a score. Scores of masked positions need not be finite, and then say
+/// nothing.
+fn difference(scores: &[f32], others: &[f32]) -> f64 {
+    let differences = scores.iter().zip(others).map(|(one, other)| f64::from((one - other).abs()));
+    differences.filter(|difference| difference.is_finite()).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn scores_that_are_not_finite_have_no_difference() {
+        let (masked, nan) = (f32::NEG_INFINITY, f32::NAN);
+        assert_eq!(difference(&[1.0, masked, 0.0], &[0.5, -1e9, 0.25]), 0.5);
+        assert_eq!(difference(&[masked, nan], &[masked, 1.0]), 0.0);
+        assert_eq!(difference(&[], &[1.0]), 0.0);
+    }
 }
