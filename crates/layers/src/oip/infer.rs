@@ -71,11 +71,13 @@ impl Oip {
         let patience = Patience::of(request, arrived, deadline).map_err(refused)?;
         let outputs = encode::asked(manifest, request).map_err(refused)?;
         let rows = decode::rows(manifest, model.max_batch(), request).map_err(refused)?;
-        let form = Form { id: std::mem::take(&mut request.id), outputs, raw: rows.raw };
+        let id = std::mem::take(&mut request.id);
+        let extent = rows.extents.first().copied();
+        let form = Form { id, outputs, extent, raw: rows.raw };
         let batch = Batch {
             rows: rows.count,
             inputs: rows.inputs,
-            extents: Vec::new(),
+            extents: rows.extents,
             deadlines: vec![patience.end; rows.count],
         };
         let inference = runner.run(batch, Source { caller, alone: false }).await;
@@ -145,6 +147,8 @@ fn fault_like_triton(error: &InferError) -> Fault {
         | InferError::WouldBeLate { .. } => {
             Fault { kind: FaultKind::Unavailable, ..faults::of(error) }
         }
+        // The shapes were checked before, so that a value of the mask is what is wrong.
+        InferError::Shape(_) => invalid(error.to_string()),
         _ => faults::of(error),
     }
 }

@@ -28,15 +28,20 @@ use crate::{
 };
 
 /// A layer with the services that its process serves.
-struct Layer<A> {
+pub(super) struct Layer<A> {
     service: Service<A>,
-    oip: Oip,
+    pub(super) oip: Oip,
     catalog: Arc<Catalog<A>>,
 }
 
 impl<A: Adapter> Layer<A> {
     fn start() -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        Self::start_in("../../models")
+    }
+
+    /// Starts with the models in a directory of the workspace.
+    pub(super) fn start_in(directory: &str) -> Self {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
         let repository = Repository::open(directory).unwrap();
         let runtime = OnnxRuntime::load(None).expect("ONNX Runtime; `make ort` fetches it");
         let options =
