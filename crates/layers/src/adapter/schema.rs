@@ -11,7 +11,7 @@ pub(crate) enum ModelMismatch {
     Inputs { wanted: &'static str, found: String },
     /// The input has another shape.
     #[error("input `{name}` must be {wanted}; the manifest says {found}")]
-    InputShape { name: &'static str, wanted: Shape, found: Shape },
+    InputShape { name: &'static str, wanted: String, found: String },
     /// An output is missing or has another size.
     #[error("the model must have an output `{name}` of {wanted} numbers; its manifest has {found}")]
     Output { name: &'static str, wanted: usize, found: String },
@@ -42,7 +42,7 @@ pub(crate) fn features<'m>(
     }
     let wanted = Shape::new([leading, &[input.features.len()]].concat());
     if input.shape != wanted {
-        let found = input.shape.clone();
+        let (wanted, found) = (wanted.to_string(), input.shape.to_string());
         return Err(ModelMismatch::InputShape { name, wanted, found });
     }
     Ok(input.features.iter().map(|f| (f.name.as_str(), f.unit.as_str())).collect())

@@ -2,8 +2,11 @@
 
 use super::*;
 
-/// Tells the size and the inputs of each run; gives the values plus the mask, and the largest.
-struct Sum(SyncSender<(RunSize, Vec<Vec<f32>>)>);
+/// The size and the inputs of a run.
+type Run = (RunSize, Vec<Vec<f32>>);
+
+/// Tells of each run; gives the values plus the mask, and the largest value.
+struct Sum(SyncSender<Run>);
 
 impl RunBatch for Sum {
     fn run(
@@ -34,7 +37,7 @@ fn manifest() -> Manifest {
     .unwrap()
 }
 
-fn summing(options: &ModelOptions) -> (Model, Receiver<(RunSize, Vec<Vec<f32>>)>) {
+fn summing(options: &ModelOptions) -> (Model, Receiver<Run>) {
     let (ran, runs) = sync_channel(64);
     let provider = ExecutionProvider::Cpu;
     let prepared = Prepared::warmed_up(manifest(), provider, vec![Sum(ran)], options).unwrap();
