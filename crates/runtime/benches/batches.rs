@@ -20,11 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let files = Repository::open(&models)?.load(name, None)?;
         let width = files.manifest().inputs[0].shape.row_len();
         let model = Model::start(&runtime, files, &ModelOptions::default())?;
-        let batch = |rows: usize| Batch {
-            rows,
-            inputs: vec![vec![0.5; rows * width]],
-            deadlines: Vec::new(),
-        };
+        let batch =
+            |rows: usize| Batch { rows, inputs: vec![vec![0.5; rows * width]], ..Batch::default() };
         let mut group = criterion.benchmark_group(name);
         group.bench_function("1 row", |bencher| {
             bencher.iter(|| tokio.block_on(async { black_box(model.infer(batch(1)).await) }));

@@ -11,7 +11,7 @@
 //! let runtime = OnnxRuntime::load(None)?;
 //! let files = Repository::open("models")?.load("strategic", None)?;
 //! let model = Model::start(&runtime, files, &ModelOptions::default())?;
-//! let batch = Batch { rows: 1, inputs: vec![vec![0.0; 14]], deadlines: Vec::new() };
+//! let batch = Batch { rows: 1, inputs: vec![vec![0.0; 14]], ..Batch::default() };
 //! let inference = model.infer(batch).await?;
 //! # Ok(())
 //! # }
@@ -25,11 +25,11 @@ mod repository;
 
 pub use execution::{
     Batch, ExecutionProvider, InferError, Inference, Mismatch, Model, ModelOptions, Prepared,
-    RowStatus, Runs, StartError, UnknownProvider, stand_aside,
+    RowSlices, RowStatus, Runs, StartError, UnknownProvider, stand_aside,
 };
 pub use library::{LoadError, OnnxRuntime};
 pub use repository::{
-    DEFAULT_GRAPH_LIMIT, DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest,
+    Axis, DEFAULT_GRAPH_LIMIT, DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest,
     ManifestError, ModelFiles, Output, Precision, Repository, RepositoryError, Scalar, Shape,
     Stamp, Variant, sha256_hex,
 };

@@ -11,7 +11,7 @@ use strata_runtime::{
 };
 
 fn batch(rows: usize, inputs: Vec<Vec<f32>>) -> Batch {
-    Batch { rows, inputs, deadlines: Vec::new() }
+    Batch { rows, inputs, ..Batch::default() }
 }
 
 /// Values that repeat after more rows than any test has.

@@ -39,7 +39,7 @@ async fn auto_serves_on_the_cpu_and_says_so_once() {
         let model = start(name, &ModelOptions::default()).unwrap();
         assert_eq!(model.execution_provider(), ExecutionProvider::Cpu);
         let width = model.manifest().inputs[0].shape.row_len();
-        let batch = Batch { rows: 1, inputs: vec![vec![1.0; width]], deadlines: Vec::new() };
+        let batch = Batch { rows: 1, inputs: vec![vec![1.0; width]], ..Batch::default() };
         assert!(model.infer(batch).await.is_ok());
     }
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

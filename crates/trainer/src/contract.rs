@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use strata_domain::Provider;
 use strata_policy::{operational, strategic, tactical};
-use strata_runtime::Manifest;
+use strata_runtime::{Manifest, Shape};
 
 /// One of the three layers of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -199,12 +199,12 @@ impl DecisionLayer {
         let bounds = self
             .features(input.features.iter().map(|f| (f.name.as_str(), f.unit.as_str())))
             .with_context(|| format!("input `{}`", input.name))?;
-        let wanted = self.row(bounds.len());
+        let wanted = Shape::new(self.row(bounds.len()));
         ensure!(
-            input.shape.row() == wanted,
-            "a row of input `{}` must be {wanted:?}, the manifest says {:?}",
+            input.shape == wanted,
+            "input `{}` must be {wanted}, the manifest says {}",
             input.name,
-            input.shape.row()
+            input.shape
         );
         self.accepts_outputs(manifest)?;
         Ok(bounds)
@@ -218,10 +218,10 @@ impl DecisionLayer {
             let output = found(name);
             let output = output.with_context(|| format!("the manifest has no output `{name}`"))?;
             ensure!(
-                output.shape.row() == [labels.len()],
-                "output `{name}` must hold {} numbers a row, the manifest says {:?}",
+                output.shape == Shape::new([labels.len()]),
+                "output `{name}` must hold {} numbers a row, the manifest says {}",
                 labels.len(),
-                output.shape.row()
+                output.shape
             );
             let mut sorted = [labels, output.labels.clone()];
             sorted.iter_mut().for_each(|labels| labels.sort_unstable());

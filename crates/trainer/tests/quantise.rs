@@ -60,7 +60,7 @@ fn outputs(models: &Path, runtime: &OnnxRuntime, precision: Precision) -> Vec<f3
     let model = Model::start(runtime, files, &ModelOptions::default()).unwrap();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
     let rows = (0..64 * WINDOW_STEPS * FEATURES).map(|_| rng.random_range(0.0..8.0)).collect();
-    let batch = Batch { rows: 64, inputs: vec![rows], deadlines: Vec::new() };
+    let batch = Batch { rows: 64, inputs: vec![rows], ..Batch::default() };
     model.infer_blocking(batch).unwrap().outputs.concat()
 }
 

@@ -2,6 +2,7 @@
 //! into answers.
 
 mod operational;
+mod row_inputs;
 mod schema;
 mod strategic;
 mod tactical;
@@ -9,6 +10,7 @@ mod tactical;
 pub(crate) mod tests;
 
 pub(crate) use operational::Operational;
+pub(crate) use row_inputs::RowInputs;
 pub(crate) use schema::ModelMismatch;
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Hop, pb};
@@ -36,11 +38,11 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
     /// Builds an adapter for the model that `manifest` describes.
     fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch>;
 
-    /// Checks a request and appends its row to `input`; a fault leaves `input` as it was.
+    /// Checks a request and appends its row to `rows`, which a fault leaves as they were.
     fn encode(
         &self,
         request: LayerRequest<Self>,
-        input: &mut Vec<f32>,
+        rows: &mut RowInputs,
     ) -> Result<Self::Context, Fault>;
 
     /// Decodes the answer from the model's outputs: one slice per output, each with the row of this

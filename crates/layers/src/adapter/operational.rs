@@ -16,7 +16,7 @@ use strata_wire::{
 use tracing::Span;
 
 use super::{
-    Adapter,
+    Adapter, RowInputs,
     schema::{self, ModelMismatch},
 };
 
@@ -66,7 +66,7 @@ impl Adapter for Operational {
         })
     }
 
-    fn encode(&self, request: pb::ForecastRequest, input: &mut Vec<f32>) -> Result<(), Fault> {
+    fn encode(&self, request: pb::ForecastRequest, rows: &mut RowInputs) -> Result<(), Fault> {
         let mut violations = Violations::new();
         let at = match &request.at {
             Some(at) => time_from_pb(at, "at", &mut violations),
@@ -98,7 +98,7 @@ impl Adapter for Operational {
         let window = window.map(re_expressed);
         let calls = CallHistory { busy: calls.busy.map(re_expressed), ..calls };
         let observation = Observation { window: &window, calls, provider: placement.provider };
-        self.encoder.encode(&observation, input);
+        self.encoder.encode(&observation, &mut rows.buffers[0]);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Checks whether a layer can serve the model that a manifest describes.
 
 use strata_policy::SchemaError;
-use strata_runtime::Manifest;
+use strata_runtime::{Manifest, Output, Shape};
 
 /// A model that this layer cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -9,9 +9,9 @@ pub(crate) enum ModelMismatch {
     /// The model has other inputs than the one that this layer feeds.
     #[error("the model must have the one input `{wanted}`; its manifest has {found}")]
     Inputs { wanted: &'static str, found: String },
-    /// The rows of the input have another shape.
-    #[error("a row of input `{name}` must be {wanted:?}; the manifest says {found:?}")]
-    InputShape { name: &'static str, wanted: Vec<usize>, found: Vec<usize> },
+    /// The input has another shape.
+    #[error("input `{name}` must be {wanted}; the manifest says {found}")]
+    InputShape { name: &'static str, wanted: String, found: String },
     /// An output is missing or has another size.
     #[error("the model must have an output `{name}` of {wanted} numbers; its manifest has {found}")]
     Output { name: &'static str, wanted: usize, found: String },
@@ -40,10 +40,9 @@ pub(crate) fn features<'m>(
     if input.name != name {
         return Err(inputs_mismatch(manifest, name));
     }
-    let mut wanted = leading.to_vec();
-    wanted.push(input.features.len());
-    if input.shape.row() != wanted {
-        let found = input.shape.row().to_vec();
+    let wanted = Shape::new([leading, &[input.features.len()]].concat());
+    if input.shape != wanted {
+        let (wanted, found) = (wanted.to_string(), input.shape.to_string());
         return Err(ModelMismatch::InputShape { name, wanted, found });
     }
     Ok(input.features.iter().map(|f| (f.name.as_str(), f.unit.as_str())).collect())
@@ -60,11 +59,11 @@ pub(crate) fn output(
     name: &'static str,
     width: usize,
 ) -> Result<usize, ModelMismatch> {
-    let fits =
-        |output: &strata_runtime::Output| output.name == name && output.shape.row() == [width];
+    let wanted = Shape::new([width]);
+    let fits = |output: &Output| output.name == name && output.shape == wanted;
     manifest.outputs.iter().position(fits).ok_or_else(|| {
         let found: Vec<_> =
-            manifest.outputs.iter().map(|o| format!("{} {:?}", o.name, o.shape.row())).collect();
+            manifest.outputs.iter().map(|o| format!("{} {}", o.name, o.shape)).collect();
         ModelMismatch::Output { name, wanted: width, found: found.join(", ") }
     })
 }

@@ -8,7 +8,7 @@ use strata_wire::{Fault, Selecting, Violations, facts_from_pb, pb, provider_to_p
 use tracing::Span;
 
 use super::{
-    Adapter,
+    Adapter, RowInputs,
     schema::{self, ModelMismatch},
 };
 
@@ -38,7 +38,7 @@ impl Adapter for Strategic {
         })
     }
 
-    fn encode(&self, request: pb::SelectRequest, input: &mut Vec<f32>) -> Result<Context, Fault> {
+    fn encode(&self, request: pb::SelectRequest, rows: &mut RowInputs) -> Result<Context, Fault> {
         let mut violations = Violations::new();
         let facts = facts_from_pb(request.facts.as_deref(), &mut violations);
         let mask = match request.provider_mask {
@@ -55,7 +55,7 @@ impl Adapter for Strategic {
             Some(facts) if violations.is_empty() => facts,
             _ => return Err(violations.into_fault()),
         };
-        self.encoder.encode(&facts, input);
+        self.encoder.encode(&facts, &mut rows.buffers[0]);
         Ok(Context { mask, explain: request.explain })
     }
 

@@ -10,7 +10,7 @@ use strata_wire::{
 use tracing::Span;
 
 use super::{
-    Adapter,
+    Adapter, RowInputs,
     schema::{self, ModelMismatch},
 };
 
@@ -43,7 +43,7 @@ impl Adapter for Tactical {
         })
     }
 
-    fn encode(&self, request: pb::PlaceRequest, input: &mut Vec<f32>) -> Result<Context, Fault> {
+    fn encode(&self, request: pb::PlaceRequest, rows: &mut RowInputs) -> Result<Context, Fault> {
         let mut violations = Violations::new();
         let facts = facts_from_pb(request.facts.as_deref(), &mut violations);
         let provider = required_provider_from_pb(request.provider, "provider", &mut violations);
@@ -64,7 +64,7 @@ impl Adapter for Tactical {
             (Some(facts), Some(provider)) if violations.is_empty() => (facts, provider),
             _ => return Err(violations.into_fault()),
         };
-        self.encoder.encode(&facts, provider, input);
+        self.encoder.encode(&facts, provider, &mut rows.buffers[0]);
         Ok(Context { provider, mask, explain: request.explain })
     }
 

@@ -1,6 +1,8 @@
 //! The adapters: encoding of requests, decoding of answers and checks of manifests.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod scorer;
+
 use strata_domain::{
     ApplicationFacts, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis, Objective,
     Placement, Provider, Region, Usd, UtcTime, Weights,
@@ -8,7 +10,7 @@ use strata_domain::{
 use strata_runtime::Manifest;
 use strata_wire::{facts_to_pb, pb};
 
-use super::{Adapter, Operational, Strategic, Tactical};
+use super::{Adapter, Operational, RowInputs, Strategic, Tactical};
 
 /// Facts in which every field has a distinct value.
 pub(crate) fn facts() -> pb::FunctionFacts {
@@ -60,6 +62,11 @@ graph:
 
 fn manifest(text: &str) -> Manifest {
     Manifest::parse(&format!("{HEAD}{text}")).unwrap()
+}
+
+/// The input of a model that has one, with these values in it.
+fn sole(values: &[f32]) -> RowInputs {
+    RowInputs { buffers: vec![values.to_vec()], extents: Vec::new() }
 }
 
 fn strategic(features: &str, width: usize) -> Manifest {
@@ -114,9 +121,9 @@ fn strategic_rows_follow_the_manifest_and_answers_the_mask() {
         explain: true,
         ..Default::default()
     };
-    let mut input = vec![7.0];
-    let question = layer.encode(request, &mut input).unwrap();
-    assert_eq!(input, [7.0, 13.0, 170.0]);
+    let mut rows = sole(&[7.0]);
+    let question = layer.encode(request, &mut rows).unwrap();
+    assert_eq!(rows.buffers, [[7.0, 13.0, 170.0]]);
     let answer = layer.decode(&question, &[&[0.1, 0.9, 0.5]], pb::Inference::default()).unwrap();
     assert_eq!(answer.provider(), pb::Provider::Gcp);
     assert_eq!(answer.q_values, [0.1, 0.9, 0.5]);
@@ -131,10 +138,10 @@ fn a_bad_question_leaves_the_input_as_it_was() {
             provider_mask: Some(bits),
             ..Default::default()
         };
-        let mut input = vec![7.0];
-        let fault = layer.encode(request, &mut input).err().unwrap();
+        let mut rows = sole(&[7.0]);
+        let fault = layer.encode(request, &mut rows).err().unwrap();
         assert_eq!(fault.violations[0].field, "provider_mask");
-        assert_eq!(input, [7.0]);
+        assert_eq!((rows.buffers, rows.extents), (vec![vec![7.0]], vec![]));
     }
 }
 
@@ -142,7 +149,7 @@ fn a_bad_question_leaves_the_input_as_it_was() {
 fn scores_that_are_not_asked_for_are_not_sent() {
     let layer = Strategic::for_model(&two_features()).unwrap();
     let request = pb::SelectRequest { facts: Some(facts().into()), ..Default::default() };
-    let question = layer.encode(request, &mut Vec::new()).unwrap();
+    let question = layer.encode(request, &mut sole(&[])).unwrap();
     let answer = layer.decode(&question, &[&[0.1, 0.9, 0.5]], pb::Inference::default()).unwrap();
     assert!(answer.q_values.is_empty());
 }
@@ -156,9 +163,9 @@ fn tactical_finds_its_outputs_by_name_and_keeps_the_provider() {
         explain: true,
         ..Default::default()
     };
-    let mut input = Vec::new();
-    let question = layer.encode(request, &mut input).unwrap();
-    assert_eq!(input, [1.0]);
+    let mut rows = sole(&[]);
+    let question = layer.encode(request, &mut rows).unwrap();
+    assert_eq!(rows.buffers, [[1.0]]);
     let mut logits = [0.0; 24];
     logits[2 * 6 + 3] = 5.0; // eu-west-1, 1024 MB
     let answer = layer.decode(&question, &[&[0.25], &logits], pb::Inference::default()).unwrap();
@@ -182,8 +189,9 @@ fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
         placement: facts().current, // 512 MB
         ..Default::default()
     };
-    let mut input = Vec::new();
-    layer.encode(request.clone(), &mut input).unwrap();
+    let mut rows = sole(&[]);
+    layer.encode(request.clone(), &mut rows).unwrap();
+    let input = &rows.buffers[0];
     assert_eq!(input.len(), 12 * 3);
     assert_eq!(input[33..], [1.0, 0.25, 3.0]);
     let eleven_steps_before = (std::f64::consts::TAU * (6.0 * 3600.0 - 165.0) / 86_400.0).sin();
@@ -196,7 +204,7 @@ fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
 
     request.steps[3].cpu_util = f64::NAN;
     request.observed_memory_mb = 300;
-    let fault = layer.encode(request, &mut input).unwrap_err();
+    let fault = layer.encode(request, &mut rows).unwrap_err();
     let fields: Vec<_> = fault.violations.iter().map(|v| v.field.as_str()).collect();
     assert_eq!(fields, ["observed_memory_mb", "steps[3].cpu_util"]);
 }
@@ -206,7 +214,7 @@ fn a_window_of_another_length_is_refused() {
     let layer = Operational::for_model(&operational()).unwrap();
     let steps = vec![pb::TelemetryStep::default(); 11];
     let request = pb::ForecastRequest { steps, ..Default::default() };
-    let fault = layer.encode(request, &mut Vec::new()).unwrap_err();
+    let fault = layer.encode(request, &mut sole(&[])).unwrap_err();
     let fields: Vec<_> = fault.violations.iter().map(|v| v.field.as_str()).collect();
     assert_eq!(fields, ["at", "placement", "steps"]);
 }
@@ -218,7 +226,7 @@ fn a_model_that_does_not_fit_is_refused_with_both_sides() {
     let mut other_output = wide.clone();
     other_output.outputs[0].name = "scores".to_owned();
     assert!(refusal(&other_output).contains("`q_values` of 3 numbers"));
-    assert!(refusal(&other_output).contains("scores [3]"));
+    assert!(refusal(&other_output).contains("scores [batch, 3]"));
     let mut other_input = wide.clone();
     other_input.inputs[0].name = "features".to_owned();
     assert!(refusal(&other_input).contains("its manifest has features"));

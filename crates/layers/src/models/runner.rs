@@ -87,16 +87,6 @@ pub(crate) trait Runners: Send + Sync + 'static {
     fn loaded(&self) -> Vec<Runner>;
 }
 
-/// The outputs of one row, in the manifest's order. `row` must be a row of the inference.
-pub(crate) fn outputs_of(inference: &Inference, row: usize) -> Vec<&[f32]> {
-    let rows = inference.rows.len();
-    let outputs = inference.outputs.iter().map(|output| {
-        let width = output.len() / rows;
-        &output[row * width..(row + 1) * width]
-    });
-    outputs.collect()
-}
-
 /// The origin of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Source {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, mem};
 
 use strata_domain::FaultKind;
-use strata_runtime::{Input, Manifest};
+use strata_runtime::{Input, Manifest, Shape};
 use strata_wire::{
     Fault,
     oip::{InferParameter, ModelInferRequest, model_infer_request::InferInputTensor},
@@ -21,6 +21,8 @@ pub(super) struct Rows {
     pub(super) count: usize,
     /// One row-major buffer for each input of the manifest, in its order.
     pub(super) inputs: Vec<Vec<f32>>,
+    /// The extent of each row, the same for all; empty for a model without an axis.
+    pub(super) extents: Vec<usize>,
     /// Whether the values came as raw bytes; the answer then uses raw bytes as well.
     pub(super) raw: bool,
 }
@@ -50,7 +52,9 @@ pub(super) fn rows(
         let (found, wanted) = (bytes.len(), tensors.len());
         return Err(invalid(format!("raw_input_contents has {found} entries for {wanted} inputs")));
     }
-    let mut count = None;
+    let limits =
+        Limits { max_batch, max_extent: manifest.axis.as_ref().map_or(1, |axis| axis.max) };
+    let (mut count, mut extent) = (None, None);
     let mut inputs = Vec::with_capacity(tensors.len());
     for input in &manifest.inputs {
         // There are as many tensors as inputs, so a duplicate tensor leaves another input without
@@ -58,14 +62,20 @@ pub(super) fn rows(
         let index = tensors.iter().position(|tensor| tensor.name == input.name);
         let index = index.ok_or_else(|| missing(input, manifest, &tensors))?;
         let tensor = mem::take(&mut tensors[index]);
-        let rows = checked(input, &tensor, max_batch)?;
-        if *count.get_or_insert(rows) != rows {
+        let size = checked(input, &tensor, limits)?;
+        if *count.get_or_insert(size.rows) != size.rows {
             return Err(invalid("every input must have the same number of rows"));
+        }
+        if let Some(own) = size.extent
+            && *extent.get_or_insert(own) != own
+        {
+            let axis = input.shape.axis().unwrap_or_default();
+            return Err(invalid(format!("every input must have the same number of `{axis}`")));
         }
         inputs.push(values(input, tensor, bytes.get(index).map(AsRef::as_ref))?);
     }
     let count = count.ok_or_else(|| invalid("the model has no inputs"))?;
-    Ok(Rows { count, inputs, raw })
+    Ok(Rows { count, inputs, extents: extent.map_or_else(Vec::new, |own| vec![own; count]), raw })
 }
 
 fn missing(input: &Input, manifest: &Manifest, tensors: &[InferInputTensor]) -> Fault {
@@ -83,27 +93,46 @@ fn missing(input: &Input, manifest: &Manifest, tensors: &[InferInputTensor]) -> 
     }
 }
 
-/// The number of rows of a tensor, after a check of its shape.
-fn checked(input: &Input, tensor: &InferInputTensor, max_batch: usize) -> Result<usize, Fault> {
+/// The largest dimensions that a tensor may have where they are not fixed.
+#[derive(Clone, Copy)]
+struct Limits {
+    max_batch: usize,
+    max_extent: usize,
+}
+
+/// The dimensions of a tensor that are not fixed.
+struct Size {
+    rows: usize,
+    /// The number of positions of every row, if the input is on the model's axis.
+    extent: Option<usize>,
+}
+
+/// The size of a tensor, after a check of its shape.
+fn checked(input: &Input, tensor: &InferInputTensor, limits: Limits) -> Result<Size, Fault> {
     no_shared_memory(&tensor.parameters)?;
-    let dims = input.shape.row();
-    let fits = tensor.shape.len() == dims.len() + 1
-        && tensor.shape[1..].iter().zip(dims).all(|(dim, want)| usize::try_from(*dim) == Ok(*want));
+    let wanted = expected(&input.shape);
+    let fits = tensor.shape.len() == wanted.len()
+        && tensor.shape.iter().zip(&wanted).all(|(dim, want)| *want == FREE || dim == want);
     if !fits {
         return Err(invalid(format!(
             "unexpected shape for input `{}`: expected {}, got {}",
             input.name,
-            shown(&expected(dims)),
+            shown(&wanted),
             shown(&tensor.shape)
         )));
     }
-    match usize::try_from(tensor.shape[0]) {
-        Ok(rows) if (1..=max_batch).contains(&rows) => Ok(rows),
-        _ => Err(invalid(format!(
-            "the batch size of input `{}` must be 1 to {max_batch}, is {}",
-            input.name, tensor.shape[0]
-        ))),
-    }
+    let within = |what: &str, dim: i64, most: usize| match usize::try_from(dim) {
+        Ok(size) if (1..=most).contains(&size) => Ok(size),
+        _ => {
+            Err(invalid(format!("{what} of input `{}` must be 1 to {most}, is {dim}", input.name)))
+        }
+    };
+    let rows = within("the batch size", tensor.shape[0], limits.max_batch)?;
+    let extent = input
+        .shape
+        .axis()
+        .map(|axis| within(&format!("the number of `{axis}`"), tensor.shape[1], limits.max_extent));
+    Ok(Size { rows, extent: extent.transpose()? })
 }
 
 /// The values of a tensor whose shape was checked.
@@ -140,14 +169,23 @@ pub(super) fn no_shared_memory(parameters: &HashMap<String, InferParameter>) -> 
     }
 }
 
-/// The shape in the notation of the protocol: -1 for the batch, then the dimensions of a row.
-pub(super) fn expected(row: &[usize]) -> Vec<i64> {
-    std::iter::once(-1).chain(dims(row)).collect()
+/// The protocol's notation for a dimension that is not fixed.
+const FREE: i64 = -1;
+
+/// A shape in the notation of the protocol: -1 for the batch, then the dimensions of a row.
+pub(super) fn expected(shape: &Shape) -> Vec<i64> {
+    std::iter::once(FREE).chain(dims(shape, None)).collect()
 }
 
-/// The dimensions of a row in the integer type of the protocol.
-pub(super) fn dims(row: &[usize]) -> impl Iterator<Item = i64> {
-    row.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX))
+/// The dimensions of a row in the integer type of the protocol: the extent on the model's axis, if
+/// the shape has it, or -1 without an extent; then the fixed ones.
+pub(super) fn dims(shape: &Shape, extent: Option<usize>) -> impl Iterator<Item = i64> {
+    let fixed = shape.row().iter().copied().map(dim);
+    shape.axis().map(|_| extent.map_or(FREE, dim)).into_iter().chain(fixed)
+}
+
+fn dim(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 /// A shape for an error message, cut to a bounded length: the shape comes from the client.

@@ -51,6 +51,8 @@ pub(super) struct Form {
     pub(super) id: String,
     /// The indices of the outputs to return.
     pub(super) outputs: Vec<usize>,
+    /// The number of positions of every row, if the model has an axis.
+    pub(super) extent: Option<usize>,
     /// Whether values travel as raw bytes.
     pub(super) raw: bool,
 }
@@ -81,7 +83,7 @@ pub(super) fn response(
         response.outputs.push(InferOutputTensor {
             name: output.name.clone(),
             datatype: FP32.to_owned(),
-            shape: std::iter::once(rows).chain(dims(output.shape.row())).collect(),
+            shape: std::iter::once(rows).chain(dims(&output.shape, form.extent)).collect(),
             contents,
             ..Default::default()
         });

@@ -71,10 +71,13 @@ impl Oip {
         let patience = Patience::of(request, arrived, deadline).map_err(refused)?;
         let outputs = encode::asked(manifest, request).map_err(refused)?;
         let rows = decode::rows(manifest, model.max_batch(), request).map_err(refused)?;
-        let form = Form { id: std::mem::take(&mut request.id), outputs, raw: rows.raw };
+        let id = std::mem::take(&mut request.id);
+        let extent = rows.extents.first().copied();
+        let form = Form { id, outputs, extent, raw: rows.raw };
         let batch = Batch {
             rows: rows.count,
             inputs: rows.inputs,
+            extents: rows.extents,
             deadlines: vec![patience.end; rows.count],
         };
         let inference = runner.run(batch, Source { caller, alone: false }).await;
@@ -144,6 +147,8 @@ fn fault_like_triton(error: &InferError) -> Fault {
         | InferError::WouldBeLate { .. } => {
             Fault { kind: FaultKind::Unavailable, ..faults::of(error) }
         }
+        // The shapes were checked before, so that a value of the mask is what is wrong.
+        InferError::Shape(_) => invalid(error.to_string()),
         _ => faults::of(error),
     }
 }
@@ -181,6 +186,7 @@ mod tests {
         let code = |own: bool, row: RowStatus| {
             let inference = Inference {
                 outputs: Vec::new(),
+                slices: Default::default(),
                 rows: vec![RowStatus::Done, row],
                 queue: Duration::ZERO,
                 run: Duration::ZERO,

@@ -32,7 +32,7 @@ pub(super) fn model(manifest: &Manifest, loaded: &[u32]) -> ModelMetadataRespons
     let tensor = |name: &str, shape: &Shape| TensorMetadata {
         name: name.to_owned(),
         datatype: FP32.to_owned(),
-        shape: expected(shape.row()),
+        shape: expected(shape),
     };
     ModelMetadataResponse {
         name: manifest.name.clone(),
@@ -53,12 +53,12 @@ pub(super) fn config(manifest: &Manifest, max_batch: usize) -> ModelConfig {
     let input = manifest.inputs.iter().map(|input| ModelInput {
         name: input.name.clone(),
         data_type,
-        dims: dims(input.shape.row()).collect(),
+        dims: dims(&input.shape, None).collect(),
     });
     let output = manifest.outputs.iter().map(|output| ModelOutput {
         name: output.name.clone(),
         data_type,
-        dims: dims(output.shape.row()).collect(),
+        dims: dims(&output.shape, None).collect(),
     });
     ModelConfig {
         name: manifest.name.clone(),

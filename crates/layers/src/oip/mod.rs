@@ -3,6 +3,8 @@
 //! Its rows run through the same [`Runner`](crate::models::Runner)s as those of the layer's own
 //! service, within the same bounds. Errors have Triton's codes.
 
+#[cfg(test)]
+mod axis_tests;
 mod control;
 mod decode;
 #[cfg(test)]

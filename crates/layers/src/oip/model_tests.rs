@@ -19,7 +19,8 @@ use tracing::Span;
 use super::{Control, Oip, Parts, infer::Call, statistics, tensor};
 use crate::{
     adapter::{
-        Adapter, LayerRequest, LayerResponse, Operational, Strategic, Tactical, tests::facts,
+        Adapter, LayerRequest, LayerResponse, Operational, RowInputs, Strategic, Tactical,
+        tests::facts,
     },
     metrics::LayerMetrics,
     models::{Catalog, FileAccess, Loader, Policy, Runners, Start},
@@ -27,15 +28,20 @@ use crate::{
 };
 
 /// A layer with the services that its process serves.
-struct Layer<A> {
+pub(super) struct Layer<A> {
     service: Service<A>,
-    oip: Oip,
+    pub(super) oip: Oip,
     catalog: Arc<Catalog<A>>,
 }
 
 impl<A: Adapter> Layer<A> {
     fn start() -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        Self::start_in("../../models")
+    }
+
+    /// Starts with the models in a directory of the workspace.
+    pub(super) fn start_in(directory: &str) -> Self {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
         let repository = Repository::open(directory).unwrap();
         let runtime = OnnxRuntime::load(None).expect("ONNX Runtime; `make ort` fetches it");
         let options =
@@ -74,8 +80,8 @@ impl<A: Adapter> Layer<A> {
     async fn infer(&self, question: LayerRequest<A>) -> Vec<(String, Vec<u8>)> {
         let runner = self.oip.0.runners.stable();
         let manifest = runner.model().manifest();
-        let mut row = Vec::new();
-        A::for_model(manifest).unwrap().encode(question, &mut row).unwrap();
+        let mut rows = RowInputs::of(manifest);
+        A::for_model(manifest).unwrap().encode(question, &mut rows).unwrap();
         let input = &manifest.inputs[0];
         let dims = input.shape.row().iter().map(|dim| *dim as i64);
         let request = ModelInferRequest {
@@ -86,7 +92,7 @@ impl<A: Adapter> Layer<A> {
                 shape: std::iter::once(1).chain(dims).collect(),
                 ..Default::default()
             }],
-            raw_input_contents: vec![tensor::to_raw(&row).into()],
+            raw_input_contents: vec![tensor::to_raw(&rows.buffers[0]).into()],
             ..Default::default()
         };
         let call = Call { caller: 0, deadline: None, span: &Span::none() };

@@ -10,6 +10,7 @@ use strata_chassis::{
     trace::{self, RemoteContext, TRACE_TARGET},
 };
 use strata_domain::FaultKind;
+use strata_runtime::{Input, Manifest};
 use strata_wire::{
     Fault,
     oip::{
@@ -40,17 +41,23 @@ pub(crate) struct Bounded {
 }
 
 /// Builds the server. The largest batch of a loaded version bounds the size of a request: a message
-/// of many tiny tensors grows many times over when it is decoded.
+/// of many tiny tensors grows many times over when it is decoded. The largest batch of a version
+/// with an axis may have gigabytes, and `max_message_bytes` is the bound then.
 pub(crate) fn server(oip: Oip, max_message_bytes: usize) -> Bounded {
     Bounded { oip, max_message_bytes }
 }
 
 impl Bounded {
     /// The largest request in bytes.
-    fn largest(&self) -> usize {
+    pub(super) fn largest(&self) -> usize {
         let values = |runner: &Runner| {
-            let inputs = runner.model().manifest().inputs.iter();
-            let row: usize = inputs.map(|input| input.shape.row_len()).sum();
+            let Manifest { inputs, axis, .. } = runner.model().manifest();
+            let most = axis.as_ref().map_or(1, |axis| axis.max);
+            let values = inputs.iter().map(|Input { shape, .. }| match shape.axis() {
+                Some(_) => shape.row_len().saturating_mul(most),
+                None => shape.row_len(),
+            });
+            let row = values.fold(0, usize::saturating_add);
             row.saturating_mul(runner.model().max_batch())
         };
         let values = self.oip.0.runners.loaded().iter().map(values).max().unwrap_or(0);

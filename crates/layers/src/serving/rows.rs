@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Instant};
 
 use futures_util::future::join_all;
 use strata_domain::FaultKind;
-use strata_runtime::{Batch, Inference};
+use strata_runtime::Inference;
 use strata_wire::{Fault, Hop};
 use tracing::Span;
 
 use super::faults;
 use crate::{
-    adapter::{Adapter, LayerRequest, LayerResponse},
-    models::{AnsweredRow, Report, Snapshot, Source, Version, key_of, outputs_of},
+    adapter::{Adapter, LayerRequest, LayerResponse, RowInputs},
+    models::{AnsweredRow, Report, Snapshot, Source, Version, key_of},
 };
 
 /// Rows grouped by the version that answers them.
@@ -23,7 +23,7 @@ pub(crate) struct RowsByVersion<'s, A: Adapter> {
 /// The rows of one version.
 struct Group<A> {
     version: Arc<Version<A>>,
-    input: Vec<f32>,
+    inputs: RowInputs,
     deadlines: Vec<Option<Instant>>,
 }
 
@@ -53,8 +53,8 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         // A row may name a shadow version, which is not compared with itself.
         let compared = self.snapshot.shadows().iter().any(|shadow| shadow.number != number);
         let kept = compared.then(|| request.clone());
-        let Group { version, input, deadlines } = &mut self.groups[group];
-        let context = version.adapter.encode(request, input)?;
+        let Group { version, inputs, deadlines } = &mut self.groups[group];
+        let context = version.adapter.encode(request, inputs)?;
         deadlines.push(deadline);
         Ok(RowRef { group, row: deadlines.len() - 1, context, kept })
     }
@@ -69,7 +69,8 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         let found = self.groups.iter().position(|group| group.version.number == version.number);
         Ok(found.unwrap_or_else(|| {
             let version = Arc::clone(version);
-            self.groups.push(Group { version, input: Vec::new(), deadlines: Vec::new() });
+            let inputs = RowInputs::of(version.manifest());
+            self.groups.push(Group { version, inputs, deadlines: Vec::new() });
             self.groups.len() - 1
         }))
     }
@@ -94,9 +95,10 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
         if let Some(key) = A::Hop::function_key(request) {
             return Ok(key);
         }
-        let mut row = Vec::new();
-        self.snapshot.stable().adapter.encode(request.clone(), &mut row)?;
-        Ok(key_of(&row))
+        let stable = self.snapshot.stable();
+        let mut row = RowInputs::of(stable.manifest());
+        stable.adapter.encode(request.clone(), &mut row)?;
+        Ok(key_of(row.buffers.iter().flatten()))
     }
 
     /// Runs all versions concurrently, each on its rows. The frame arrived at `arrived`.
@@ -107,14 +109,14 @@ impl<'s, A: Adapter> RowsByVersion<'s, A> {
 
 impl<A: Adapter> Group<A> {
     async fn run(self, arrived: Instant, source: Source) -> Run<A> {
-        let Self { version, input, deadlines } = self;
+        let Self { version, inputs, deadlines } = self;
         let rows = deadlines.len();
         let done = match rows {
             // All rows of this version were refused.
             0 => Err(Fault::new(FaultKind::Internal, "nothing was run")),
             _ => version
                 .runner
-                .run(Batch { rows, inputs: vec![input], deadlines }, source)
+                .run(inputs.into_batch(rows, deadlines), source)
                 .await
                 .map_err(|error| faults::of(&error)),
         };
@@ -148,7 +150,7 @@ impl<A: Adapter> Outputs<A> {
         let (inference, report) = done.as_ref().map_err(Clone::clone)?;
         report.annotate(A::NAME, span);
         faults::check(inference.rows.get(row))?;
-        let outputs = outputs_of(inference, row);
+        let outputs: Vec<_> = inference.row(row).collect();
         let answer = version.adapter.decode(&context, &outputs, report.clone().into())?;
         let answered = kept.map(|request| AnsweredRow {
             request,

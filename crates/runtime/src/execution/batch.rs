@@ -1,4 +1,9 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::layout::{RowLayout, RowStarts};
 
 /// Rows to run: for every input of the manifest, in its order, one row-major buffer.
 ///
@@ -7,18 +12,37 @@ use std::time::{Duration, Instant};
 pub struct Batch {
     /// Number of rows, at least 1.
     pub rows: usize,
-    /// One buffer per input, each of `rows` times the input's row length.
+    /// One buffer per input: the rows one after another, without padding. The mask of the model's
+    /// axis is such an input: 1 for a position that the graph may use, 0 for one that it must leave
+    /// out.
     pub inputs: Vec<Vec<f32>>,
+    /// How many positions each row has on the model's axis, at least 1; empty for a model without
+    /// one.
+    pub extents: Vec<usize>,
     /// When a row stops being worth running; empty, or one entry per row.
     pub deadlines: Vec<Option<Instant>>,
+}
+
+impl Batch {
+    /// Positions of all rows on the model's axis. Without an axis a row has one.
+    pub(super) fn positions(&self) -> usize {
+        if self.extents.is_empty() {
+            return self.rows;
+        }
+        self.extents.iter().fold(0, |sum: usize, extent| sum.saturating_add(*extent))
+    }
 }
 
 /// The outcome of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inference {
     /// One row-major buffer per output, in the manifest's order, each of as many rows as the batch
-    /// had. The values of an expired row are NaN.
+    /// had. An output on the axis has as many positions of a row as the batch; what the graph gives
+    /// for masked ones may be any number, NaN and infinities included. The values of an expired row
+    /// are NaN.
     pub outputs: Vec<Vec<f32>>,
+    /// Where each row is in the outputs, for [`Inference::row`].
+    pub slices: RowSlices,
     /// The outcome of each row.
     pub rows: Vec<RowStatus>,
     /// Time from the call to the start of the first run that held a row of this batch.
@@ -30,10 +54,29 @@ pub struct Inference {
     pub batch_size: usize,
 }
 
+impl Inference {
+    /// The values of one row in each output, in the manifest's order. They are empty for a row that
+    /// the batch did not have.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = &[f32]> {
+        let RowSlices { layout, starts } = &self.slices;
+        let outputs = self.outputs.iter().zip(&layout.outputs);
+        outputs
+            .map(move |(output, width)| output.get(width.of_one(row, starts)).unwrap_or_default())
+    }
+}
+
+/// Where each row is in the outputs of an inference.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowSlices {
+    pub(super) layout: Arc<RowLayout>,
+    pub(super) starts: RowStarts,
+}
+
 /// The outcome of one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowStatus {
-    /// It was run and every value of its outputs is finite.
+    /// It was run and every value of its outputs is finite, except at positions that its mask
+    /// leaves out.
     Done,
     /// Its deadline passed before it was run; it was not run.
     Expired,

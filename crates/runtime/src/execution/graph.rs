@@ -86,13 +86,15 @@ fn compare<'a>(
     }));
 }
 
-/// f32, a symbolic first dimension, and exactly the fixed ones after it.
+/// f32, a symbolic first dimension, a symbolic one for the axis, and exactly the fixed ones after
+/// it.
 fn agrees(graph: &ValueType, shape: &Shape) -> bool {
     let ValueType::Tensor { ty: TensorElementType::Float32, shape: dims, .. } = graph else {
         return false;
     };
-    let Some((batch, row)) = dims.split_first() else { return false };
-    *batch < 0
+    let symbolic = 1 + usize::from(shape.axis().is_some());
+    let Some((free, row)) = dims.split_at_checked(symbolic) else { return false };
+    free.iter().all(|dim| *dim < 0)
         && row.len() == shape.row().len()
         && row.iter().zip(shape.row()).all(|(graph, want)| usize::try_from(*graph) == Ok(*want))
 }

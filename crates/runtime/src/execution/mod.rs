@@ -3,6 +3,7 @@
 mod batch;
 mod batcher;
 mod graph;
+mod layout;
 mod model;
 mod options;
 mod owner;
@@ -15,7 +16,7 @@ mod runs;
 mod session;
 mod start_error;
 
-pub use batch::{Batch, InferError, Inference, RowStatus};
+pub use batch::{Batch, InferError, Inference, RowSlices, RowStatus};
 pub use graph::Mismatch;
 pub use model::Model;
 pub use options::ModelOptions;

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     batch::{Batch, InferError, Inference},
-    batcher::RowLayout,
+    layout::RowLayout,
     owner::SharedBatcher,
     provider::ExecutionProvider,
     queue::{Job, Queue},
@@ -30,7 +30,7 @@ pub struct Model {
 pub(super) struct Shared {
     pub(super) manifest: Manifest,
     pub(super) provider: ExecutionProvider,
-    pub(super) layout: RowLayout,
+    pub(super) layout: Arc<RowLayout>,
     pub(super) queue: Arc<Queue>,
     pub(super) runs: Arc<RunCounters>,
     /// Owned by their threads, so that they are gone with them.
@@ -124,10 +124,11 @@ impl Model {
     /// The batch, if one of these does not hold: give it to [`Model::infer`].
     pub fn infer_in_place(&self, batch: Batch) -> Result<Result<Inference, InferError>, Batch> {
         let runs = &self.shared.runs;
-        let expected = match batch.rows {
-            1 => runs.mean_of_one(),
-            rows if rows <= runs.max_batch() => runs.run_time().predict(1, rows),
-            _ => None,
+        let expected = match (batch.rows, batch.extents.iter().max()) {
+            (1, None) => runs.mean_of_one(),
+            (rows, _) if rows > runs.max_batch() => None,
+            (rows, None) => runs.run_time().predict(1, rows),
+            (rows, Some(extent)) => runs.run_time().at_most(rows.saturating_mul(*extent)),
         };
         let short = expected.is_some_and(|time| time <= IN_PLACE);
         if !short || !self.shared.queue.is_idle() {
@@ -197,19 +198,52 @@ impl Model {
             let (want, got) = (layout.inputs.len(), batch.inputs.len());
             return Some(format!("the model has {want} inputs, the batch {got}"));
         }
+        if let Some(fault) = self.check_extents(batch) {
+            return Some(fault);
+        }
         for (index, (values, width)) in batch.inputs.iter().zip(&layout.inputs).enumerate() {
-            if batch.rows.checked_mul(*width) != Some(values.len()) {
+            let (count, what) = match width.on_axis {
+                true => (batch.positions(), "positions"),
+                false => (batch.rows, "rows"),
+            };
+            if count.checked_mul(width.values) != Some(values.len()) {
                 return Some(format!(
-                    "input `{}` needs {} rows of {width} values, it has {} values",
+                    "input `{}` needs {count} {what} of {} values, it has {} values",
                     manifest.inputs[index].name,
-                    batch.rows,
+                    width.values,
                     values.len()
                 ));
             }
         }
+        if let Some(axis) = &layout.axis
+            && let Some(odd) = batch.inputs[axis.mask].iter().find(|&&v| v != 0.0 && v != 1.0)
+        {
+            let mask = &manifest.inputs[axis.mask].name;
+            return Some(format!("the mask `{mask}` holds {odd}, it must hold 0 and 1 only"));
+        }
         let deadlines = batch.deadlines.len();
         (deadlines != 0 && deadlines != batch.rows)
             .then(|| format!("{} rows need as many deadlines or none, not {deadlines}", batch.rows))
+    }
+
+    /// What is wrong with the extents of the rows, if anything.
+    fn check_extents(&self, batch: &Batch) -> Option<String> {
+        let (rows, extents) = (batch.rows, &batch.extents);
+        let Some(axis) = &self.shared.manifest.axis else {
+            let count = extents.len();
+            return (count != 0).then(|| {
+                format!("the model has no axis, so that no row has an extent, not {count}")
+            });
+        };
+        let name = &axis.name;
+        if extents.len() != rows {
+            let count = extents.len();
+            return Some(format!("{rows} rows need as many extents on `{name}`, not {count}"));
+        }
+        let odd = extents.iter().find(|extent| !(1..=axis.max).contains(*extent));
+        odd.map(|extent| {
+            format!("a row has {extent} positions on `{name}`, it must have 1 to {}", axis.max)
+        })
     }
 }
 

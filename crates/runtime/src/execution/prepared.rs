@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use super::{
-    batcher::{Batcher, RowLayout, RunBatch},
+    batcher::{Batcher, RunBatch, RunSize},
+    layout::RowLayout,
     model::{Model, Shared},
     options::ModelOptions,
     owner::{Owners, SharedBatcher},
@@ -18,6 +19,10 @@ use crate::{
     repository::{Manifest, ModelFiles},
 };
 
+/// Positions of each row in the warm-up of a model with an axis, beside one. Few, because a graph
+/// may need time and memory that grow with their square.
+const WARM_UP_EXTENT: usize = 16;
+
 /// A model without its threads.
 ///
 /// Threads inherit the priority of the thread that starts them. A model is prepared and started in
@@ -25,7 +30,7 @@ use crate::{
 pub struct Prepared {
     manifest: Manifest,
     provider: ExecutionProvider,
-    layout: RowLayout,
+    layout: Arc<RowLayout>,
     runs: Arc<RunCounters>,
     batchers: Vec<Arc<SharedBatcher>>,
     options: ModelOptions,
@@ -69,17 +74,18 @@ impl Prepared {
         runners: Vec<R>,
         options: &ModelOptions,
     ) -> Result<Self, StartError> {
-        let layout = RowLayout {
-            inputs: manifest.inputs.iter().map(|input| input.shape.row_len()).collect(),
-            outputs: manifest.outputs.iter().map(|output| output.shape.row_len()).collect(),
-        };
+        let layout = Arc::new(RowLayout::of(&manifest));
+        let extent = layout.axis.map_or(1, |axis| axis.max.min(WARM_UP_EXTENT));
         let runs = Arc::new(RunCounters::new(options.max_batch));
         let mut batchers = Vec::with_capacity(runners.len());
         for runner in runners {
-            let mut batcher = Batcher::new(runner, layout.clone(), Arc::clone(&runs));
+            let mut batcher = Batcher::new(runner, Arc::clone(&layout), Arc::clone(&runs));
             if options.warm_up {
-                warm_up(&mut batcher, options.max_batch).map_err(|(rows, reason)| {
-                    StartError::WarmUp { model: manifest.name.clone(), rows, reason }
+                let largest = RunSize { rows: options.max_batch, extent };
+                warm_up(&mut batcher, largest).map_err(|(rows, reason)| StartError::WarmUp {
+                    model: manifest.name.clone(),
+                    rows,
+                    reason,
                 })?;
             }
             batchers.push(Arc::new(Mutex::new(batcher)) as Arc<SharedBatcher>);
@@ -114,12 +120,15 @@ impl Prepared {
     }
 }
 
-/// Runs the batch sizes at which a graph allocates differently. An error holds the size that
-/// failed.
-fn warm_up<R: RunBatch>(batcher: &mut Batcher<R>, max_batch: usize) -> Result<(), (usize, String)> {
-    for rows in [1, 2, max_batch] {
-        if rows <= max_batch {
-            batcher.try_ones(rows).map_err(|reason| (rows, reason))?;
+/// Runs the batch sizes at which a graph allocates differently, on an axis with one position and
+/// with several. An error holds the number of rows that failed.
+fn warm_up<R: RunBatch>(batcher: &mut Batcher<R>, largest: RunSize) -> Result<(), (usize, String)> {
+    for rows in [1, 2, largest.rows].into_iter().filter(|rows| *rows <= largest.rows) {
+        batcher.try_ones(RunSize { rows, extent: 1 }).map_err(|reason| (rows, reason))?;
+        if largest.extent > 1 {
+            let size = RunSize { rows, extent: largest.extent };
+            let on_axis = |reason| format!("with {} positions a row, {reason}", size.extent);
+            batcher.try_ones(size).map_err(|reason| (rows, on_axis(reason)))?;
         }
     }
     Ok(())

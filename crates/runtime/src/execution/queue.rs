@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     batch::{Batch, InferError, Inference},
+    batcher::MAX_RUN_POSITIONS,
     options::ModelOptions,
     runs::RunCounters,
 };
@@ -46,6 +47,8 @@ struct Limits {
 struct State {
     /// One lane for each caller; a job costs its rows.
     jobs: Lanes<Job>,
+    /// Positions of all rows that wait.
+    positions: usize,
     /// Threads that sleep in [`Queue::take`]: if there are none, none needs to be woken.
     idle: usize,
     open: bool,
@@ -53,7 +56,7 @@ struct State {
 
 impl Queue {
     pub(super) fn new(options: &ModelOptions, runs: Arc<RunCounters>) -> Queue {
-        let state = State { jobs: Lanes::new(QUANTUM), idle: 0, open: true };
+        let state = State { jobs: Lanes::new(QUANTUM), positions: 0, idle: 0, open: true };
         let limits = Limits {
             rows: options.queue_rows,
             caller_rows: options.caller_rows.unwrap_or(options.queue_rows),
@@ -100,8 +103,9 @@ impl Queue {
             return Err(InferError::CallerFull { limit });
         }
         if let Some(patience) = patience {
-            self.in_time(&state.jobs, &job, patience)?;
+            self.in_time(&state, &job, patience)?;
         }
+        state.positions += job.batch.positions();
         state.jobs.push(job.caller, rows, job);
         let sleeping = state.idle > 0;
         drop(state);
@@ -112,16 +116,21 @@ impl Queue {
     }
 
     /// Refuses a job that is predicted to run too late. If no job waits, none is refused.
-    fn in_time(&self, jobs: &Lanes<Job>, job: &Job, patience: Duration) -> Result<(), InferError> {
+    fn in_time(&self, state: &State, job: &Job, patience: Duration) -> Result<(), InferError> {
+        let State { jobs, positions: waiting, .. } = state;
         if jobs.is_empty() {
             return Ok(());
         }
-        let rows = job.batch.rows;
+        let (rows, positions) = (job.batch.rows, job.batch.positions());
         // First as if all waiting rows went first, which is cheap to predict.
-        if self.predicted(jobs.cost() + rows).is_none_or(|wait| wait <= patience) {
+        let wait = self.predicted(jobs.cost() + rows, waiting + positions);
+        if wait.is_none_or(|wait| wait <= patience) {
             return Ok(());
         }
-        match self.predicted(jobs.ahead(job.caller, rows) + rows) {
+        let ahead = jobs.ahead(job.caller, rows);
+        // As if every waiting row had as many positions.
+        let before = waiting.saturating_mul(ahead) / jobs.cost().max(1);
+        match self.predicted(ahead + rows, before + positions) {
             Some(wait) if wait > patience => {
                 Err(InferError::WouldBeLate { wait, retry_after: wait - patience })
             }
@@ -129,11 +138,12 @@ impl Queue {
         }
     }
 
-    /// How long all sessions together need for `rows` rows.
-    fn predicted(&self, rows: usize) -> Option<Duration> {
+    /// How long all sessions together need for `rows` rows with `positions` positions.
+    fn predicted(&self, rows: usize, positions: usize) -> Option<Duration> {
         let sessions = self.limits.sessions;
-        let runs = rows.div_ceil(self.runs.max_batch());
-        self.runs.run_time().predict(runs.div_ceil(sessions), rows.div_ceil(sessions))
+        let by_rows = rows.div_ceil(self.runs.max_batch());
+        let runs = by_rows.max(positions.div_ceil(MAX_RUN_POSITIONS));
+        self.runs.run_time().predict(runs.div_ceil(sessions), positions.div_ceil(sessions))
     }
 
     /// Waits for a job, then moves the jobs that fit in one run to `jobs`, callers in turns. A job
@@ -153,6 +163,8 @@ impl Queue {
             state = self.delay(state);
         }
         state.jobs.take(self.runs.max_batch(), jobs);
+        let taken: usize = jobs.iter().map(|job| job.batch.positions()).sum();
+        state.positions = state.positions.saturating_sub(taken);
         true
     }
 
@@ -180,7 +192,10 @@ impl Queue {
     /// Refuses new jobs and drops those that wait: their callers get [`InferError::Stopped`].
     pub(super) fn abandon(&self) {
         self.close();
-        let jobs = mem::replace(&mut self.lock().jobs, Lanes::new(QUANTUM));
+        let mut state = self.lock();
+        state.positions = 0;
+        let jobs = mem::replace(&mut state.jobs, Lanes::new(QUANTUM));
+        drop(state);
         drop(jobs);
     }
 

@@ -43,17 +43,17 @@ impl RunCounters {
         self.sizes.len()
     }
 
-    /// How long the latest runs took.
+    /// How long the latest runs took, by their positions: the time of a row grows with its extent.
     pub(super) fn run_time(&self) -> &RunTime {
         &self.run_time
     }
 
-    /// Counts a run.
-    pub(super) fn add(&self, rows: usize, time: Duration) {
+    /// Counts a run whose rows have so many positions together, without padding.
+    pub(super) fn add(&self, rows: usize, positions: usize, time: Duration) {
         let Some(counter) = rows.checked_sub(1).and_then(|index| self.sizes.get(index)) else {
             return;
         };
-        self.run_time.add(rows, time);
+        self.run_time.add(positions, time);
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         // For metrics only: a reader may see one of the two before the other.
         counter.nanos.fetch_add(nanos, Ordering::Relaxed);

@@ -8,7 +8,10 @@ use ort::{
 };
 
 use super::{
-    batcher::RunBatch, graph, options::ModelOptions, provider::ExecutionProvider,
+    batcher::{RunBatch, RunSize},
+    graph,
+    options::ModelOptions,
+    provider::ExecutionProvider,
     start_error::StartError,
 };
 use crate::{
@@ -112,16 +115,24 @@ impl Source<'_> {
 pub(super) struct OrtSession {
     session: Session,
     inputs: Vec<InputPort>,
-    /// Position of each of the manifest's outputs among the graph's.
-    outputs: Vec<usize>,
+    /// In the manifest's order.
+    outputs: Vec<OutputPort>,
 }
 
 /// An input of the graph, in the graph's order.
 struct InputPort {
     /// Its position in the manifest.
     position: usize,
-    /// Its shape; the first dimension is set before every run.
+    /// Its shape; the first dimension and that of the axis are set before every run.
     shape: Vec<i64>,
+    on_axis: bool,
+}
+
+/// An output of the graph.
+struct OutputPort {
+    /// Its position in the graph.
+    position: usize,
+    on_axis: bool,
 }
 
 impl OrtSession {
@@ -134,13 +145,20 @@ impl OrtSession {
             .iter()
             .filter_map(names)
             .map(|position| {
-                let row = manifest.inputs[position].shape.row();
-                let dims = row.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX));
-                InputPort { position, shape: std::iter::once(0).chain(dims).collect() }
+                let shape = &manifest.inputs[position].shape;
+                let on_axis = shape.axis().is_some();
+                let dims = shape.row().iter().copied().map(dim);
+                let shape = [0].into_iter().chain(on_axis.then_some(0)).chain(dims).collect();
+                InputPort { position, shape, on_axis }
             })
             .collect();
-        let outputs = manifest.outputs.iter().map(|output| output.name.as_str());
-        let outputs = graph::positions(outputs, session.outputs());
+        let names = manifest.outputs.iter().map(|output| output.name.as_str());
+        let positions = graph::positions(names, session.outputs()).into_iter();
+        let outputs = positions.zip(&manifest.outputs).map(|(position, output)| OutputPort {
+            position,
+            on_axis: output.shape.axis().is_some(),
+        });
+        let outputs = outputs.collect();
         OrtSession { session, inputs, outputs }
     }
 }
@@ -148,34 +166,44 @@ impl OrtSession {
 impl RunBatch for OrtSession {
     fn run(
         &mut self,
-        rows: usize,
+        size: RunSize,
         inputs: &[Vec<f32>],
         outputs: &mut [Vec<f32>],
     ) -> Result<(), String> {
-        let OrtSession { session, inputs: ports, outputs: positions } = self;
-        run(session, ports, rows, inputs)
-            .and_then(|results| {
-                for (output, position) in outputs.iter_mut().zip(positions) {
-                    let (_, values) = results[*position].try_extract_tensor::<f32>()?;
-                    output.extend_from_slice(values);
-                }
-                Ok(())
-            })
-            .map_err(|error| error.to_string())
+        let OrtSession { session, inputs: ports, outputs: wanted } = self;
+        let text = |error: ort::Error| error.to_string();
+        let results = run(session, ports, size, inputs).map_err(text)?;
+        for (output, port) in outputs.iter_mut().zip(wanted) {
+            let (shape, values) =
+                results[port.position].try_extract_tensor::<f32>().map_err(text)?;
+            // Two symbolic dimensions may be swapped; the number of values would be right then.
+            if port.on_axis && !shape.starts_with(&[dim(size.rows), dim(size.extent)]) {
+                return Err(format!("an output is {shape:?}, not {size:?}"));
+            }
+            output.extend_from_slice(values);
+        }
+        Ok(())
     }
+}
+
+/// A dimension in the type of ONNX Runtime.
+fn dim(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 fn run<'s>(
     session: &'s mut Session,
     ports: &mut [InputPort],
-    rows: usize,
+    size: RunSize,
     inputs: &[Vec<f32>],
 ) -> ort::Result<SessionOutputs<'s>> {
-    let batch = i64::try_from(rows).unwrap_or(i64::MAX);
     let values = ports
         .iter_mut()
         .map(|port| {
-            port.shape[0] = batch;
+            port.shape[0] = dim(size.rows);
+            if port.on_axis {
+                port.shape[1] = dim(size.extent);
+            }
             let view = (port.shape.as_slice(), inputs[port.position].as_slice());
             TensorRef::from_array_view(view).map(SessionInputValue::from)
         })

@@ -5,7 +5,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{bounded_file, shape::Shape, variant::Variant};
+use super::{axis::Axis, bounded_file, shape::Shape, variant::Variant};
 
 /// Name of the manifest inside a version's directory.
 pub const MANIFEST_FILE: &str = "manifest.yaml";
@@ -27,6 +27,9 @@ pub struct Manifest {
     pub version: u32,
     /// The graph file beside this manifest.
     pub graph: GraphFile,
+    /// The dimension whose size differs from row to row; absent when every shape is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axis: Option<Axis>,
     /// Inputs of the graph, in the order in which callers hand them over.
     pub inputs: Vec<Input>,
     /// Outputs of the graph, in the order in which callers get them.
@@ -67,7 +70,8 @@ pub struct Input {
     pub shape: Shape,
     /// Its element type.
     pub dtype: DType,
-    /// What the positions of the last dimension mean, in order.
+    /// What the positions of the last dimension mean, in order. If that is the axis, the one entry
+    /// says what each value means.
     pub features: Vec<Feature>,
 }
 
@@ -98,7 +102,8 @@ pub struct Output {
     pub name: String,
     /// Its shape; the first dimension is the batch.
     pub shape: Shape,
-    /// What the positions of the last dimension mean, in order.
+    /// What the positions of the last dimension mean, in order. If that is the axis, the one entry
+    /// says what each value means.
     pub labels: Vec<String>,
 }
 
@@ -207,7 +212,8 @@ impl Manifest {
     }
 
     /// Checks that the manifest agrees with itself: names are plain and unique, the number of
-    /// features and labels is that of the last dimension, dimensions are bounded, metrics finite.
+    /// features and labels is that of the last dimension, dimensions are bounded, the axis is
+    /// declared, used and masked, metrics are finite.
     ///
     /// # Errors
     /// [`ManifestError::Invalid`] with the first contradiction found.
@@ -231,13 +237,25 @@ impl Manifest {
             .fault()
             .or_else(|| repeated("input", inputs))
             .or_else(|| repeated("output", outputs))
-            .or_else(|| self.inputs.iter().find_map(Input::fault))
-            .or_else(|| self.outputs.iter().find_map(Output::fault))
+            .or_else(|| self.axis_fault())
+            .or_else(|| self.inputs.iter().find_map(|input| input.fault(self.axis.as_ref())))
+            .or_else(|| self.outputs.iter().find_map(|output| output.fault(self.axis.as_ref())))
             .or_else(|| {
                 let odd = self.metrics.iter().find(|(_, value)| !value.is_finite());
                 odd.map(|(name, value)| format!("metric `{name}` is {value}, not a finite number"))
             })
             .or_else(|| self.variant_fault())
+    }
+
+    fn axis_fault(&self) -> Option<String> {
+        let axis = self.axis.as_ref()?;
+        let inputs = self.inputs.iter().map(|input| &input.shape);
+        let outputs = self.outputs.iter().map(|output| &output.shape);
+        let used = inputs.chain(outputs).any(|shape| shape.axis() == Some(&axis.name));
+        if !used {
+            return Some(format!("axis `{}` is declared, but no shape has it", axis.name));
+        }
+        axis.fault(&self.inputs)
     }
 
     fn variant_fault(&self) -> Option<String> {
@@ -270,11 +288,11 @@ fn digest_fault(what: &str, digest: &str) -> Option<String> {
 }
 
 impl Input {
-    fn fault(&self) -> Option<String> {
+    fn fault(&self, axis: Option<&Axis>) -> Option<String> {
         let named = |fault| format!("input `{}`: {fault}", self.name);
         let names = self.features.iter().map(|feature| feature.name.as_str());
         self.shape
-            .fault()
+            .fault(axis)
             .or_else(|| miscounted("features", self.features.len(), &self.shape))
             .or_else(|| repeated("feature", names))
             .map(named)
@@ -282,10 +300,10 @@ impl Input {
 }
 
 impl Output {
-    fn fault(&self) -> Option<String> {
+    fn fault(&self, axis: Option<&Axis>) -> Option<String> {
         let named = |fault| format!("output `{}`: {fault}", self.name);
         self.shape
-            .fault()
+            .fault(axis)
             .or_else(|| miscounted("labels", self.labels.len(), &self.shape))
             .or_else(|| repeated("label", self.labels.iter().map(String::as_str)))
             .map(named)
@@ -293,8 +311,13 @@ impl Output {
 }
 
 fn miscounted(what: &str, count: usize, shape: &Shape) -> Option<String> {
-    (count != shape.last()).then(|| {
-        format!("{count} {what} are listed, the last dimension of {shape} has {}", shape.last())
+    (count != shape.last()).then(|| match (shape.axis(), shape.row()) {
+        (Some(_), []) => format!(
+            "{count} {what} are listed, {shape} needs exactly one, which says what each value means"
+        ),
+        _ => {
+            format!("{count} {what} are listed, the last dimension of {shape} has {}", shape.last())
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! A directory of models, with the manifest and the graph of each.
 
+mod axis;
 mod bounded_file;
 mod error;
 mod files;
@@ -15,6 +16,7 @@ use std::{
 
 use self::manifest::is_model_name;
 pub use self::{
+    axis::Axis,
     error::RepositoryError,
     files::{ModelFiles, sha256_hex},
     manifest::{

@@ -2,8 +2,10 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeSeq};
 
+use super::axis::Axis;
+
 /// The word that stands for the first, symbolic dimension.
-const BATCH: &str = "batch";
+pub(super) const BATCH: &str = "batch";
 
 /// Most dimensions a shape may have, the batch included.
 const MAX_RANK: usize = 8;
@@ -12,12 +14,14 @@ const MAX_RANK: usize = 8;
 /// the process allocate for one row.
 const MAX_ROW_LEN: usize = 1 << 20;
 
-/// Shape of a tensor whose first dimension is the batch: `[batch, 14]`, `[batch, 12, 5]`.
+/// Shape of a tensor whose first dimension is the batch: `[batch, 14]`, `[batch, 12, 5]`,
+/// `[batch, candidates, 12]`.
 ///
-/// In YAML it is a sequence that starts with the word `batch`; the other dimensions are numbers.
-/// `[batch]` alone means one value per row.
+/// In YAML it is a sequence that starts with the word `batch`. The name of the model's axis may
+/// follow; the other dimensions are numbers. `[batch]` alone means one value per row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
+    axis: Option<String>,
     row: Vec<usize>,
 }
 
@@ -25,36 +29,59 @@ impl Shape {
     /// A shape from the dimensions that follow the batch: `Shape::new([12, 5])` is
     /// `[batch, 12, 5]`. Whether the dimensions are sensible is checked with the manifest.
     pub fn new(row: impl Into<Vec<usize>>) -> Shape {
-        Shape { row: row.into() }
+        Shape { axis: None, row: row.into() }
     }
 
-    /// The dimensions of one row, without the batch.
+    /// A shape on an axis, from the dimensions that follow the axis:
+    /// `Shape::on_axis("candidates", [12])` is `[batch, candidates, 12]`.
+    pub fn on_axis(axis: impl Into<String>, row: impl Into<Vec<usize>>) -> Shape {
+        Shape { axis: Some(axis.into()), row: row.into() }
+    }
+
+    /// The name of the axis, if the shape has one: it is the dimension after the batch.
+    #[must_use]
+    pub fn axis(&self) -> Option<&str> {
+        self.axis.as_deref()
+    }
+
+    /// The fixed dimensions of one row: those that follow the batch, or the axis if there is one.
     #[must_use]
     pub fn row(&self) -> &[usize] {
         &self.row
     }
 
-    /// How many values one row holds (at most 2^20 in a checked manifest).
+    /// How many values one row holds, or one position of a row if the shape has an axis (at most
+    /// 2^20 in a checked manifest).
     #[must_use]
     pub fn row_len(&self) -> usize {
         self.row.iter().fold(1, |product: usize, &dim| product.saturating_mul(dim))
     }
 
-    /// The last dimension: what features and labels describe. `[batch]` has 1.
+    /// The last dimension: what features and labels describe. It is 1 if no fixed one follows the
+    /// batch or the axis.
     #[must_use]
     pub fn last(&self) -> usize {
         self.row.last().copied().unwrap_or(1)
     }
 
-    /// What is wrong with the dimensions, if anything.
-    pub(super) fn fault(&self) -> Option<String> {
-        if self.row.len() >= MAX_RANK {
+    /// What is wrong with the dimensions in a manifest that declares this axis, if anything.
+    pub(super) fn fault(&self, declared: Option<&Axis>) -> Option<String> {
+        let most = match (self.axis(), declared) {
+            (None, _) => 1,
+            (Some(name), Some(axis)) if axis.name == name => axis.max,
+            (Some(name), _) => {
+                return Some(format!(
+                    "shape {self} has the dimension `{name}`, which `axis` does not declare"
+                ));
+            }
+        };
+        if self.row.len() + usize::from(self.axis.is_some()) >= MAX_RANK {
             return Some(format!("shape {self} has more than {MAX_RANK} dimensions"));
         }
         if self.row.contains(&0) {
             return Some(format!("shape {self} has a dimension of 0"));
         }
-        if self.row_len() > MAX_ROW_LEN {
+        if self.row_len().saturating_mul(most) > MAX_ROW_LEN {
             return Some(format!("shape {self} holds more than {MAX_ROW_LEN} values per row"));
         }
         None
@@ -64,6 +91,9 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{BATCH}")?;
+        if let Some(axis) = &self.axis {
+            write!(f, ", {axis}")?;
+        }
         for dim in &self.row {
             write!(f, ", {dim}")?;
         }
@@ -73,8 +103,12 @@ impl fmt::Display for Shape {
 
 impl Serialize for Shape {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.row.len() + 1))?;
+        let dims = 1 + usize::from(self.axis.is_some()) + self.row.len();
+        let mut seq = serializer.serialize_seq(Some(dims))?;
         seq.serialize_element(BATCH)?;
+        if let Some(axis) = &self.axis {
+            seq.serialize_element(axis)?;
+        }
         for dim in &self.row {
             seq.serialize_element(dim)?;
         }
@@ -97,15 +131,21 @@ impl<'de> Deserialize<'de> for Shape {
             Some(Dim::Symbol(name)) if name == BATCH => {}
             _ => return Err(D::Error::custom("the first dimension of a shape must be `batch`")),
         }
-        let row = dims
-            .map(|dim| match dim {
-                Dim::Fixed(dim) => Ok(dim),
-                Dim::Symbol(name) => Err(D::Error::custom(format!(
-                    "dimension `{name}`: every dimension after `batch` must be a number"
-                ))),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Shape { row })
+        let mut axis = None;
+        let mut row = Vec::new();
+        for (index, dim) in dims.enumerate() {
+            match dim {
+                Dim::Fixed(dim) => row.push(dim),
+                Dim::Symbol(name) if index == 0 => axis = Some(name),
+                Dim::Symbol(name) => {
+                    return Err(D::Error::custom(format!(
+                        "dimension `{name}`: only the dimension after `{BATCH}` may have a name, \
+                         every other one must be a number"
+                    )));
+                }
+            }
+        }
+        Ok(Shape { axis, row })
     }
 }
 
@@ -132,12 +172,23 @@ mod tests {
 
     #[test]
     fn other_shapes_are_refused() {
-        for text in ["[]", "[14]", "[rows, 14]", "[batch, features]", "[batch, -1]", "[batch, 1.5]"]
+        for text in ["[]", "[14]", "[rows, 14]", "[batch, 2, rows]", "[batch, -1]", "[batch, 1.5]"]
         {
             assert!(serde_yaml::from_str::<Shape>(text).is_err(), "{text}");
         }
         for row in [vec![0], vec![1; MAX_RANK], vec![usize::MAX, usize::MAX]] {
-            assert!(Shape::new(row).fault().is_some());
+            assert!(Shape::new(row).fault(None).is_some());
         }
+    }
+
+    #[test]
+    fn the_dimension_after_the_batch_may_be_an_axis() {
+        let shape: Shape = serde_yaml::from_str("[batch, candidates, 12]").unwrap();
+        assert_eq!(shape, Shape::on_axis("candidates", [12]));
+        assert_ne!(shape, Shape::new([12]));
+        assert_eq!((shape.axis(), shape.row_len(), shape.last()), (Some("candidates"), 12, 12));
+        assert_eq!(shape.to_string(), "[batch, candidates, 12]");
+        let written = serde_yaml::to_string(&shape).unwrap();
+        assert_eq!(serde_yaml::from_str::<Shape>(&written).unwrap(), shape);
     }
 }

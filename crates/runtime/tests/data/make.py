@@ -14,6 +14,7 @@ committed; nothing in the tests needs Python):
 | log    | y = ln x: NaN for a negative value                                      |
 | table  | looks x up in a table of four rows; fails for an index outside it       |
 | fixed  | y = 2 x, but the graph takes exactly one row (its manifest says batch)  |
+| scores | scores candidates, -inf where the mask is 0, and their best score       |
 """
 
 import hashlib
@@ -40,7 +41,7 @@ def info(name, *row, batch="batch"):
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *row])
 
 
-def publish(name, nodes, inputs, outputs, constants, features=None):
+def publish(name, nodes, inputs, outputs, constants, axis=None):
     graph = helper.make_graph(nodes, name, inputs, outputs, constants)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="strata-tests"
@@ -53,13 +54,14 @@ def publish(name, nodes, inputs, outputs, constants, features=None):
     (folder / "model.onnx").write_bytes(data)
 
     def row(value):
-        return [d.dim_value for d in value.type.tensor_type.shape.dim][1:]
+        return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim][1:]
 
     def shape(value):
         return "[" + ", ".join(["batch", *map(str, row(value))]) + "]"
 
     def last(value):
-        return (row(value) or [1])[-1]
+        size = (row(value) or [1])[-1]
+        return 1 if isinstance(size, str) else size
 
     lines = [
         f"name: {name}",
@@ -68,8 +70,10 @@ def publish(name, nodes, inputs, outputs, constants, features=None):
         "  file: model.onnx",
         f"  sha256: {hashlib.sha256(data).hexdigest()}",
         f"  opset: {OPSET}",
-        "inputs:",
     ]
+    if axis:
+        lines += ["axis:", *(f"  {key}: {value}" for key, value in axis.items())]
+    lines += ["inputs:"]
     for value in inputs:
         lines += [f"- name: {value.name}", f"  shape: {shape(value)}"]
         lines += ["  dtype: f32", "  features:"]
@@ -157,4 +161,32 @@ publish(
     [info("x", 3, batch=1)],
     [info("y", 3, batch=1)],
     [tensor("two", 2)],
+)
+
+publish(
+    "scores",
+    [
+        node("MatMul", ["candidates", "w1"], ["h1"]),
+        node("Gemm", ["state", "w2", "b"], ["s1"]),
+        node("Unsqueeze", ["s1", "one"], ["s2"]),
+        node("Add", ["h1", "s2"], ["h2"]),
+        node("Relu", ["h2"], ["h3"]),
+        node("MatMul", ["h3", "w3"], ["raw1"]),
+        node("Squeeze", ["raw1", "two"], ["raw2"]),
+        node("Cast", ["mask"], ["allowed"], to=TensorProto.BOOL),
+        node("Where", ["allowed", "raw2", "out"], ["q_values"]),
+        node("ReduceMax", ["q_values"], ["value"], axes=[1], keepdims=1),
+    ],
+    [info("state", 3), info("candidates", "candidates", 2), info("mask", "candidates")],
+    [info("q_values", "candidates"), info("value", 1)],
+    [
+        weights("w1", 2, 8),
+        weights("w2", 3, 8),
+        weights("b", 8),
+        weights("w3", 8, 1),
+        tensor("one", [1], np.int64),
+        tensor("two", [2], np.int64),
+        tensor("out", -np.inf),
+    ],
+    axis={"name": "candidates", "max": 4096, "mask": "mask"},
 )

@@ -64,6 +64,7 @@ fn manifest(
         name: import.layer.name().to_owned(),
         version,
         graph: GraphFile { file: publish::GRAPH_FILE.to_owned(), sha256: sha256_hex(graph), opset },
+        axis: None,
         inputs: vec![Input {
             name: import.layer.input().to_owned(),
             shape: Shape::new(import.layer.row(bounds.len())),

@@ -124,6 +124,7 @@ fn manifest(network: &dyn Network, description: &Description, graph: &[u8]) -> R
             sha256: sha256_hex(graph),
             opset: onnx::OPSET,
         },
+        axis: None,
         inputs: vec![Input {
             name: input.name.to_owned(),
             shape: Shape::new(input.shape),

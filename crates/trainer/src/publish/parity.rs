@@ -63,7 +63,7 @@ fn batch_error(network: &dyn Network, model: &Model, batch: &[f32], rows: usize)
     let mut shape = vec![rows];
     shape.extend(network.input().shape);
     let references = network.run(&Tensor::from_slice(batch, shape, &Device::Cpu)?)?;
-    let batch = Batch { rows, inputs: vec![batch.to_vec()], deadlines: Vec::new() };
+    let batch = Batch { rows, inputs: vec![batch.to_vec()], ..Batch::default() };
     let served = model.infer_blocking(batch).context("ONNX Runtime cannot run the batch")?.outputs;
     ensure!(served.len() == references.len(), "the model has {} outputs", served.len());
     let mut worst = 0f64;

@@ -80,7 +80,7 @@ fn run(model: &Model, rows: &[f32], layout: [usize; 2], bounds: &[Bound]) -> Res
         let count = batch.len() / row_len;
         let inputs = vec![batch.to_vec()];
         let inference = model
-            .infer_blocking(Batch { rows: count, inputs, deadlines: Vec::new() })
+            .infer_blocking(Batch { rows: count, inputs, ..Batch::default() })
             .with_context(|| format!("the graph cannot run {count} rows"))?;
         if let Some(bad) = inference.rows.iter().position(|row| *row != RowStatus::Done) {
             let values = batch[bad * row_len..].iter().take(bounds.len());

@@ -200,7 +200,7 @@ impl Forecasts {
     fn run(model: &Model, rows: &[f32]) -> Result<Self> {
         let inputs = model.manifest().inputs.iter().map(|input| input.shape.row_len());
         let count = rows.len() / inputs.sum::<usize>().max(1);
-        let batch = Batch { rows: count, inputs: vec![rows.to_vec()], deadlines: Vec::new() };
+        let batch = Batch { rows: count, inputs: vec![rows.to_vec()], ..Batch::default() };
         let inference = model.infer_blocking(batch).context("the graph cannot run")?;
         ensure!(
             inference.rows.iter().all(|row| *row == RowStatus::Done),

@@ -61,7 +61,7 @@ fn run(model: &Model, rows: usize) -> Result<()> {
     let inputs = &model.manifest().inputs;
     // The values do not affect the time.
     let inputs = inputs.iter().map(|input| vec![0.5; rows * input.shape.row_len()]).collect();
-    let batch = Batch { rows, inputs, deadlines: Vec::new() };
+    let batch = Batch { rows, inputs, ..Batch::default() };
     match model.infer_in_place(batch) {
         Ok(done) => done.map(drop),
         Err(batch) => model.infer_blocking(batch).map(drop),

@@ -72,7 +72,7 @@ impl Fixture {
         let model = Model::start(&self.runtime, files, &ModelOptions::default()).unwrap();
         let row_len = model.manifest().inputs[0].shape.row_len();
         let inputs = vec![rows.to_vec()];
-        let batch = Batch { rows: rows.len() / row_len, inputs, deadlines: Vec::new() };
+        let batch = Batch { rows: rows.len() / row_len, inputs, ..Batch::default() };
         model.infer_blocking(batch).unwrap().outputs
     }
 }

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use strata_runtime::{Batch, Inference, RowStatus};
+use strata_runtime::{Inference, RowStatus};
 use strata_wire::pb;
 
 use super::{tally::Outcomes, version::Version};
-use crate::{
-    adapter::{Adapter, LayerRequest, LayerResponse},
-    models::runner::outputs_of,
-};
+use crate::adapter::{Adapter, LayerRequest, LayerResponse, RowInputs};
 
 /// An answered row, kept for a comparison.
 pub(crate) struct AnsweredRow<A: Adapter> {
@@ -45,10 +42,10 @@ pub(crate) fn observe<A: Adapter>(shadows: &[Arc<Version<A>>], rows: Vec<Answere
 }
 
 async fn compare<A: Adapter>(shadow: &Version<A>, rows: &[AnsweredRow<A>]) {
-    let (mut input, mut encoded) = (Vec::new(), Vec::new());
+    let (mut inputs, mut encoded) = (RowInputs::of(shadow.manifest()), Vec::new());
     let mut refused = 0;
     for answered in rows.iter().filter(|answered| answered.version != shadow.number) {
-        match shadow.adapter.encode(answered.request.clone(), &mut input) {
+        match shadow.adapter.encode(answered.request.clone(), &mut inputs) {
             Ok(context) => encoded.push((context, answered)),
             Err(_) => refused += 1,
         }
@@ -57,7 +54,7 @@ async fn compare<A: Adapter>(shadow: &Version<A>, rows: &[AnsweredRow<A>]) {
     if encoded.is_empty() {
         return;
     }
-    let batch = Batch { rows: encoded.len(), inputs: vec![input], deadlines: Vec::new() };
+    let batch = inputs.into_batch(encoded.len(), Vec::new());
     let inference = match shadow.runner.model().infer(batch).await {
         Ok(inference) => inference,
         Err(error) => {
@@ -91,10 +88,28 @@ fn verdict<A: Adapter>(
     if inference.rows.get(row) != Some(&RowStatus::Done) {
         return None;
     }
-    let outputs = outputs_of(inference, row);
+    let outputs: Vec<_> = inference.row(row).collect();
     let answer = shadow.adapter.decode(context, &outputs, pb::Inference::default()).ok()?;
-    let scores = shadow.adapter.scores(&outputs);
-    let pairs = scores.iter().zip(&answered.scores);
-    let difference = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    let difference = difference(&shadow.adapter.scores(&outputs), &answered.scores);
     Some((A::agree(&answer, &answered.answer), difference))
+}
+
+/// The largest difference of a score. Scores of masked positions need not be finite, and then say
+/// nothing.
+fn difference(scores: &[f32], others: &[f32]) -> f64 {
+    let differences = scores.iter().zip(others).map(|(one, other)| f64::from((one - other).abs()));
+    differences.filter(|difference| difference.is_finite()).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn scores_that_are_not_finite_have_no_difference() {
+        let (masked, nan) = (f32::NEG_INFINITY, f32::NAN);
+        assert_eq!(difference(&[1.0, masked, 0.0], &[0.5, -1e9, 0.25]), 0.5);
+        assert_eq!(difference(&[masked, nan], &[masked, 1.0]), 0.0);
+        assert_eq!(difference(&[], &[1.0]), 0.0);
+    }
 }

@@ -15,20 +15,21 @@ use tracing::Span;
 
 use super::{Catalog, Loader, Policy, Start, expose_figures, snapshot::MAX_LOADED};
 use crate::{
-    adapter::{Strategic, tests::facts},
+    adapter::{Adapter, Strategic, tests::facts},
     metrics::LayerMetrics,
     models::Source,
     serving::{Asked, Parts, RowsByVersion, Service},
 };
 
+mod axis;
 mod precision;
 mod waiting;
 
-/// A strategic layer with a repository in a temporary directory.
-struct Layer {
+/// A layer with a repository in a temporary directory.
+struct Layer<A = Strategic> {
     dir: tempfile::TempDir,
-    catalog: Arc<Catalog<Strategic>>,
-    service: Service<Strategic>,
+    catalog: Arc<Catalog<A>>,
+    service: Service<A>,
     registry: Metrics,
 }
 
@@ -55,7 +56,9 @@ impl Layer {
         publish(dir.path(), 2, 2);
         Self::start_in(dir, &Start { version: Some(1), policy: &Policy::Latest(1) })
     }
+}
 
+impl<A: Adapter> Layer<A> {
     fn start_in(dir: tempfile::TempDir, start: &Start<'_>) -> Self {
         let runtime = OnnxRuntime::load(None).expect("ONNX Runtime; `make ort` fetches it");
         let registry = Metrics::new(&Binary { name: "", about: "", env_prefix: "", version: "" });
@@ -76,19 +79,6 @@ impl Layer {
         Self { dir, catalog, service, registry }
     }
 
-    fn publish(&self, from: u32, number: u32) {
-        publish(self.dir.path(), from, number);
-    }
-
-    /// Damages the graph of a version.
-    fn damage(&self, number: u32) {
-        let graph = self.dir.path().join(format!("strategic/{number}/model.onnx"));
-        let mut bytes = fs::read(&graph).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(graph, bytes).unwrap();
-    }
-
     async fn share(&self, shares: &[(u32, u32)], shadows: &[u32]) -> Result<(), FaultKind> {
         let share = |(version, percent): &(u32, u32)| pb::TrafficShare {
             version: *version,
@@ -103,6 +93,26 @@ impl Layer {
         self.catalog.set_traffic(&request).map_err(|fault| fault.kind)
     }
 
+    async fn listed(&self, number: u32) -> pb::ModelVersion {
+        let versions = self.catalog.list().await.unwrap();
+        versions.into_iter().find(|version| version.version == number).unwrap()
+    }
+}
+
+impl Layer {
+    fn publish(&self, from: u32, number: u32) {
+        publish(self.dir.path(), from, number);
+    }
+
+    /// Damages the graph of a version.
+    fn damage(&self, number: u32) {
+        let graph = self.dir.path().join(format!("strategic/{number}/model.onnx"));
+        let mut bytes = fs::read(&graph).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(graph, bytes).unwrap();
+    }
+
     /// The versions that answer these questions.
     async fn answerers(&self, questions: Vec<pb::SelectRequest>) -> Vec<u32> {
         let now = Instant::now();
@@ -115,11 +125,6 @@ impl Layer {
 
     async fn answerer(&self) -> u32 {
         self.answerers(vec![question(None)]).await[0]
-    }
-
-    async fn listed(&self, number: u32) -> pb::ModelVersion {
-        let versions = self.catalog.list().await.unwrap();
-        versions.into_iter().find(|version| version.version == number).unwrap()
     }
 
     fn loaded(&self) -> Vec<u32> {

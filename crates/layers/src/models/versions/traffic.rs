@@ -163,8 +163,8 @@ fn mixed(key: u64) -> u64 {
 }
 
 /// The hash of a row's numbers (FNV-1a over their bits), for rows without a key.
-pub(crate) fn key_of(row: &[f32]) -> u64 {
-    row.iter()
+pub(crate) fn key_of<'v>(row: impl IntoIterator<Item = &'v f32>) -> u64 {
+    row.into_iter()
         .flat_map(|value| value.to_bits().to_le_bytes())
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

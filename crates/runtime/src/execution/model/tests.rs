@@ -1,6 +1,7 @@
 //! The handle and the owner thread. Instead of a session they have a runner whose runs wait until
 //! the test ends them.
 
+mod axis;
 mod in_place;
 
 use std::{
@@ -12,7 +13,10 @@ use std::{
 
 use super::{
     super::{
-        batch::RowStatus, batcher::RunBatch, options::ModelOptions, prepared::Prepared,
+        batch::RowStatus,
+        batcher::{RunBatch, RunSize},
+        options::ModelOptions,
+        prepared::Prepared,
         start_error::StartError,
     },
     *,
@@ -39,11 +43,11 @@ struct Gated {
 impl RunBatch for Gated {
     fn run(
         &mut self,
-        rows: usize,
+        size: RunSize,
         inputs: &[Vec<f32>],
         outputs: &mut [Vec<f32>],
     ) -> Result<(), String> {
-        assert_eq!(inputs[0].len(), rows);
+        assert_eq!((inputs[0].len(), size.extent), (size.rows, 1));
         self.entered.send(inputs[0].clone()).unwrap();
         outputs[0].extend(inputs[0].iter().map(|value| value * 2.0));
         match self.verdicts.recv_timeout(PATIENCE).unwrap() {
@@ -105,7 +109,7 @@ fn gated(options: &ModelOptions) -> (Model, Gate) {
 }
 
 fn rows(values: &[f32]) -> Batch {
-    Batch { rows: values.len(), inputs: vec![values.to_vec()], deadlines: Vec::new() }
+    Batch { rows: values.len(), inputs: vec![values.to_vec()], ..Batch::default() }
 }
 
 #[tokio::test]
@@ -246,7 +250,7 @@ async fn a_thread_that_dies_leaves_no_caller_waiting() {
     gate.entered();
     // The handle checks sizes, so only a defect of this crate could queue such a job.
     let (answer, broken) = oneshot::channel();
-    let batch = Batch { rows: 1, inputs: vec![Vec::new()], deadlines: Vec::new() };
+    let batch = Batch { rows: 1, inputs: vec![Vec::new()], ..Batch::default() };
     model.shared.queue.push(Job { batch, caller: 0, enqueued: Instant::now(), answer }).unwrap();
     let waiting = model.infer(rows(&[0.0; 64]));
     gate.decide(Verdict::Finish);
@@ -310,8 +314,13 @@ async fn sizes_that_do_not_fit_are_refused_with_both_numbers() {
 fn a_warm_up_that_fails_stops_the_start() {
     struct Odd(usize);
     impl RunBatch for Odd {
-        fn run(&mut self, rows: usize, _: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
-            out[0].resize(rows, if rows == self.0 { f32::NAN } else { 0.0 });
+        fn run(
+            &mut self,
+            size: RunSize,
+            _: &[Vec<f32>],
+            out: &mut [Vec<f32>],
+        ) -> Result<(), String> {
+            out[0].resize(size.rows, if size.rows == self.0 { f32::NAN } else { 0.0 });
             Ok(())
         }
     }
@@ -327,7 +336,7 @@ fn a_warm_up_that_fails_stops_the_start() {
 async fn a_graph_that_gives_fewer_rows_than_it_got_is_an_error() {
     struct Short;
     impl RunBatch for Short {
-        fn run(&mut self, _: usize, _: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
+        fn run(&mut self, _: RunSize, _: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
             out[0].push(1.0);
             Ok(())
         }
@@ -343,7 +352,7 @@ async fn a_graph_that_gives_fewer_rows_than_it_got_is_an_error() {
 struct Priority;
 
 impl RunBatch for Priority {
-    fn run(&mut self, _: usize, _: &[Vec<f32>], outputs: &mut [Vec<f32>]) -> Result<(), String> {
+    fn run(&mut self, _: RunSize, _: &[Vec<f32>], outputs: &mut [Vec<f32>]) -> Result<(), String> {
         let nice = rustix::process::getpriority_process(None).map_err(|e| e.to_string())?;
         outputs[0].push(nice as f32);
         Ok(())

@@ -15,7 +15,7 @@ fn small() -> ModelOptions {
 fn job(caller: u64, rows: usize, patience: Option<Duration>) -> Job {
     let enqueued = Instant::now();
     let deadlines = patience.map(|patience| vec![Some(enqueued + patience); rows]);
-    let batch = Batch { rows, inputs: Vec::new(), deadlines: deadlines.unwrap_or_default() };
+    let batch = Batch { rows, deadlines: deadlines.unwrap_or_default(), ..Batch::default() };
     Job { batch, caller, enqueued, answer: oneshot::channel().0 }
 }
 
@@ -151,4 +151,25 @@ fn a_run_that_is_full_waits_for_no_delay_and_one_that_is_not_for_all_of_it() {
     queue.push(job(1, 1, None)).unwrap();
     assert_eq!(next(&queue).len(), 1);
     assert!(started.elapsed() >= delay);
+}
+
+#[test]
+fn rows_of_many_positions_are_predicted_to_take_longer() {
+    let queue = queue(small());
+    for positions in [10, 100].repeat(16) {
+        queue.runs.run_time().add(positions, Duration::from_micros(10 * positions as u64));
+    }
+    let row = |extent, patience| {
+        let Job { batch, caller, enqueued, answer } = job(1, 1, patience);
+        Job { batch: Batch { extents: vec![extent], ..batch }, caller, enqueued, answer }
+    };
+    queue.push(row(1000, None)).unwrap();
+    // The row that waits takes about 10 ms, the second about a tenth of one.
+    let patience = |ms| Some(Duration::from_millis(ms));
+    assert!(matches!(queue.push(row(10, patience(8))), Err(InferError::WouldBeLate { .. })));
+    queue.push(row(10, patience(13))).unwrap();
+    assert!(matches!(queue.push(row(1000, patience(13))), Err(InferError::WouldBeLate { .. })));
+    next(&queue);
+    queue.push(row(10, None)).unwrap();
+    queue.push(row(10, patience(8))).unwrap();
 }

@@ -21,7 +21,10 @@ metrics: {{ r2: 0.5 }}
 }
 
 fn refusal(from: &str, to: &str) -> String {
-    let text = text();
+    refusal_in(&text(), from, to)
+}
+
+fn refusal_in(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "nothing to replace: {from}");
     match Manifest::parse(&text.replace(from, to)).unwrap_err() {
         ManifestError::Yaml(source) => source.to_string(),
@@ -129,4 +132,78 @@ fn a_variant_must_be_another_file_with_figures_that_are_numbers() {
         let error = with(file, sha256, tolerance).unwrap_err().to_string();
         assert!(error.contains(why), "{file}: {error}");
     }
+}
+
+/// A model that scores candidates.
+fn scorer() -> String {
+    format!(
+        "name: scorer
+version: 1
+graph: {{ file: model.onnx, sha256: {:064x}, opset: 17 }}
+axis: {{ name: candidates, max: 4096, mask: mask }}
+inputs:
+- {{ name: state, shape: [batch, 1], dtype: f32, features: [{{ name: load, unit: '1' }}] }}
+- name: items
+  shape: [batch, candidates, 2]
+  dtype: f32
+  features: [{{ name: cost, unit: USD }}, {{ name: delay, unit: ms }}]
+- {{ name: mask, shape: [batch, candidates], dtype: f32, features: [{{ name: ok, unit: '1' }}] }}
+outputs:
+- {{ name: q_values, shape: [batch, candidates], labels: [q] }}
+- {{ name: value, shape: [batch, 1], labels: [value] }}
+",
+        0xabcd
+    )
+}
+
+#[test]
+fn an_axis_reads_back_as_it_was_written() {
+    let manifest = Manifest::parse(&scorer()).unwrap();
+    let axis = Axis { name: "candidates".into(), max: 4096, mask: "mask".into() };
+    assert_eq!(manifest.axis, Some(axis));
+    assert_eq!(manifest.inputs[1].shape, Shape::on_axis("candidates", [2]));
+    let written = manifest.to_yaml().unwrap();
+    assert_eq!(Manifest::parse(&written).unwrap(), manifest);
+    // Every shape of a model without one is fixed, and nothing is written of it.
+    let fixed = Manifest::parse(&text()).unwrap();
+    assert!(fixed.axis.is_none() && !fixed.to_yaml().unwrap().contains("axis"));
+}
+
+#[test]
+fn an_axis_that_contradicts_the_shapes_is_refused() {
+    let axis = "axis: { name: candidates, max: 4096, mask: mask }\n";
+    let declared =
+        |max: &str, mask: &str| format!("axis: {{ name: candidates, max: {max}, mask: {mask} }}\n");
+    for (from, to, why) in [
+        (axis, "", "input `items`: shape [batch, candidates, 2] has the dimension `candidates`"),
+        ("labels: [q]", "labels: []", "output `q_values`: 0 labels are listed"),
+        ("labels: [q]", "labels: [q, r]", "[batch, candidates] needs exactly one"),
+        (", { name: delay, unit: ms }", "", "the last dimension of [batch, candidates, 2] has 2"),
+        (axis, &declared("0", "mask"), "at most 0 positions, it must be 1 to 4096"),
+        (axis, &declared("4097", "mask"), "at most 4097 positions, it must be 1 to 4096"),
+        (
+            axis,
+            &declared("9", "items"),
+            "must be [batch, candidates], it is [batch, candidates, 2]",
+        ),
+        (axis, &declared("9", "state"), "must be [batch, candidates], it is [batch, 1]"),
+        (axis, &declared("9", "q_values"), "the mask `q_values` of axis `candidates` is not an"),
+        ("[batch, 1], dtype", "[batch, rows], dtype", "has the dimension `rows`, which `axis`"),
+        ("[batch, 1], dtype", "[batch, 1, candidates], dtype", "only the dimension after `batch`"),
+        // 4096 positions of 257 values are more than 2^20.
+        ("[batch, candidates, 2]", "[batch, candidates, 257]", "values per row"),
+    ] {
+        let error = refusal_in(&scorer(), from, to);
+        assert!(error.contains(why), "{to}: {error}");
+    }
+    for name in ["batch", "'2nd'", "''", "a-b"] {
+        let error = refusal_in(&scorer(), "candidates", name);
+        assert!(error.contains("is not the name of an axis"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn an_axis_that_no_shape_has_is_refused() {
+    let axis = "version: 3\naxis: { name: candidates, max: 8, mask: window }";
+    assert!(refusal("version: 3", axis).contains("axis `candidates` is declared, but no shape"));
 }

@@ -8,7 +8,7 @@ struct Quick(SyncSender<thread::ThreadId>);
 impl RunBatch for Quick {
     fn run(
         &mut self,
-        _: usize,
+        _: RunSize,
         inputs: &[Vec<f32>],
         outputs: &mut [Vec<f32>],
     ) -> Result<(), String> {
