@@ -10,6 +10,7 @@ mod dates;
 mod fault;
 mod file;
 pub mod format;
+mod layers;
 mod overlay;
 mod resolve;
 

@@ -1,8 +1,9 @@
 //! Overlays: a catalogue as the difference from another.
 //!
 //! An overlay is a JSON Merge Patch (RFC 7396): maps are merged entry by entry, everything else
-//! replaces what was there, and `null` removes it. Before that, `only` reduces what the overlay
-//! extends to some providers, platforms and regions.
+//! replaces what was there, and `null` removes it. Other than there, a `null` that removes nothing
+//! stays, so that a slip in a name is found. Before that, `only` reduces what the overlay extends to
+//! some providers, platforms and regions.
 
 use std::collections::BTreeSet;
 
@@ -72,13 +73,24 @@ pub(crate) fn keep(base: &mut Value, only: &Only, faults: &mut Vec<Fault>) {
         |key: &str| keeps(&only.regions, key) && keeps(&only.providers, &provider_of(key));
     retain(base.get_mut("regions"), |key, _| keeps_region(key));
     let left = keys(base.get("regions"));
+    let mut sold_in = BTreeSet::from_iter(only.regions.iter().cloned());
+    let mut selling = BTreeSet::new();
     retain(base.get_mut("platforms"), |key, platform| {
         let provider = platform.get("provider").and_then(Value::as_str).unwrap_or_default();
         let provider = provider.to_owned();
         retain(platform.get_mut("regions"), |name, _| left.contains(&format!("{provider}/{name}")));
-        let sold = platform.get("regions").and_then(Value::as_mapping);
-        keeps(&only.platforms, key) && sold.is_some_and(|regions| !regions.is_empty())
+        let sold = keys(platform.get("regions"));
+        let kept = keeps(&only.platforms, key) && !sold.is_empty();
+        if kept {
+            sold_in.extend(sold.iter().map(|name| format!("{provider}/{name}")));
+            selling.insert(provider);
+        }
+        kept
     });
+    // A region goes with the last platform that was sold there, unless `only` names it.
+    retain(base.get_mut("regions"), |key, _| sold_in.contains(key));
+    retain(base.get_mut("providers"), |name, _| selling.contains(name));
+    let left = keys(base.get("regions"));
     retain(base.get_mut("areas"), |_, area| {
         let regions = area.get_mut("regions").and_then(Value::as_sequence_mut);
         regions.is_none_or(|regions| {
@@ -96,6 +108,27 @@ pub(crate) fn keep(base: &mut Value, only: &Only, faults: &mut Vec<Fault>) {
         retain(Some(row), |to, _| left.contains(to));
         left.contains(from)
     });
+}
+
+/// Lays `patch` over a `base` of which a part was kept. Sources of the base that no figure names any
+/// more go.
+pub(crate) fn merge_and_prune(base: &mut Value, patch: Value) {
+    let mut of_base = keys(base.get("sources"));
+    keys(patch.get("sources")).iter().for_each(|name| _ = of_base.remove(name));
+    merge(base, patch);
+    let mut named = BTreeSet::new();
+    named_sources(base, &mut named);
+    retain(base.get_mut("sources"), |name, _| named.contains(name) || !of_base.contains(name));
+}
+
+/// Collects what stands under a key `source`, at any depth.
+fn named_sources(value: &Value, named: &mut BTreeSet<String>) {
+    for (key, value) in value.as_mapping().into_iter().flatten() {
+        match value {
+            Value::String(name) if key.as_str() == Some("source") => _ = named.insert(name.clone()),
+            _ => named_sources(value, named),
+        }
+    }
 }
 
 fn keys(section: Option<&Value>) -> BTreeSet<String> {

@@ -110,7 +110,8 @@ fn around(table: &BTreeMap<u32, f64>, at: u32) -> (Option<(f64, f64)>, Option<(f
     (table.range(..=at).next_back().map(pair), table.range(at..).next().map(pair))
 }
 
-fn vcpus(table: &BTreeMap<u32, f64>, memory_mb: u32) -> f64 {
+/// The processors of a memory size: interpolated, or beyond the table in proportion.
+pub(crate) fn vcpus(table: &BTreeMap<u32, f64>, memory_mb: u32) -> f64 {
     let at = f64::from(memory_mb);
     match around(table, memory_mb) {
         (Some((low, from)), Some((high, to))) if high > low => {

@@ -5,7 +5,7 @@
 //! bits.
 
 mod calls;
-mod candidate;
+mod candidates;
 mod catalogue;
 mod choices;
 mod estimate;
@@ -22,7 +22,7 @@ mod time;
 mod units;
 
 pub use calls::{CallPattern, RecentGaps};
-pub use candidate::Candidate;
+pub use candidates::{Candidate, CandidateList, Judged, PlacementList, PlatformList};
 pub use catalogue::{
     Architecture, Area, AreaId, BilledMemory, Billing, CandidateId, Catalogue, CatalogueError,
     CatalogueParts, Coordinates, DistanceFit, Grid, Home, MAX_CANDIDATES, MAX_PLATFORMS,

@@ -19,6 +19,11 @@ pub(crate) struct LayerConfig<A: Layer> {
     pub(crate) grpc: GrpcConfig,
     /// The admin listener.
     pub(crate) admin: AdminConfig,
+    /// The catalogue of placements: `world`, `research`, or the path of a YAML file.
+    ///
+    /// It is used when a request does not list what to choose from, and by versions 1 and 2 of the
+    /// models.
+    pub(crate) catalogue: String,
     /// The repository and the versions to serve.
     pub(crate) models: ModelsConfig,
     /// How the layer runs the model.
@@ -42,6 +47,11 @@ pub struct LayerSection {
     pub grpc: GrpcConfig,
     /// The admin listener.
     pub admin: AdminConfig,
+    /// The catalogue of placements: `world`, `research`, or the path of a YAML file.
+    ///
+    /// It is used when a request does not list what to choose from, and by versions 1 and 2 of the
+    /// models.
+    pub catalogue: String,
     /// The repository and the versions to serve.
     pub models: ModelsConfig,
     /// How the layer runs the model.
@@ -182,6 +192,7 @@ impl<A: Layer> Default for LayerConfig<A> {
         Self {
             grpc: GrpcConfig::on_port(grpc),
             admin: AdminConfig::on_port(admin),
+            catalogue: strata_catalogue::DEFAULT.to_owned(),
             models: ModelsConfig::default(),
             inference: InferenceConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -212,6 +223,7 @@ impl LayerSection {
         Self {
             grpc: GrpcConfig::on_port(grpc),
             admin: AdminConfig::on_port(admin),
+            catalogue: strata_catalogue::DEFAULT.to_owned(),
             models: ModelsConfig::default(),
             inference: InferenceConfig::default(),
         }

@@ -73,8 +73,8 @@ async fn in_process<A: Layer>(
     metrics: &Metrics,
     drain: &Drain,
 ) -> Result<InProcess<A::Hop>, BoxError> {
-    let LayerSection { grpc, admin, models, inference } = section;
-    let settings = Settings { grpc, admin, models, inference };
+    let LayerSection { grpc, admin, catalogue, models, inference } = section;
+    let settings = Settings { grpc, admin, catalogue, models, inference };
     let Started { server, services, service, tended } =
         start::<A>(settings, metrics, drain).await?;
     let rows = Arc::new(Gatherer::start(service, inference.queue_rows, inference.sessions));

@@ -42,8 +42,8 @@ pub(crate) fn settings<A: Layer>() -> Result<(Binary, Vec<Setting>), ConfigError
 
 async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxError> {
     let Process { config, metrics, drain, .. } = process;
-    let LayerConfig { grpc, admin, models, inference, .. } = &config;
-    let settings = Settings { grpc, admin, models, inference };
+    let LayerConfig { grpc, admin, catalogue, models, inference, .. } = &config;
+    let settings = Settings { grpc, admin, catalogue, models, inference };
     let Started { server, services, tended, .. } = start::<A>(settings, &metrics, &drain).await?;
     server.serve(services).await?;
     tended.finish().await;
@@ -55,6 +55,7 @@ async fn serve<A: Layer>(process: Process<LayerConfig<A>>) -> Result<(), BoxErro
 pub(crate) struct Settings<'a> {
     pub(crate) grpc: &'a GrpcConfig,
     pub(crate) admin: &'a AdminConfig,
+    pub(crate) catalogue: &'a str,
     pub(crate) models: &'a ModelsConfig,
     pub(crate) inference: &'a InferenceConfig,
 }
@@ -132,6 +133,7 @@ fn first_version<A: Layer>(
     let loader = Loader {
         runtime,
         repository: repository.clone(),
+        catalogue: Arc::new(strata_catalogue::load(settings.catalogue)?.catalogue),
         options: settings.inference.options(),
         precision: settings.models.precision,
         metrics: metrics.clone(),

@@ -5,7 +5,7 @@
 //! tactical model a logit to each region and memory size of the chosen platform. Both take numbers
 //! of the function and numbers of each candidate; neither knows a name.
 
-use strata_domain::{Candidate, CandidateId, Catalogue, FunctionFacts, Outlook, PlatformId};
+use strata_domain::{Candidate, FunctionFacts};
 
 use crate::{
     feature::{Columns, Feature, SchemaError},
@@ -60,26 +60,6 @@ pub const CANDIDATE_FEATURES: [&str; 12] = [
     "on_current_platform",
     "in_current_region",
 ];
-
-/// The best of the candidates on each platform, by expected objective, among those `considered`;
-/// `None` where there are none.
-pub fn best_of_platforms(
-    catalogue: &Catalogue,
-    outlook: &Outlook,
-    considered: impl Fn(CandidateId) -> bool,
-) -> Vec<(PlatformId, Option<CandidateId>)> {
-    let mut best: Vec<(PlatformId, Option<(CandidateId, f64)>)> =
-        catalogue.platforms().map(|(id, _)| (id, None)).collect();
-    for id in catalogue.candidate_ids().filter(|id| considered(*id)) {
-        let platform = catalogue.candidate(id).platform;
-        let value = outlook.objective(id);
-        let entry = &mut best[platform.index()].1;
-        if entry.is_none_or(|(_, most)| value > most) {
-            *entry = Some((id, value));
-        }
-    }
-    best.into_iter().map(|(platform, best)| (platform, best.map(|(id, _)| id))).collect()
-}
 
 type CandidateValue = fn(&Candidate) -> f64;
 type CandidateFeature = Feature<CandidateValue>;

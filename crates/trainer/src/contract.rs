@@ -4,8 +4,10 @@ use std::fmt;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use strata_domain::Provider;
-use strata_policy::{operational, strategic, tactical};
+use strata_policy::{
+    operational,
+    research::{Provider, strategic, tactical},
+};
 use strata_runtime::{Manifest, Shape};
 
 /// One of the three layers of a decision.
@@ -123,8 +125,8 @@ impl DecisionLayer {
             }
             Self::Tactical => {
                 let actions = (0..tactical::ACTIONS).filter_map(tactical::Action::from_index);
-                let labels = actions.map(|tactical::Action { region, memory }| {
-                    format!("{}/{}", region.name_at(Provider::Aws), memory.megabytes())
+                let labels = actions.map(|tactical::Action { area, tier }| {
+                    format!("{}/{}", area.label(), tier.megabytes())
                 });
                 vec![
                     (tactical::LOGITS, labels.collect()),

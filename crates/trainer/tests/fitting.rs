@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_domain::Provider;
+use strata_catalogue::{RESEARCH, built_in};
 use strata_simulator::Window;
 use strata_trainer::{
     contract::DecisionLayer,
@@ -146,6 +146,7 @@ fn ppo_prefers_the_right_action() {
 /// unpredictably.
 fn windows(count: usize, seed: u64) -> Vec<Window> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let platform = built_in(RESEARCH).catalogue.reference_platform();
     let window = |_| {
         let rate: f32 = rng.random_range(0.0..10.0);
         let memory = if rng.random_bool(0.5) { 0.2 } else { 0.6 };
@@ -155,7 +156,8 @@ fn windows(count: usize, seed: u64) -> Vec<Window> {
             x: [[rate, 0.4, 0.5, 0.0, 0.0]; 12],
             y: [rate, memory, 0.5],
             calls: Default::default(),
-            provider: Provider::Aws,
+            platform,
+            keep_alive_minutes: 7.0,
         }
     };
     (0..count).map(window).collect()

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_policy::tactical::{ACTIONS, DEFAULT_FEATURES, Encoder};
+use strata_policy::research::tactical::{ACTIONS, DEFAULT_FEATURES, Encoder};
 use strata_runtime::{Data, OnnxRuntime, Scalar};
 use strata_trainer::{
     contract::DecisionLayer,

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_policy::{operational::WINDOW_STEPS, strategic, tactical};
+use strata_policy::{
+    operational::WINDOW_STEPS,
+    research::{strategic, tactical},
+};
 use strata_runtime::{Data, Model, ModelOptions, OnnxRuntime, Repository};
 use strata_trainer::{
     contract::DecisionLayer,

@@ -15,7 +15,7 @@ mod violations;
 
 pub use ask::{Answers, Ask};
 pub use convert::{
-    CandidateList, LocationFields, MAX_MEMORY_MB, PlacementList, Places, PlatformList,
+    LocationFields, MAX_MEMORY_MB, Places,
     calls_from_pb, calls_to_pb, estimate_to_pb, facts_from_pb, facts_location_from_pb, facts_to_pb,
     location_from_pb, memory_from_pb, placement_candidates_from_pb, placement_candidates_to_pb,
     placement_from_pb, placement_to_pb, platform_candidates_from_pb, platform_candidates_to_pb,

@@ -5,34 +5,22 @@ mod platforms;
 mod prices;
 mod regions;
 
+use std::collections::BTreeSet;
+
 use self::checker::Checker;
-use crate::{
-    dates,
-    fault::Fault,
-    format::{Document, FORMAT},
-};
+use crate::{dates, fault::Fault, format::Document};
 
 const DAYS_PER_YEAR: i64 = 365;
 const MOST_NAME_BYTES: usize = 64;
+/// The number of a provider has 8 bits.
+const MOST_PROVIDERS: usize = 256;
 
 /// Adds everything that is wrong with a document to `faults`, and everything odd to `warnings`.
 pub(crate) fn check(document: &Document, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) {
     let mut checker = Checker::new(document, faults, warnings);
-    if document.format != FORMAT {
-        checker.fault("format", format!("must be {FORMAT}, is {}", document.format));
-    }
     name(&mut checker, "name", &document.name);
     sources(&mut checker);
-    for (name, provider) in &document.providers {
-        let place = format!("providers.{name}.discount");
-        if !(0.0..1.0).contains(&provider.discount) {
-            let text = format!("must be 0 to below 1, is {}", provider.discount);
-            checker.fault(place, text);
-        }
-        if !document.platforms.values().any(|platform| platform.provider == *name) {
-            checker.warning(format!("providers.{name}"), "has no platform".to_owned());
-        }
-    }
+    providers(&mut checker);
     platforms::check(&mut checker);
     regions::check(&mut checker);
     prices::check(&mut checker);
@@ -52,6 +40,25 @@ pub(crate) fn stale(document: &Document, today: i64, years: i64) -> Vec<Fault> {
         text: format!("is of {}, more than {years} years ago: look the figures up", source.date),
     });
     stale.collect()
+}
+
+fn providers(checker: &mut Checker<'_>) {
+    let document = checker.document;
+    let selling = || document.platforms.values().map(|platform| platform.provider.as_str());
+    for (name, provider) in &document.providers {
+        let place = format!("providers.{name}");
+        checker.reference(place.as_str(), "platform of a provider", name, selling());
+        if !(0.0..1.0).contains(&provider.discount) {
+            let text = format!("must be 0 to below 1, is {}", provider.discount);
+            checker.fault(format!("{place}.discount"), text);
+        }
+    }
+    let of_regions = document.regions.keys().filter_map(|key| key.split('/').next());
+    let count = of_regions.chain(selling()).collect::<BTreeSet<_>>().len();
+    if count > MOST_PROVIDERS {
+        let text = format!("are of {count} providers; at most {MOST_PROVIDERS} are allowed");
+        checker.fault("regions", text);
+    }
 }
 
 fn sources(checker: &mut Checker<'_>) {

@@ -1,20 +1,21 @@
 //! Platforms: sizes, processors, billing rules, cold starts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use strata_domain::{MAX_CANDIDATES, MAX_PLATFORMS};
 
 use super::{checker::Checker, name};
 use crate::{
     format::{BilledMemoryEntry, BillingEntry, ColdStartEntry, MemorySizes, PlatformEntry},
-    resolve::memory_sizes,
+    resolve::{memory_sizes, vcpus},
 };
 
 /// The largest memory size: 1 TB.
 const MOST_MEMORY_MB: u32 = 1 << 20;
+const LEAST_VCPUS: f64 = 1e-3;
 const MOST_VCPUS: f64 = 1024.0;
-/// More than any platform slows a function down.
-const MOST_SLOWDOWN: f64 = 1000.0;
+/// More than any platform slows a function down, or speeds it up.
+const SLOWDOWNS: RangeInclusive<f64> = 0.01..=1000.0;
 const DAY_MS: f64 = 86_400_000.0;
 const DAY_S: f64 = 86_400.0;
 const YEAR_MINUTES: f64 = 525_600.0;
@@ -32,6 +33,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     for (key, platform) in &document.platforms {
         let place = format!("platforms.{key}");
         name(checker, &place, key);
+        name(checker, &format!("{place}.provider"), &platform.provider);
         sizes(checker, &place, &platform.memory_mb);
         figures(checker, &place, platform);
         billing(checker, &format!("{place}.billing"), &platform.billing);
@@ -79,15 +81,21 @@ fn figures<'a>(checker: &mut Checker<'a>, place: &str, platform: &'a PlatformEnt
     let processors = &platform.processors;
     let at = format!("{place}.processors");
     checker.source(&at, &processors.source);
-    table(checker, &format!("{at}.vcpus"), &processors.vcpus, MOST_VCPUS);
+    table(checker, &format!("{at}.vcpus"), &processors.vcpus, LEAST_VCPUS..=MOST_VCPUS);
+    let sizes = memory_sizes(&platform.memory_mb);
+    let extrapolated = sizes.last().map(|most_mb| (most_mb, vcpus(&processors.vcpus, *most_mb)));
+    if let Some((most_mb, vcpus)) = extrapolated.filter(|(_, vcpus)| *vcpus > MOST_VCPUS) {
+        let text = format!("mean {vcpus} for {most_mb} MB; at most {MOST_VCPUS} are allowed");
+        checker.fault(format!("{at}.vcpus"), text);
+    }
     if let Some(instance_mb) = processors.shared_instance_mb {
         checker.positive(&format!("{at}.shared_instance_mb"), instance_mb, MOST_MEMORY_MB.into());
     }
     let slowdown = &platform.slowdown;
     let at = format!("{place}.slowdown");
     checker.source(&at, &slowdown.source);
-    table(checker, &format!("{at}.cpu"), &slowdown.cpu, MOST_SLOWDOWN);
-    checker.positive(&format!("{at}.wait"), slowdown.wait, MOST_SLOWDOWN);
+    table(checker, &format!("{at}.cpu"), &slowdown.cpu, SLOWDOWNS);
+    checker.within(&format!("{at}.wait"), slowdown.wait, SLOWDOWNS);
     let mut before = None;
     for (memory_mb, factor) in &slowdown.cpu {
         if let Some((smaller, less)) = before.filter(|(_, less)| factor > less) {
@@ -112,13 +120,18 @@ fn figures<'a>(checker: &mut Checker<'a>, place: &str, platform: &'a PlatformEnt
     checker.within(&format!("{at}.embodied_g_per_vcpu_hour"), embodied, 0.0..=1e4);
 }
 
-/// A table by memory size must have an entry, and only positive values.
-fn table(checker: &mut Checker<'_>, place: &str, table: &BTreeMap<u32, f64>, most: f64) {
+/// A table by memory size must have an entry, and only values within a range.
+fn table(
+    checker: &mut Checker<'_>,
+    place: &str,
+    table: &BTreeMap<u32, f64>,
+    range: RangeInclusive<f64>,
+) {
     if table.is_empty() {
         checker.fault(place, "must have at least one memory size".to_owned());
     }
     for (memory_mb, value) in table {
-        checker.positive(&format!("{place}.{memory_mb}"), *value, most);
+        checker.within(&format!("{place}.{memory_mb}"), *value, range.clone());
         if *memory_mb == 0 {
             checker.fault(format!("{place}.0"), "no memory size is 0".to_owned());
         }

@@ -1,6 +1,6 @@
 //! Regions, areas, grids and round trips.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use strata_domain::{Coordinates, MAX_REGIONS};
 
@@ -17,6 +17,8 @@ const MOST_EGRESS_USD: f64 = 100.0;
 const MOST_ROUND_TRIP_MS: f64 = 2000.0;
 /// Light in fibre needs 1 ms there and back for each 100 km.
 const KM_PER_MS: f64 = 100.0;
+/// Of a fit: from light in fibre to ten times that.
+const MS_PER_KM: RangeInclusive<f64> = 0.01..=0.1;
 /// Places are known to within some dozens of km.
 const PLACE_ERROR_KM: f64 = 200.0;
 
@@ -122,11 +124,15 @@ fn round_trips(checker: &mut Checker<'_>) {
     for (name, value) in [
         ("within_ms", trips.within_ms),
         ("fit_base_ms", trips.fit_base_ms),
-        ("fit_ms_per_km", trips.fit_ms_per_km),
         ("fit_error_p50_ms", trips.fit_error_p50_ms),
         ("fit_error_p90_ms", trips.fit_error_p90_ms),
     ] {
         checker.within(&format!("round_trips.{name}"), value, 0.0..=MOST_ROUND_TRIP_MS);
+    }
+    checker.within("round_trips.fit_ms_per_km", trips.fit_ms_per_km, MS_PER_KM);
+    if trips.fit_error_p90_ms < trips.fit_error_p50_ms {
+        let text = format!("must be at least fit_error_p50_ms, {}", trips.fit_error_p50_ms);
+        checker.fault("round_trips.fit_error_p90_ms", text);
     }
     for (from, row) in &trips.measured_ms {
         let place = format!("round_trips.measured_ms.{from}");
@@ -135,6 +141,10 @@ fn round_trips(checker: &mut Checker<'_>) {
             let place = format!("{place}.{to}");
             checker.region(place.as_str(), to);
             checker.positive(&place, *value, MOST_ROUND_TRIP_MS);
+            if from == to {
+                checker.fault(place, "within a region, `within_ms` counts".to_owned());
+                continue;
+            }
             let regions = &checker.document.regions;
             let (Some(here), Some(there)) = (regions.get(from), regions.get(to)) else { continue };
             let km = point(here).distance_km(point(there));
@@ -143,8 +153,8 @@ fn round_trips(checker: &mut Checker<'_>) {
                 checker.fault(place.as_str(), text);
             }
             let back = trips.measured_ms.get(to).and_then(|row| row.get(from));
-            if from != to && back.is_some_and(|back| back != value) {
-                checker.fault(place, format!("the other direction says {back:?}"));
+            if back.is_some_and(|back| back != value) {
+                checker.fault(place, format!("the other direction says {} ms", back.unwrap_or(value)));
             }
         }
     }

@@ -59,7 +59,7 @@ impl From<ArchitectureName> for Architecture {
 
 /// Memory sizes in MB.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a list of sizes in MB, or a map of min, max and step")]
 pub enum MemorySizes {
     /// One by one, ascending.
     List(Vec<u32>),

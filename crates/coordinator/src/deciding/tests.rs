@@ -11,12 +11,12 @@ use std::{
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
 use strata_chassis::{Activity, Binary, Deadline, InFlight, Metrics, trace::RemoteContext};
-use strata_domain::{FaultKind, Placement, Provider, Region};
-use strata_policy::tactical::ActionMask;
+use strata_domain::FaultKind;
 use strata_wire::{Answers, Ask, Fault, Forecasting, Hop, Placing, Selecting, pb};
 
 use super::{Call, Pipeline, Speculation};
 use crate::{
+    catalogue::CatalogueRegister,
     link::LocalLayers,
     metrics::CoordinatorMetrics,
     releases::{Register, Release},
@@ -48,15 +48,19 @@ fn inference(model_version: u32) -> Option<pb::Inference> {
     Some(pb::Inference { version: model_version, ..Default::default() })
 }
 
-/// The index of the greatest expected objective, or pseudo-randomly another allowed one.
-fn choose(expected: &[f32], allowed: &[usize], whim: u64) -> usize {
+/// The position of the greatest expected objective among those allowed, or pseudo-randomly another
+/// one.
+fn choose(columns: Option<pb::CandidateColumns>, whim: u64) -> usize {
+    let pb::CandidateColumns { allowed, expected_objective: expected, .. } = columns.unwrap();
+    let is_allowed = |index: &usize| allowed.is_empty() || allowed[*index];
+    let allowed: Vec<usize> = (0..expected.len()).filter(is_allowed).collect();
     if whim.is_multiple_of(3) {
         return allowed[(whim / 3) as usize % allowed.len()];
     }
     let better = |best: usize, next: usize| {
         if expected[next] > expected[best] { next } else { best }
     };
-    allowed.iter().copied().reduce(better).unwrap()
+    allowed.into_iter().reduce(better).unwrap()
 }
 
 /// Layers whose answers depend only on the request: often the coordinator's guess, sometimes
@@ -71,15 +75,11 @@ impl Answers<Selecting> for Layers {
         let request = ask.request;
         let whim = whim(&request);
         answer_later(whim, move || {
-            let mask = request.provider_mask.unwrap();
-            let allowed: Vec<_> = Placement::all()
-                .filter(|placement| mask >> placement.provider.index() & 1 == 1)
-                .map(Placement::index)
-                .collect();
-            let expected = &request.facts.as_ref().unwrap().expected_objectives;
-            let chosen = Placement::from_index(choose(expected, &allowed, whim)).unwrap();
+            let candidates = request.candidates.unwrap();
+            let chosen = choose(candidates.columns, whim);
             pb::SelectResponse {
-                provider: strata_wire::provider_to_pb(chosen.provider).into(),
+                platform: candidates.platforms[chosen].clone(),
+                labels: Vec::new(),
                 q_values: if request.explain { vec![whim as f32] } else { Vec::new() },
                 inference: inference(request.model_version),
             }
@@ -99,18 +99,17 @@ impl Answers<Placing> for Layers {
         let request = ask.request;
         let whim = whim(&request);
         answer_later(whim, move || {
-            let provider = strata_wire::provider_from_pb(request.provider).unwrap();
-            let mask = ActionMask::from_bits(request.action_mask.unwrap()).unwrap();
-            let actions = Placement::COUNT / Provider::ALL.len();
-            let allowed: Vec<_> = Placement::all()
-                .filter(|placement| placement.provider == provider)
-                .map(Placement::index)
-                .filter(|index| mask.allows(index % actions))
-                .collect();
-            let expected = &request.facts.as_ref().unwrap().expected_objectives;
-            let chosen = Placement::from_index(choose(expected, &allowed, whim)).unwrap();
+            let candidates = request.candidates.unwrap();
+            let chosen = choose(candidates.columns, whim);
+            let placement = pb::Placement {
+                platform: request.platform,
+                region: candidates.regions[candidates.region[chosen] as usize].clone(),
+                memory_mb: candidates.memory_mb[chosen],
+                provider: String::new(),
+            };
             pb::PlaceResponse {
-                placement: Some(strata_wire::placement_to_pb(chosen)),
+                placement: Some(placement),
+                labels: Vec::new(),
                 logits: if request.explain { vec![whim as f32] } else { Vec::new() },
                 value: 0.0,
                 inference: inference(request.model_version),
@@ -142,7 +141,11 @@ impl Answers<Forecasting> for Layers {
 }
 
 /// A pipeline of these layers, and its metrics.
-fn pipeline(speculation: Speculation, release: Option<Release>) -> (Pipeline, Metrics) {
+fn pipeline(
+    speculation: Speculation,
+    release: Option<Release>,
+    catalogue: &str,
+) -> (Pipeline, Metrics) {
     let binary = Binary { name: "test", about: "", env_prefix: "", version: "" };
     let page = Metrics::new(&binary);
     let layers = LocalLayers {
@@ -153,6 +156,7 @@ fn pipeline(speculation: Speculation, release: Option<Release>) -> (Pipeline, Me
     let pipeline = Pipeline {
         layers: layers.into(),
         releases: Arc::new(Register::starting_with(release)),
+        catalogue: Arc::new(CatalogueRegister::open(catalogue).unwrap()),
         deciding: Arc::<InFlight>::default(),
         one_worker: true,
         speculation,
@@ -186,21 +190,30 @@ fn timeless(decision: pb::DecideResponse) -> pb::DecideResponse {
 
 /// Requests with constraints of all kinds; some allow no placement.
 fn any_request() -> impl Strategy<Value = pb::DecideRequest> {
-    let providers = prop::collection::vec(1..=Provider::ALL.len() as i32, 0..3);
-    let regions = prop::collection::vec(1..=Region::ALL.len() as i32, 0..4);
+    let providers = ["aws", "azure", "gcp"].map(str::to_owned).to_vec();
+    let providers = prop::collection::vec(prop::sample::select(providers), 0..3);
+    let regions = ["us-east-1", "westus2", "northeurope", "europe-west1", "ap-southeast-1"];
+    let regions = prop::collection::vec(prop::sample::select(regions.to_vec()), 0..4);
     let memory = (0..2500u32, prop::option::of(500..4000u32), 1.0..3000.0f64);
-    let function = ("[a-z]{1,8}", 0..Placement::COUNT, any::<bool>(), any::<bool>());
+    let places = [("aws-lambda", "us-east-1"), ("aws-lambda", "eu-west-1")];
+    let function = ("[a-z]{1,8}", prop::sample::select(places.to_vec()), 1..4000u32);
+    let function = (function, any::<bool>(), any::<bool>());
     let load = (1.0..5000.0f64, 0.001..500.0f64, 0.0..=1.0f64);
     (providers, regions, memory, function, load).prop_map(
         |(allowed_providers, allowed_regions, memory, function, (duration, rate, share))| {
             let (min_memory_mb, max_memory_mb, used) = memory;
-            let (name, current, runs, explain) = function;
-            let current = Placement::from_index(current).filter(|_| runs);
+            let ((name, (platform, region), memory_mb), runs, explain) = function;
+            let current = runs.then(|| pb::Placement {
+                platform: platform.to_owned(),
+                region: region.to_owned(),
+                memory_mb,
+                provider: String::new(),
+            });
             let step = pb::TelemetryStep { request_rate: rate / 60.0, ..Default::default() };
             pb::DecideRequest {
                 function: Some(pb::Function { application: "shop".to_owned(), function: name }),
                 at: Some(prost_types::Timestamp { seconds: 1_563_197_400, nanos: 0 }),
-                current: current.map(strata_wire::placement_to_pb),
+                current,
                 workload: Some(pb::Workload {
                     duration_ms: Some(duration),
                     memory_mb: Some(used),
@@ -210,7 +223,7 @@ fn any_request() -> impl Strategy<Value = pb::DecideRequest> {
                 telemetry: vec![step; 12],
                 constraints: Some(pb::Constraints {
                     allowed_providers,
-                    allowed_regions,
+                    allowed_regions: allowed_regions.into_iter().map(str::to_owned).collect(),
                     min_memory_mb: min_memory_mb.min(max_memory_mb.unwrap_or(2500)),
                     max_memory_mb: max_memory_mb.unwrap_or(0),
                     ..Default::default()
@@ -233,11 +246,15 @@ fn any_release() -> impl Strategy<Value = Option<Release>> {
 
 proptest! {
     #[test]
-    fn asking_ahead_decides_as_the_chain_does(request in any_request(), release in any_release()) {
-        let (chain, _) = pipeline(Speculation::Off, release.clone());
+    fn asking_ahead_decides_as_the_chain_does(
+        request in any_request(),
+        release in any_release(),
+        catalogue in prop::sample::select(strata_catalogue::BUILT_IN.to_vec()),
+    ) {
+        let (chain, _) = pipeline(Speculation::Off, release.clone(), catalogue);
         let expected = decide(&chain, request.clone()).map(timeless);
         for speculation in [Speculation::On, Speculation::Auto] {
-            let (ahead, _) = pipeline(speculation, release.clone());
+            let (ahead, _) = pipeline(speculation, release.clone(), catalogue);
             let decided = decide(&ahead, request.clone()).map(timeless);
             prop_assert_eq!(&decided, &expected, "{:?}", speculation);
         }
@@ -258,7 +275,7 @@ fn request(number: u32) -> pb::DecideRequest {
 
 #[test]
 fn every_guess_is_counted_as_used_or_wasted() {
-    let (ahead, page) = pipeline(Speculation::On, None);
+    let (ahead, page) = pipeline(Speculation::On, None, "research");
     let decided = (0..200).filter(|number| decide(&ahead, request(*number)).is_ok()).count();
     let count = |layer: &str, outcome: &str| {
         let line = format!(
@@ -273,7 +290,7 @@ fn every_guess_is_counted_as_used_or_wasted() {
         assert!(used > 0 && wasted > 0, "{layer}: {used} used, {wasted} wasted");
         assert!(used + wasted >= decided, "{layer}: {used} used, {wasted} wasted");
     }
-    let (chain, page) = pipeline(Speculation::Off, None);
+    let (chain, page) = pipeline(Speculation::Off, None, "research");
     decide(&chain, request(1)).unwrap();
     assert!(page.encode().contains("outcome=\"used\"} 0"), "{}", page.encode());
 }

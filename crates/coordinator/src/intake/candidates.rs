@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use strata_domain::{
-    Candidate, CandidateId, Catalogue, Estimate, FaultKind, FunctionFacts, Location, Outlook,
-    Placement, PlatformId,
+    Catalogue, Estimate, FaultKind, FunctionFacts, Judged, Location, Outlook, Placement,
+    PlacementList, PlatformId, PlatformList,
 };
-use strata_policy::candidates::best_of_platforms;
-use strata_wire::{Fault, PlacementList, PlatformList};
+use strata_wire::Fault;
 
 use super::{frontier::frontier, limits::Limits};
 
@@ -101,39 +100,14 @@ impl Candidates {
         best.map(|(index, _)| self.catalogue.candidates()[index])
     }
 
-    /// The platforms that the strategic layer chooses from, each described by the best candidate
-    /// on it.
+    /// The platforms that the strategic layer chooses from.
     pub(crate) fn platforms(&self, facts: &FunctionFacts) -> PlatformList {
-        let mut list = PlatformList::default();
-        let considered = |id: CandidateId| self.considered[id.index()];
-        for (platform, best) in best_of_platforms(&self.catalogue, &self.outlook, considered) {
-            let Some(best) = best else { continue };
-            list.platforms.push(self.catalogue.platform(platform).name.clone());
-            list.list.push(self.describe(facts, best), self.allows_platform(platform));
-        }
-        list
+        self.judged(facts).platforms()
     }
 
     /// The placements that the tactical layer chooses from on `platform`.
     pub(crate) fn placements(&self, facts: &FunctionFacts, platform: PlatformId) -> PlacementList {
-        let mut list = PlacementList::default();
-        let mut last_region = None;
-        let ids = self.catalogue.candidates_of(platform);
-        for id in self.catalogue.candidate_ids().skip(ids.start).take(ids.len()) {
-            if !self.considered[id.index()] {
-                continue;
-            }
-            let Placement { region, memory_mb, .. } = self.catalogue.candidate(id);
-            // Candidates of a region are next to one another.
-            if last_region != Some(region) {
-                list.regions.push(self.catalogue.region(region).name.clone());
-                last_region = Some(region);
-            }
-            let position = list.regions.len().saturating_sub(1);
-            list.placements.push((u32::try_from(position).unwrap_or(u32::MAX), memory_mb));
-            list.list.push(self.describe(facts, id), self.allowed[id.index()]);
-        }
-        list
+        self.judged(facts).placements(platform)
     }
 
     /// The allowed candidates that the models were not asked about.
@@ -143,7 +117,8 @@ impl Candidates {
         left_out.map(|(index, _)| self.catalogue.candidates()[index])
     }
 
-    fn describe(&self, facts: &FunctionFacts, id: CandidateId) -> Candidate {
-        Candidate::describe(&self.catalogue, facts, &self.location, &self.outlook, id)
+    fn judged<'a>(&'a self, facts: &'a FunctionFacts) -> Judged<'a> {
+        let Self { catalogue, location, outlook, considered, allowed, .. } = self;
+        Judged { catalogue, facts, location, outlook, considered, allowed }
     }
 }

@@ -1,13 +1,35 @@
 //! Which requests are refused, which fields are filled in and which placements are allowed.
 #![allow(clippy::unwrap_used)]
 
-use strata_domain::{FaultKind, FunctionFacts, MemoryTier, Placement, Provider, Region};
-use strata_wire::{Fault, Violations, facts_from_pb, pb};
+use std::sync::{Arc, OnceLock};
+
+use strata_domain::{Catalogue, FaultKind, FunctionFacts, Location, Placement};
+use strata_wire::{
+    Fault, Violations, facts_from_pb, facts_location_from_pb, pb, placement_from_pb,
+};
 
 use super::Question;
 
-const CURRENT: Placement =
-    Placement { provider: Provider::Aws, region: Region::EuWest, memory: MemoryTier::Mb512 };
+fn research() -> Arc<Catalogue> {
+    static RESEARCH: OnceLock<Arc<Catalogue>> = OnceLock::new();
+    let load = || Arc::new(strata_catalogue::built_in("research").catalogue);
+    Arc::clone(RESEARCH.get_or_init(load))
+}
+
+fn message(platform: &str, region: &str, memory_mb: u32) -> pb::Placement {
+    let (platform, region) = (platform.to_owned(), region.to_owned());
+    pb::Placement { platform, region, memory_mb, provider: String::new() }
+}
+
+fn place(platform: &str, region: &str, memory_mb: u32) -> Placement {
+    let message = message(platform, region, memory_mb);
+    placement_from_pb(&research(), &message, "placement", &mut Violations::new()).unwrap()
+}
+
+/// Where the function of [`request`] runs.
+fn current() -> Placement {
+    place("aws-lambda", "eu-west-1", 512)
+}
 
 /// A request with only the required fields and a current placement.
 fn request() -> pb::DecideRequest {
@@ -15,7 +37,7 @@ fn request() -> pb::DecideRequest {
     pb::DecideRequest {
         function: Some(pb::Function { application: "shop".into(), function: "pay".into() }),
         at: Some(prost_types::Timestamp { seconds: 1_563_197_400, nanos: 0 }),
-        current: Some(strata_wire::placement_to_pb(CURRENT)),
+        current: Some(message("aws-lambda", "eu-west-1", 512)),
         workload: Some(pb::Workload { duration_ms: Some(120.0), ..Default::default() }),
         telemetry: vec![step; 12],
         ..Default::default()
@@ -24,13 +46,26 @@ fn request() -> pb::DecideRequest {
 
 /// The facts that the layers receive.
 fn facts(question: &Question) -> FunctionFacts {
-    facts_from_pb(Some(&question.facts), &mut Violations::new()).unwrap()
+    facts_from_pb(Some(&question.facts_message), &mut Violations::new()).unwrap()
+}
+
+/// Where the layers are told that the function is.
+fn location(question: &Question) -> Location {
+    facts_location_from_pb(&research(), &question.facts_message, &mut Violations::new())
+}
+
+/// The name of the area that the layers are told the callers are in.
+fn home(question: &Question) -> String {
+    let strata_domain::Origin::Area(area) = location(question).home.callers else {
+        panic!("not in an area");
+    };
+    research().area(area).name.clone()
 }
 
 fn read(spoil: impl FnOnce(&mut pb::DecideRequest)) -> Result<Box<Question>, Fault> {
     let mut request = request();
     spoil(&mut request);
-    Question::read(request)
+    Question::read(research(), request)
 }
 
 fn wrong_fields(spoil: impl FnOnce(&mut pb::DecideRequest)) -> Vec<String> {
@@ -55,8 +90,8 @@ fn empty_fields_are_filled_in_as_the_contract_says() {
     assert_eq!(facts.inter_arrival.get(), 2000.0);
     assert_eq!((facts.duration.get(), facts.avg_duration.get()), (120.0, 120.0));
     assert_eq!(facts.memory.get(), 128.0);
-    assert_eq!(facts.home, Region::EuWest);
-    let (here, _) = question.candidates.estimate(CURRENT);
+    assert_eq!(home(&question), "eu-west");
+    let (here, _) = question.candidates.estimate(current()).unwrap();
     assert_eq!(facts.avg_cost, here.cost);
     assert_eq!(facts.avg_carbon, here.carbon);
     assert_eq!(facts.cold_start_rate, here.cold_start_probability);
@@ -75,7 +110,9 @@ fn gaps_between_calls_say_which_will_be_cold() {
             ..Default::default()
         });
     };
-    let cold = |question: &Question| question.candidates.estimate(CURRENT).0.cold_start_probability;
+    let cold = |question: &Question| {
+        question.candidates.estimate(current()).unwrap().0.cold_start_probability
+    };
     let random = read(|request| workload(request).invocation_rate_per_minute = Some(0.1)).unwrap();
     let timed = read(timer).unwrap();
     assert!(cold(&timed) > 0.9 && cold(&random) < 0.6, "{} {}", cold(&timed), cold(&random));
@@ -142,7 +179,8 @@ fn a_function_that_runs_nowhere_yet_has_no_history() {
     let question = read(|request| request.current = None).unwrap();
     let facts = facts(&question);
     assert_eq!((facts.avg_cost.get(), facts.avg_carbon.get()), (0.0, 0.0));
-    assert_eq!((facts.memory.get(), facts.home), (128.0, Region::UsEast));
+    assert_eq!((facts.memory.get(), home(&question).as_str()), (128.0, "us-east"));
+    assert!(question.candidates.current().is_none());
 }
 
 #[test]
@@ -159,8 +197,13 @@ fn every_wrong_field_is_named() {
         ["at"]
     );
     assert_eq!(wrong_fields(|r| workload(r).duration_ms = Some(0.0)), ["workload.duration_ms"]);
-    assert_eq!(wrong_fields(|r| workload(r).memory_mb = Some(3009.0)), ["workload.memory_mb"]);
-    assert_eq!(wrong_fields(|r| workload(r).home_region = -1), ["workload.home_region"]);
+    assert_eq!(wrong_fields(|r| workload(r).memory_mb = Some(1048577.0)), ["workload.memory_mb"]);
+    let area = |name: &str| pb::Home { place: Some(pb::home::Place::Area(name.to_owned())) };
+    assert_eq!(wrong_fields(|r| workload(r).home = Some(area("x"))), ["workload.home.area"]);
+    let ovh = |r: &mut pb::DecideRequest| workload(r).data_provider = "ovh".to_owned();
+    assert_eq!(wrong_fields(ovh), ["workload.data_provider"]);
+    let nowhere = |r: &mut pb::DecideRequest| r.current = Some(pb::Placement::default());
+    assert_eq!(wrong_fields(nowhere), ["current.platform", "current.region", "current.memory_mb"]);
     assert_eq!(
         wrong_fields(|r| workload(r).invocation_rate_per_minute = Some(f64::NAN)),
         ["workload.invocation_rate_per_minute"]
@@ -178,10 +221,21 @@ fn every_wrong_field_is_named() {
 #[test]
 fn impossible_constraints_are_named() {
     let wrong = |constraints: pb::Constraints| wrong_fields(|r| constrain(r, constraints));
-    let providers = pb::Constraints { allowed_providers: vec![1, 4], ..Default::default() };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let platforms =
+        pb::Constraints { allowed_platforms: names(&["aws-lamda"]), ..Default::default() };
+    assert_eq!(wrong(platforms), ["constraints.allowed_platforms[0]"]);
+    let providers =
+        pb::Constraints { allowed_providers: names(&["aws", "ovh"]), ..Default::default() };
     assert_eq!(wrong(providers), ["constraints.allowed_providers[1]"]);
-    let regions = pb::Constraints { allowed_regions: vec![0], ..Default::default() };
+    let regions = pb::Constraints { allowed_regions: names(&["gcp/eastus"]), ..Default::default() };
     assert_eq!(wrong(regions), ["constraints.allowed_regions[0]"]);
+    let groups =
+        pb::Constraints { allowed_residency: names(&["EU", "MARS"]), ..Default::default() };
+    assert_eq!(wrong(groups), ["constraints.allowed_residency[1]"]);
+    let processors =
+        pb::Constraints { allowed_architectures: names(&["mips"]), ..Default::default() };
+    assert_eq!(wrong(processors), ["constraints.allowed_architectures[0]"]);
     let memory = pb::Constraints { min_memory_mb: 1024, max_memory_mb: 512, ..Default::default() };
     assert_eq!(wrong(memory), ["constraints.max_memory_mb"]);
     let slo = pb::Constraints { latency_slo_ms: Some(0.0), ..Default::default() };
@@ -197,27 +251,93 @@ fn without_telemetry_the_function_is_unknown() {
     assert!(fault.message.contains("shop/pay"));
 }
 
+/// The names of the allowed platforms, and the allowed placements on each.
+fn allowed(question: &Question) -> Vec<(String, Vec<String>)> {
+    let candidates = &question.candidates;
+    let catalogue = candidates.catalogue();
+    let of = |list: &strata_domain::PlacementList| {
+        let indices = (0..list.placements.len()).filter(|index| list.list.allowed[*index]);
+        let named = indices.filter_map(|index| list.placement(index));
+        named.map(|(region, memory_mb)| format!("{region}/{memory_mb}")).collect()
+    };
+    let platforms = candidates.platforms(&question.facts);
+    let names = platforms.platforms.iter().zip(&platforms.list.allowed);
+    let names = names.filter(|(_, allowed)| **allowed);
+    names
+        .map(|(name, _)| {
+            let platform = catalogue.find_platform(name).unwrap();
+            (name.clone(), of(&candidates.placements(&question.facts, platform)))
+        })
+        .collect()
+}
+
 #[test]
-fn masks_leave_what_is_allowed_sold_and_large_enough() {
+fn what_is_allowed_sold_and_large_enough_is_left() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let question = read(|request| {
         workload(request).memory_mb = Some(300.0);
         constrain(
             request,
             pb::Constraints {
-                allowed_providers: vec![2, 3],
-                allowed_regions: vec![4],
+                allowed_providers: names(&["azure", "gcp"]),
+                allowed_regions: names(&["southeastasia", "asia-southeast1", "us-east-1"]),
                 max_memory_mb: 2048,
                 ..Default::default()
             },
         );
     })
     .unwrap();
-    assert_eq!(question.candidates.providers().bits(), 0b110);
-    let bits = |provider| question.candidates.actions(provider).bits() >> (3 * 6);
-    assert_eq!(bits(Provider::Gcp), 0b01_1100);
-    // Azure's consumption plan has at most 1536 MB.
-    assert_eq!(bits(Provider::Azure), 0b00_1100);
-    assert_eq!(question.candidates.actions(Provider::Aws).bits(), 0);
+    let of = |region: &str, sizes: &[u32]| {
+        sizes.iter().map(|size| format!("{region}/{size}")).collect::<Vec<_>>()
+    };
+    let expected = [
+        // The consumption plan has at most 1536 MB.
+        ("azure-functions-consumption".to_owned(), of("southeastasia", &[512, 1024])),
+        ("gcp-functions-gen1".to_owned(), of("asia-southeast1", &[512, 1024, 2048])),
+    ];
+    assert_eq!(allowed(&question), expected);
+}
+
+#[test]
+fn residency_and_architecture_are_limits_too() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let question = read(|request| {
+        let eu = pb::Constraints {
+            allowed_residency: names(&["EU"]),
+            allowed_architectures: names(&["x86_64"]),
+            min_memory_mb: 1024,
+            max_memory_mb: 1024,
+            ..Default::default()
+        };
+        constrain(request, eu);
+    });
+    let regions: Vec<_> = allowed(&question.unwrap()).into_iter().flat_map(|(_, r)| r).collect();
+    assert_eq!(regions, ["eu-west-1/1024", "northeurope/1024", "europe-west1/1024"]);
+    let fault = read(|request| {
+        let arm =
+            pb::Constraints { allowed_architectures: names(&["arm64"]), ..Default::default() };
+        constrain(request, arm);
+    });
+    assert_eq!(fault.unwrap_err().kind, FaultKind::FailedPrecondition);
+}
+
+#[test]
+fn a_function_outside_of_the_catalogue_is_decided_on_and_named() {
+    let question =
+        read(|request| request.current = Some(message("aws-lambda", "eu-central-1", 1536)));
+    let question = question.unwrap();
+    assert_eq!(question.unknown, ["current.region"]);
+    assert!(question.candidates.current().is_none(), "nothing is known of staying there");
+    assert_eq!(question.observed_memory_mb, 1536);
+    let question = read(|request| request.current = Some(message("fly", "fra", 256))).unwrap();
+    assert_eq!(question.unknown, ["current.platform"]);
+    // A size that is not on sale is estimated between its neighbours.
+    let between = read(|request| request.current = Some(message("aws-lambda", "eu-west-1", 768)));
+    let between = between.unwrap();
+    assert!(between.unknown.is_empty());
+    let (estimate, _) = between.candidates.current().unwrap();
+    let smaller = between.candidates.estimate(current()).unwrap().0;
+    assert!(estimate.cost > smaller.cost * 0.5 && estimate.feasible, "{estimate:?}");
 }
 
 #[test]
@@ -245,30 +365,32 @@ fn limits_on_latency_and_cost_are_kept_by_every_candidate() {
     })
     .unwrap();
     let mut allowed = 0;
-    for placement in Placement::all() {
-        let (estimate, _) = all.candidates.estimate(placement);
+    for placement in research().candidates().iter().copied() {
+        let (estimate, _) = all.candidates.estimate(placement).unwrap();
         let keeps = estimate.latency_ms <= slo && estimate.cost.get() <= ceiling;
         assert_eq!(
             question.candidates.allows(placement),
             keeps && all.candidates.allows(placement),
-            "{placement}"
+            "{placement:?}"
         );
         allowed += usize::from(question.candidates.allows(placement));
     }
-    assert!((1..72).contains(&allowed), "{allowed}");
+    assert!((1..64).contains(&allowed), "{allowed}");
 }
 
 #[test]
 fn the_objective_follows_the_weights() {
     let best = |weights: pb::ObjectiveWeights| {
         let question = read(|request| request.weights = Some(weights)).unwrap();
-        Placement::all()
+        let catalogue = research();
+        let placements = catalogue.candidates().iter().copied();
+        placements
             .filter(|placement| question.candidates.allows(*placement))
             .max_by(|a, b| {
-                let objective = |placement| question.candidates.estimate(placement).1;
+                let objective = |placement| question.candidates.estimate(placement).unwrap().1;
                 objective(*a).total_cmp(&objective(*b))
             })
-            .map(|placement| *question.candidates.estimate(placement).0)
+            .map(|placement| *question.candidates.estimate(placement).unwrap().0)
             .unwrap()
     };
     let cheap = best(pb::ObjectiveWeights { cost: 1.0, ..Default::default() });
@@ -288,8 +410,8 @@ fn the_objective_follows_the_penalty_for_late_calls() {
             request.late_penalty = late_penalty;
         });
         let question = question.unwrap();
-        let slow = Placement { memory: MemoryTier::Mb128, ..CURRENT };
-        let (estimate, objective) = question.candidates.estimate(slow);
+        let slow = Placement { memory_mb: 128, ..current() };
+        let (estimate, objective) = question.candidates.estimate(slow).unwrap();
         assert!(estimate.late_share > 0.9, "{estimate:?}");
         (objective, facts(&question).objective.sla_penalty)
     };

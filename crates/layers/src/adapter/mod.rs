@@ -1,17 +1,23 @@
 //! The adapters of the layers: each turns requests into rows of a model, and outputs of the model
 //! into answers.
 
+mod lists;
 mod operational;
+mod research;
 mod row_inputs;
 mod schema;
+mod scorer;
 mod strategic;
 mod tactical;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::Arc;
+
 pub(crate) use operational::Operational;
 pub(crate) use row_inputs::RowInputs;
 pub(crate) use schema::ModelMismatch;
+use strata_domain::Catalogue;
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Hop, pb};
 pub(crate) use strategic::Strategic;
@@ -35,8 +41,9 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
     /// Name of the layer, and of its model in the repository.
     const NAME: &'static str = Self::Hop::LAYER;
 
-    /// Builds an adapter for the model that `manifest` describes.
-    fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch>;
+    /// Builds an adapter for the model that `manifest` describes. `catalogue` is what the layer
+    /// chooses from when a request does not say.
+    fn for_model(manifest: &Manifest, catalogue: &Arc<Catalogue>) -> Result<Self, ModelMismatch>;
 
     /// Checks a request and appends its row to `rows`, which a fault leaves as they were.
     fn encode(

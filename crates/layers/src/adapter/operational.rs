@@ -1,17 +1,16 @@
 //! The operational layer: forecasts the load of a function.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use strata_chassis::trace::TRACE_TARGET;
-use strata_domain::{FaultKind, UtcTime};
+use strata_domain::{Catalogue, FaultKind, UtcTime};
 use strata_policy::operational::{
     self, CallHistory, Decoder, Encoder, MAX_STEP_VALUE, Observation, STEP_SECONDS, Step,
     WINDOW_STEPS,
 };
 use strata_runtime::Manifest;
 use strata_wire::{
-    Fault, Forecasting, Violations, calls_from_pb, memory_from_pb, pb, placement_from_pb,
-    time_from_pb,
+    Fault, Forecasting, Violations, calls_from_pb, memory_from_pb, pb, time_from_pb,
 };
 use tracing::Span;
 
@@ -42,7 +41,7 @@ impl Adapter for Operational {
     type Hop = Forecasting;
     type Context = ();
 
-    fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch> {
+    fn for_model(manifest: &Manifest, _: &Arc<Catalogue>) -> Result<Self, ModelMismatch> {
         let features = schema::features(manifest, operational::INPUT, &[WINDOW_STEPS])?;
         let forecast = schema::output(manifest, operational::OUTPUT, operational::LABELS.len())?;
         let decoder = |position: usize, output: &'static str| {
@@ -75,29 +74,22 @@ impl Adapter for Operational {
                 None
             }
         };
-        let placement = match &request.placement {
-            Some(placement) => placement_from_pb(placement, "placement", &mut violations),
-            None => {
-                violations.add("placement", "must be given");
-                None
-            }
-        };
-        let observed = match request.observed_memory_mb {
-            0 => placement.map(|placement| placement.memory),
+        let memory_mb = memory_from_pb(request.memory_mb, "memory_mb", &mut violations);
+        let observed_mb = match request.observed_memory_mb {
+            0 => memory_mb,
             megabytes => memory_from_pb(megabytes, "observed_memory_mb", &mut violations),
         };
+        let kept = request.keep_alive_minutes;
+        let keep_alive_minutes = violations.positive("keep_alive_minutes", kept, f64::MAX);
         let window = window_from_pb(&request.steps, at, &mut violations);
         let calls = history_from_pb(request.calls.as_ref(), &mut violations);
-        let (placement, observed, window) = match (placement, observed, window) {
-            (Some(placement), Some(observed), Some(window)) if violations.is_empty() => {
-                (placement, observed, window)
-            }
-            _ => return Err(violations.into_fault()),
+        let Some(window) = window.filter(|_| violations.is_empty()) else {
+            return Err(violations.into_fault());
         };
-        let re_expressed = |step: Step| step.re_expressed(observed, placement.memory);
+        let re_expressed = |step: Step| step.re_expressed(observed_mb, memory_mb);
         let window = window.map(re_expressed);
         let calls = CallHistory { busy: calls.busy.map(re_expressed), ..calls };
-        let observation = Observation { window: &window, calls, provider: placement.provider };
+        let observation = Observation { window: &window, calls, keep_alive_minutes };
         self.encoder.encode(&observation, &mut rows.buffers[0]);
         Ok(())
     }

@@ -1,27 +1,55 @@
-//! The strategic layer: chooses the provider.
+//! The strategic layer: chooses the platform.
+
+use std::sync::Arc;
 
 use strata_chassis::trace::TRACE_TARGET;
-use strata_domain::FaultKind;
-use strata_policy::strategic::{self, Encoder, ProviderMask};
+use strata_domain::{Catalogue, FaultKind, FunctionFacts, PlatformList};
+use strata_policy::{
+    candidates::Q_VALUES,
+    research::{
+        Provider,
+        strategic::{self, Encoder, ProviderMask},
+    },
+};
 use strata_runtime::Manifest;
-use strata_wire::{Fault, Selecting, Violations, facts_from_pb, pb, provider_to_pb};
+use strata_wire::{Fault, Selecting, Violations, facts_from_pb, pb};
 use tracing::Span;
 
 use super::{
-    Adapter, RowInputs,
+    Adapter, RowInputs, lists,
+    research::{ResearchPlaces, nothing_expected},
     schema::{self, ModelMismatch},
+    scorer::Scorer,
 };
 
 /// The strategic layer.
 #[derive(Debug)]
 pub(crate) struct Strategic {
+    catalogue: Arc<Catalogue>,
+    model: Model,
+}
+
+#[derive(Debug)]
+enum Model {
+    /// Versions 1 and 2: a Q-value for each provider of the research framework.
+    Research(Research),
+    /// Version 3: a Q-value for each platform that is listed.
+    Scoring(Scorer),
+}
+
+#[derive(Debug)]
+struct Research {
+    places: ResearchPlaces,
     encoder: Encoder,
+    needs_expected: bool,
     q_values: usize,
 }
 
 /// The part of a request that decoding the Q-values needs.
 pub(crate) struct Context {
-    mask: ProviderMask,
+    /// The platforms that the Q-values belong to, and whether each may be chosen.
+    platforms: Vec<String>,
+    allowed: Vec<bool>,
     explain: bool,
 }
 
@@ -29,34 +57,37 @@ impl Adapter for Strategic {
     type Hop = Selecting;
     type Context = Context;
 
-    fn for_model(manifest: &Manifest) -> Result<Self, ModelMismatch> {
-        let features = schema::features(manifest, strategic::INPUT, &[])?;
-        Ok(Self {
-            encoder: Encoder::resolve(features)
-                .map_err(|source| ModelMismatch::Features { input: strategic::INPUT, source })?,
-            q_values: schema::output(manifest, strategic::OUTPUT, strategic::ACTIONS)?,
-        })
+    fn for_model(manifest: &Manifest, catalogue: &Arc<Catalogue>) -> Result<Self, ModelMismatch> {
+        let model = match manifest.axis {
+            Some(_) => Model::Scoring(Scorer::for_model(manifest, Q_VALUES)?),
+            None => Model::Research(Research::for_model(manifest, catalogue)?),
+        };
+        Ok(Self { catalogue: Arc::clone(catalogue), model })
     }
 
-    fn encode(&self, request: pb::SelectRequest, rows: &mut RowInputs) -> Result<Context, Fault> {
+    fn encode(
+        &self,
+        mut request: pb::SelectRequest,
+        rows: &mut RowInputs,
+    ) -> Result<Context, Fault> {
         let mut violations = Violations::new();
         let facts = facts_from_pb(request.facts.as_deref(), &mut violations);
-        let mask = match request.provider_mask {
-            None => ProviderMask::ALL,
-            Some(bits) => {
-                ProviderMask::from_bits(bits).filter(|mask| !mask.is_empty()).unwrap_or_else(|| {
-                    let most = ProviderMask::ALL.bits();
-                    violations.add("provider_mask", format_args!("must be 1 to {most}, is {bits}"));
-                    ProviderMask::ALL
-                })
+        let Some(facts) = facts.filter(|_| violations.is_empty()) else {
+            return Err(violations.into_fault());
+        };
+        match &self.model {
+            Model::Research(research) => research.encode(&facts, request, rows, violations),
+            Model::Scoring(scorer) => {
+                let catalogue = &self.catalogue;
+                let platforms = lists::platforms(catalogue, &facts, &mut request, &mut violations);
+                if !violations.is_empty() {
+                    return Err(violations.into_fault());
+                }
+                scorer.encode(&facts, &platforms.list, rows);
+                let PlatformList { platforms, list } = platforms;
+                Ok(Context { platforms, allowed: list.allowed, explain: request.explain })
             }
-        };
-        let facts = match facts {
-            Some(facts) if violations.is_empty() => facts,
-            _ => return Err(violations.into_fault()),
-        };
-        self.encoder.encode(&facts, &mut rows.buffers[0]);
-        Ok(Context { mask, explain: request.explain })
+        }
     }
 
     fn decode(
@@ -65,25 +96,90 @@ impl Adapter for Strategic {
         outputs: &[&[f32]],
         inference: pb::Inference,
     ) -> Result<pb::SelectResponse, Fault> {
-        let q_values = outputs[self.q_values];
-        let provider = strategic::choose(q_values, context.mask)
+        let chosen = match &self.model {
+            Model::Research(research) => {
+                let allowed = ProviderMask::of(|provider| context.allowed[provider]);
+                strategic::choose(outputs[research.q_values], allowed).map(Provider::index)
+            }
+            Model::Scoring(scorer) => scorer.choose(outputs, &context.allowed),
+        };
+        let platform = chosen
+            .and_then(|index| context.platforms.get(index))
             .ok_or_else(|| Fault::new(FaultKind::Internal, "the model gave no usable Q-value"))?;
+        let explained = context.explain;
         Ok(pb::SelectResponse {
-            provider: provider_to_pb(provider).into(),
-            q_values: if context.explain { q_values.to_vec() } else { Vec::new() },
+            platform: platform.clone(),
+            q_values: if explained { self.scores(outputs) } else { Vec::new() },
+            labels: if explained { context.platforms.clone() } else { Vec::new() },
             inference: Some(inference),
         })
     }
 
     fn scores(&self, outputs: &[&[f32]]) -> Vec<f32> {
-        outputs[self.q_values].to_vec()
+        match &self.model {
+            Model::Research(research) => outputs[research.q_values].to_vec(),
+            Model::Scoring(scorer) => scorer.scores(outputs).to_vec(),
+        }
     }
 
     fn agree(one: &pb::SelectResponse, other: &pb::SelectResponse) -> bool {
-        one.provider == other.provider
+        one.platform == other.platform
     }
 
     fn span() -> Span {
         tracing::info_span!(target: TRACE_TARGET, "strategic.select", otel.kind = "server")
+    }
+}
+
+impl Research {
+    fn for_model(manifest: &Manifest, catalogue: &Arc<Catalogue>) -> Result<Self, ModelMismatch> {
+        let features = schema::features(manifest, strategic::INPUT, &[])?;
+        let encoder = Encoder::resolve(features)
+            .map_err(|source| ModelMismatch::Features { input: strategic::INPUT, source })?;
+        Ok(Self {
+            places: ResearchPlaces::of(catalogue)?,
+            needs_expected: encoder.needs_expected(),
+            encoder,
+            q_values: schema::output(manifest, strategic::OUTPUT, strategic::ACTIONS)?,
+        })
+    }
+
+    fn encode(
+        &self,
+        facts: &FunctionFacts,
+        mut request: pb::SelectRequest,
+        rows: &mut RowInputs,
+        mut violations: Violations,
+    ) -> Result<Context, Fault> {
+        let location = self.places.locate(request.facts.as_deref(), &mut violations);
+        let listed = self.needs_expected || request.candidates.is_some();
+        let list = listed.then(|| {
+            let catalogue = &self.places.catalogue;
+            lists::platforms(catalogue, facts, &mut request, &mut violations)
+        });
+        let mut expected = [nothing_expected(facts); strategic::ACTIONS];
+        let mut allowed = [list.is_none(); strategic::ACTIONS];
+        if let Some(PlatformList { platforms, list }) = list {
+            for (index, name) in platforms.iter().enumerate() {
+                let known = Provider::ALL.into_iter().find(|known| known.platform() == name);
+                let Some(provider) = known.map(Provider::index) else { continue };
+                expected[provider] = list.candidates[index].expected_objective as f32;
+                allowed[provider] = list.allowed[index];
+            }
+            if !allowed.contains(&true) {
+                let known = Provider::ALL.map(Provider::platform).join(", ");
+                let text = format_args!("this version of the model chooses among {known} only");
+                violations.add("candidates.platforms", text);
+            }
+        }
+        let Some(location) = location.filter(|_| violations.is_empty()) else {
+            return Err(violations.into_fault());
+        };
+        self.encoder.encode(facts, &location, &expected, &mut rows.buffers[0]);
+        Ok(Context {
+            platforms: Provider::ALL.map(|provider| provider.platform().to_owned()).to_vec(),
+            allowed: allowed.to_vec(),
+            explain: request.explain,
+        })
     }
 }

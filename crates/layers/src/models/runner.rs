@@ -9,7 +9,7 @@ use std::{
 };
 
 use strata_chassis::{micros, trace};
-use strata_runtime::{Batch, InferError, Inference, Model, RowStatus};
+use strata_runtime::{Batch, InferError, Inference, Model, Policy, RowStatus};
 use strata_wire::pb;
 use tracing::Span;
 
@@ -68,6 +68,7 @@ impl Runner {
         Report {
             model: manifest.name.clone(),
             version: manifest.version,
+            policy: manifest.policy.map_or("", Policy::name),
             queue_us: micros(waited.min(inference.queue)),
             run_us: micros(inference.run),
             batch_size: u32::try_from(inference.batch_size).unwrap_or(u32::MAX),
@@ -101,6 +102,7 @@ pub(crate) struct Source {
 pub(crate) struct Report {
     model: String,
     version: u32,
+    policy: &'static str,
     batch_size: u32,
     queue_us: u32,
     run_us: u32,
@@ -123,8 +125,8 @@ impl Report {
 
 impl From<Report> for pb::Inference {
     fn from(report: Report) -> Self {
-        let Report { model, version, batch_size, queue_us, run_us } = report;
-        Self { model, version, queue_us, run_us, batch_size }
+        let Report { model, version, policy, batch_size, queue_us, run_us } = report;
+        Self { model, version, queue_us, run_us, batch_size, policy: policy.to_owned() }
     }
 }
 

@@ -34,6 +34,10 @@ pub struct Manifest {
     pub inputs: Vec<Input>,
     /// Outputs of the graph, in the order in which callers get them.
     pub outputs: Vec<Output>,
+    /// Whether training improved the model on the formula that it starts from; absent where there is
+    /// no such formula.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// What the model was trained on; absent when that is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
@@ -46,6 +50,26 @@ pub struct Manifest {
     /// The quantised variant; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Variant>,
+}
+
+/// What a model's answers rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// On weights that training improved.
+    Learned,
+    /// On the formula alone: no weights were better on validation data.
+    Formula,
+}
+
+impl Policy {
+    /// As manifests write it: `learned` or `formula`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Formula => "formula",
+        }
+    }
 }
 
 /// The ONNX file of a model.

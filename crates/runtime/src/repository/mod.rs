@@ -20,7 +20,7 @@ pub use self::{
     error::RepositoryError,
     files::{ModelFiles, sha256_hex},
     manifest::{
-        DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output,
+        DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output, Policy,
         Scalar,
     },
     shape::Shape,

@@ -144,12 +144,13 @@ impl<'w> Environment<'w> {
         let target = if refused { self.current } else { placement };
         let place = Place::new(self.world.catalogue(), &dynamics.profile, target)?;
         let moved = target != self.current;
-        let mut outcome = dynamics.outcome(interval, &place, moved, self.objective);
-        if refused {
-            outcome.refused = true;
-            outcome.reward = self.objective.infeasible_reward();
-        }
-        Some(outcome)
+        let outcome = dynamics.outcome(interval, &place, moved);
+        let reward = if refused {
+            self.objective.infeasible_reward()
+        } else {
+            self.objective.reward(outcome.parts, outcome.avoidable_violation_rate)
+        };
+        Some(Outcome { refused, reward, ..outcome })
     }
 
     /// Chooses `placement` and moves on to the next decision; `None` when there is none to make.

@@ -16,7 +16,8 @@
 //!   of all.
 //! - Memory it has now: the platform's smallest size that holds it 50 %, one size more 30 %, two
 //!   sizes more 20 %, at most the largest. A function that no size of the platform holds runs on
-//!   the reference platform, if that has larger sizes, and has the largest if that holds it neither.
+//!   the reference platform, if that has larger sizes, and in the largest if that does not hold it
+//!   either.
 //! - Request and answer of HTTP functions: log-normal, median 1 kB and 4 kB, sigma 1.0 and 1.2, at
 //!   most 6 MB.
 //! - Request and answer of other functions: log-normal, median 0.5 kB and 0.3 kB, sigma 1.0, at
@@ -70,6 +71,12 @@ pub struct Attributes {
     pub cpu_share: f64,
 }
 
+/// The area of callers, and which provider holds the data.
+struct Lives {
+    area: AreaId,
+    provider: Option<usize>,
+}
+
 /// What attributes are drawn from on a catalogue.
 pub(crate) struct Assumptions<'c> {
     catalogue: &'c Catalogue,
@@ -117,7 +124,7 @@ impl<'c> Assumptions<'c> {
                 data: provider
                     .and_then(|provider| self.data_region(&self.providers[provider], area)),
             },
-            placement: self.placement(area, provider, memory_mb, &mut draws),
+            placement: self.placement(&Lives { area, provider }, memory_mb, &mut draws),
             request_bytes,
             response_bytes,
             cpu_share: scaling::BENCHMARK_CPU_SHARES
@@ -142,18 +149,13 @@ impl<'c> Assumptions<'c> {
         one.0.cmp(&other.0).then(one.1.total_cmp(&other.1))
     }
 
-    fn placement(
-        &self,
-        home: AreaId,
-        data: Option<usize>,
-        memory_mb: f64,
-        draws: &mut Draws,
-    ) -> Placement {
+    fn placement(&self, home: &Lives, memory_mb: f64, draws: &mut Draws) -> Placement {
         let (with_data, near_callers) = (draws.unit(), draws.unit());
         let (other_provider, other_area) =
             (draws.weighted(&self.provider_shares), draws.weighted(&self.area_shares));
         let more = draws.weighted(&MORE_MEMORY_SHARES);
-        let provider = data.filter(|_| with_data < RUNS_WITH_ITS_DATA).unwrap_or(other_provider);
+        let data = home.provider.filter(|_| with_data < RUNS_WITH_ITS_DATA);
+        let provider = data.unwrap_or(other_provider);
         let platform = match &self.providers[provider][..] {
             [only] => *only,
             platforms => platforms[draws.below(platforms.len())],
@@ -163,7 +165,8 @@ impl<'c> Assumptions<'c> {
         let smallest = sizes.iter().position(|size| scaling::fits(size.memory_mb, memory_mb));
         let size = smallest.unwrap_or(sizes.len()) + more;
         let size = sizes[size.min(sizes.len() - 1)].memory_mb;
-        let area = if near_callers < RUNS_NEAR_ITS_CALLERS { home } else { self.areas[other_area] };
+        let area =
+            if near_callers < RUNS_NEAR_ITS_CALLERS { home.area } else { self.areas[other_area] };
         let candidates = self.catalogue.candidates();
         let of_size = candidates[self.catalogue.candidates_of(platform)].iter();
         let of_size = of_size.filter(|candidate| candidate.memory_mb == size);

@@ -13,9 +13,10 @@ const RECORDED_ON: &str = "azure-functions-consumption";
 /// Sizes above this are not assumed of a platform that the trace was not recorded on.
 const LARGEST_OBSERVED_MB: u32 = 3008;
 
-/// Where the run times of the trace are taken to have been measured: Azure's consumption plan, whose
-/// sizes and regions run alike, or the reference platform of a catalogue without it. Of the sizes
-/// the largest up to 3008 MB, of the regions the first in the default area, if it is sold there.
+/// Where the run times of the trace are taken to have been measured: Azure's consumption plan,
+/// whose sizes and regions run alike, or the reference platform of a catalogue without it. Of the
+/// sizes the largest up to 3008 MB, of the regions the first in the default area, if it is sold
+/// there.
 pub fn observed_on(catalogue: &Catalogue) -> Placement {
     let platform = catalogue.find_platform(RECORDED_ON);
     let platform = platform.unwrap_or_else(|| catalogue.reference_platform());
@@ -182,6 +183,14 @@ impl Trace {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::traces::test_trace;
+
+    #[test]
+    fn the_trace_was_observed_on_azure() {
+        let catalogue = test_trace::research();
+        let place = catalogue.describe(observed_on(&catalogue));
+        assert_eq!(place, "azure-functions-consumption/eastus/1024");
+    }
 
     #[test]
     fn busier_functions_keep_their_rhythm_and_differ_in_how_much_busier_they_are() {

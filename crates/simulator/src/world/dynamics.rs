@@ -9,7 +9,6 @@ use strata_domain::{
 use super::{
     arrivals::STEPS_PER_MINUTE,
     cold_calls::{CallWalk, Cold},
-    grid::Grid,
     history::{CallTotals, RunTimeMoments},
     outcome::{Outcome, RUNS_PER_INTERVAL},
     place::{Effect, Place, Ran},
@@ -56,7 +55,6 @@ pub(crate) struct Dynamics {
 impl Dynamics {
     pub(super) fn new(
         setting: Setting<'_>,
-        grid: &Grid,
         function: &TracedFunction,
         attributes: &Attributes,
     ) -> Self {
@@ -78,10 +76,10 @@ impl Dynamics {
             intervals: Vec::new(),
             profile,
             start: setting.trace.start(),
-            interval_minutes: grid.interval_minutes,
+            interval_minutes: setting.grid.interval_minutes,
         };
         let initial = Place::new(setting.catalogue, &dynamics.profile, attributes.placement);
-        dynamics.fill(setting, grid, function, initial);
+        dynamics.fill(setting, function, initial);
         dynamics
     }
 
@@ -89,11 +87,10 @@ impl Dynamics {
     fn fill(
         &mut self,
         setting: Setting<'_>,
-        grid: &Grid,
         function: &TracedFunction,
         initial: Option<Place<'_>>,
     ) {
-        let seed = setting.options.seed;
+        let (seed, grid) = (setting.options.seed, setting.grid);
         let places = self.feasible_places(setting.catalogue);
         let mut walk = CallWalk::new(setting.catalogue, function, seed);
         let (mut past_runs, mut past_calls) = (RunTimeMoments::default(), CallTotals::default());
@@ -188,17 +185,11 @@ impl Dynamics {
         self.ran(interval, place).effect(interval.cold_share(place, moved))
     }
 
-    /// The same as an outcome. Its reward is that of `objective`.
-    pub(crate) fn outcome(
-        &self,
-        interval: &Interval,
-        place: &Place<'_>,
-        moved: bool,
-        objective: Objective,
-    ) -> Outcome {
-        let Effect { means, latency_ms } = self.effect(interval, place, moved);
-        let (parts, avoidable_violation_rate) =
-            Self::score(interval, &Effect { means, latency_ms });
+    /// The same as an outcome, before it is rewarded.
+    pub(crate) fn outcome(&self, interval: &Interval, place: &Place<'_>, moved: bool) -> Outcome {
+        let effect = self.effect(interval, place, moved);
+        let (parts, avoidable_violation_rate) = Self::score(interval, &effect);
+        let Effect { means, latency_ms } = effect;
         Outcome {
             at: self.at(interval),
             calls: interval.calls,
@@ -213,7 +204,7 @@ impl Dynamics {
             avoidable_violation_rate,
             sample_latency_ms: place.sample_ms(&interval.runs, means.cold_start_rate),
             parts,
-            reward: objective.reward(parts, avoidable_violation_rate),
+            reward: 0.0,
         }
     }
 }

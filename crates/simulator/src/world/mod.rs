@@ -141,11 +141,11 @@ impl World {
         let traced = self.trace.functions().get(function)?;
         let attributes = self.attributes.get(function)?;
         let slot = self.dynamics.get(function)?;
-        Some(slot.get_or_init(|| Dynamics::new(self.setting(), &self.grid, traced, attributes)))
+        Some(slot.get_or_init(|| Dynamics::new(self.setting(), traced, attributes)))
     }
 
     fn setting(&self) -> Setting<'_> {
-        let Self { trace, options, catalogue, observed_on, .. } = self;
-        Setting { catalogue, trace, observed_on: *observed_on, options: *options }
+        let Self { trace, options, catalogue, observed_on, grid, .. } = self;
+        Setting { catalogue, trace, grid, observed_on: *observed_on, options: *options }
     }
 }

@@ -1,6 +1,6 @@
 use strata_domain::{Catalogue, Placement, Speed};
 
-use super::options::WorldOptions;
+use super::{grid::Grid, options::WorldOptions};
 use crate::traces::Trace;
 
 /// What is the same for every function of a world.
@@ -8,6 +8,7 @@ use crate::traces::Trace;
 pub(super) struct Setting<'w> {
     pub(super) catalogue: &'w Catalogue,
     pub(super) trace: &'w Trace,
+    pub(super) grid: &'w Grid,
     /// Where the run times of the trace were observed.
     pub(super) observed_on: Placement,
     pub(super) options: WorldOptions,

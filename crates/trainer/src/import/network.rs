@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_policy::{operational, strategic, tactical};
+use strata_policy::{
+    operational,
+    research::{strategic, tactical},
+};
 
 use super::{checkpoint::Checkpoint, scaler::Scaler};
 use crate::{

@@ -183,8 +183,11 @@ fn encode(encoder: &Encoder, windows: &[Window]) -> Vec<f32> {
     let mut rows = Vec::new();
     for window in windows {
         let steps = window.steps();
-        let observation =
-            Observation { window: &steps, calls: window.calls, provider: window.provider };
+        let observation = Observation {
+            window: &steps,
+            calls: window.calls,
+            keep_alive_minutes: window.keep_alive_minutes,
+        };
         encoder.encode(&observation, &mut rows);
     }
     rows

@@ -14,7 +14,7 @@ use strata_policy::operational::LABELS;
 use strata_runtime::{
     MANIFEST_FILE, Manifest, Model, ModelFiles, OnnxRuntime, Repository, Variant, sha256_hex,
 };
-use strata_simulator::{Scope, World, WorldOptions};
+use strata_simulator::{Scope, World};
 
 pub use accuracy::{Comparison, Figures};
 pub use speed::Speed;
@@ -24,7 +24,7 @@ use crate::{
     files,
     onnx::{self, SCHEME},
     publish,
-    simulation::bundled_trace,
+    simulation::bundled_world,
 };
 
 /// Name of the variant's file.
@@ -180,7 +180,7 @@ fn compare_accuracy(
     extreme: &[f32],
     functions: Option<usize>,
 ) -> Result<Vec<Comparison>> {
-    let world = World::new(bundled_trace(functions)?, WorldOptions::default());
+    let world = bundled_world(functions)?;
     let comparer = accuracy::Comparer { models, world: &world, scope: Scope::held_out(), extreme };
     accuracy::SETS.iter().map(|set| comparer.compare(set)).collect()
 }

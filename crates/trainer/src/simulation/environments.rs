@@ -3,40 +3,43 @@
 use anyhow::{Context, Result, ensure};
 use rand::seq::IndexedRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_domain::{Objective, Placement, Provider};
-use strata_policy::{
-    strategic,
-    tactical::{self, Action},
-};
+use strata_domain::Objective;
+use strata_policy::research::{Action, Provider, strategic, tactical};
 use strata_simulator::{Environment as Simulation, Scope, World};
 
-use super::policies::{TacticalPolicy, possible_actions, possible_providers};
+use super::{policies::TacticalPolicy, research::Research};
 use crate::fit::{Environment, Observation, Outcome};
 
-/// Chooses regions and memory tiers. The provider stays the same through an episode, because it is
+/// Chooses areas and memory sizes. The provider stays the same through an episode, because it is
 /// decided ten times less often. An episode is one function through the training scope; function
 /// and provider are drawn.
 pub struct TacticalEnvironment<'w> {
     simulation: Simulation<'w>,
     functions: Vec<usize>,
     encoder: &'w tactical::Encoder,
+    research: Research<'w>,
     rng: Xoshiro256PlusPlus,
     provider: Provider,
 }
 
 impl<'w> TacticalEnvironment<'w> {
     /// Episodes over the functions that have a decision in the training scope, drawn from `rng`.
-    pub fn new(world: &'w World, encoder: &'w tactical::Encoder, rng: Xoshiro256PlusPlus) -> Self {
+    pub fn new(
+        world: &'w World,
+        encoder: &'w tactical::Encoder,
+        research: Research<'w>,
+        rng: Xoshiro256PlusPlus,
+    ) -> Self {
         let functions = world.deciding(Scope::training());
         let simulation = Simulation::new(world, Scope::training(), Objective::tactical());
-        Self { simulation, functions, encoder, rng, provider: Provider::Aws }
+        Self { simulation, functions, encoder, research, rng, provider: Provider::Aws }
     }
 
     fn observe(&self) -> Option<Observation> {
-        let facts = self.simulation.observe()?.facts;
-        let mut state = Vec::with_capacity(self.encoder.width());
-        self.encoder.encode(&facts, self.provider, &mut state);
-        Some(Observation { state, allowed: possible_actions(&facts, self.provider).bits() })
+        let point = self.simulation.observe()?;
+        let state = self.research.tactical_row(self.encoder, &point, self.provider);
+        let possible = self.research.possible_actions(&point.facts, self.provider);
+        Some(Observation { state, allowed: possible.bits() })
     }
 }
 
@@ -48,18 +51,16 @@ impl Environment for TacticalEnvironment<'_> {
             .context("no function has a decision in the training scope")?;
         ensure!(self.simulation.reset(*function), "nothing is to be decided about {function}");
         let facts = self.simulation.observe().context("an episode begins with a decision")?.facts;
-        let providers: Vec<Provider> = Provider::ALL
-            .into_iter()
-            .filter(|provider| possible_providers(&facts).allows(provider.index()))
-            .collect();
+        let possible = self.research.possible_providers(&facts);
+        let providers: Vec<Provider> =
+            Provider::ALL.into_iter().filter(|p| possible.allows(p.index())).collect();
         self.provider = *providers.choose(&mut self.rng).context("the function can run nowhere")?;
         self.observe().context("an episode begins with a decision")
     }
 
     fn step(&mut self, action: usize) -> Result<Outcome> {
         let action = Action::from_index(action).context("no such action")?;
-        let Action { region, memory } = action;
-        let placement = Placement { provider: self.provider, region, memory };
+        let placement = self.research.placement(self.provider, action)?;
         let outcome = self.simulation.step(placement).context("the episode is over")?;
         Ok(Outcome { reward: outcome.reward as f32, next: self.observe() })
     }
@@ -69,7 +70,7 @@ impl Environment for TacticalEnvironment<'_> {
     }
 }
 
-/// Chooses providers. A tactical policy then chooses region and memory, so that a provider is
+/// Chooses providers. A tactical policy then chooses area and memory, so that a provider is
 /// rewarded for what the whole chain achieves with it. An episode is one function, drawn, through
 /// the training scope of one world.
 pub struct StrategicEnvironment<'w> {
@@ -108,10 +109,11 @@ impl<'w> StrategicEnvironment<'w> {
     }
 
     fn observe(&self) -> Option<Observation> {
-        let facts = self.simulation.observe()?.facts;
-        let mut state = Vec::with_capacity(self.encoder.width());
-        self.encoder.encode(&facts, &mut state);
-        Some(Observation { state, allowed: possible_providers(&facts).bits() })
+        let point = self.simulation.observe()?;
+        let research = &self.tactical.research;
+        let state = research.strategic_row(self.encoder, &point);
+        let possible = research.possible_providers(&point.facts);
+        Some(Observation { state, allowed: possible.bits() })
     }
 }
 
@@ -129,8 +131,8 @@ impl Environment for StrategicEnvironment<'_> {
 
     fn step(&mut self, action: usize) -> Result<Outcome> {
         let provider = Provider::from_index(action).context("no such action")?;
-        let facts = self.simulation.observe().context("the episode is over")?.facts;
-        let placement = self.tactical.place_on(&facts, provider)?;
+        let point = self.simulation.observe().context("the episode is over")?;
+        let placement = self.tactical.place_on(&point, provider)?;
         let outcome = self.simulation.step(placement).context("the episode is over")?;
         Ok(Outcome { reward: outcome.reward as f32, next: self.observe() })
     }

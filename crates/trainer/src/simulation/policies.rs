@@ -2,59 +2,42 @@
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use strata_domain::{FunctionFacts, MemoryTier, Placement, Provider, Region, scaling};
-use strata_policy::{
-    strategic::{self, ProviderMask},
-    tactical::{self, Action, ActionMask},
-};
+use strata_domain::{Catalogue, Placement};
+use strata_policy::research::{Provider, strategic, tactical};
 use strata_simulator::{DecisionPoint, PlacementPolicy};
 
+use super::research::Research;
 use crate::nets::{StrategicNet, TacticalNet};
-
-/// The regions and memory tiers of `provider` on which the function of `facts` can run.
-pub(super) fn possible_actions(facts: &FunctionFacts, provider: Provider) -> ActionMask {
-    let memory = facts.memory.get();
-    ActionMask::of(|index| {
-        Action::from_index(index)
-            .is_some_and(|action| scaling::fits(placement(provider, action), memory))
-    })
-}
-
-/// The providers that have a region and memory tier on which the function of `facts` can run.
-pub(super) fn possible_providers(facts: &FunctionFacts) -> ProviderMask {
-    ProviderMask::of(|index| {
-        Provider::from_index(index)
-            .is_some_and(|provider| !possible_actions(facts, provider).is_empty())
-    })
-}
-
-fn placement(provider: Provider, action: Action) -> Placement {
-    Placement { provider, region: action.region, memory: action.memory }
-}
 
 /// The tactical network with its encoder.
 #[derive(Debug, Clone, Copy)]
 pub struct TacticalPolicy<'a> {
     net: &'a TacticalNet,
     encoder: &'a tactical::Encoder,
+    pub(super) research: Research<'a>,
 }
 
 impl<'a> TacticalPolicy<'a> {
     /// Decides by `net`, whose input is that of `encoder`.
-    pub fn new(net: &'a TacticalNet, encoder: &'a tactical::Encoder) -> Self {
-        Self { net, encoder }
+    pub fn new(
+        net: &'a TacticalNet,
+        encoder: &'a tactical::Encoder,
+        research: Research<'a>,
+    ) -> Self {
+        Self { net, encoder, research }
     }
 
     /// The best placement on `provider`.
     ///
     /// # Errors
     /// When the function can run nowhere on it, or the network takes another input.
-    pub fn place_on(&self, facts: &FunctionFacts, provider: Provider) -> Result<Placement> {
-        let mut row = Vec::with_capacity(self.encoder.width());
-        self.encoder.encode(facts, provider, &mut row);
+    pub fn place_on(&self, point: &DecisionPoint, provider: Provider) -> Result<Placement> {
+        let row = self.research.tactical_row(self.encoder, point, provider);
         let logits = self.net.act(&row_tensor(row)?)?.0.squeeze(0)?.to_vec1::<f32>()?;
-        let action = tactical::choose(&logits, possible_actions(facts, provider));
-        Ok(placement(provider, action.context("the function can run nowhere on this provider")?))
+        let possible = self.research.possible_actions(&point.facts, provider);
+        let action = tactical::choose(&logits, possible);
+        let action = action.context("the function can run nowhere on this provider")?;
+        self.research.placement(provider, action)
     }
 }
 
@@ -63,23 +46,27 @@ impl<'a> TacticalPolicy<'a> {
 pub struct StrategicPolicy<'a> {
     net: &'a StrategicNet,
     encoder: &'a strategic::Encoder,
+    research: Research<'a>,
 }
 
 impl<'a> StrategicPolicy<'a> {
     /// Decides by `net`, whose input is that of `encoder`.
-    pub fn new(net: &'a StrategicNet, encoder: &'a strategic::Encoder) -> Self {
-        Self { net, encoder }
+    pub fn new(
+        net: &'a StrategicNet,
+        encoder: &'a strategic::Encoder,
+        research: Research<'a>,
+    ) -> Self {
+        Self { net, encoder, research }
     }
 
     /// The best provider.
     ///
     /// # Errors
     /// When the function can run nowhere, or the network takes another input.
-    pub fn select(&self, facts: &FunctionFacts) -> Result<Provider> {
-        let mut row = Vec::with_capacity(self.encoder.width());
-        self.encoder.encode(facts, &mut row);
+    pub fn select(&self, point: &DecisionPoint) -> Result<Provider> {
+        let row = self.research.strategic_row(self.encoder, point);
         let q_values = self.net.q_values(&row_tensor(row)?)?.squeeze(0)?.to_vec1::<f32>()?;
-        strategic::choose(&q_values, possible_providers(facts))
+        strategic::choose(&q_values, self.research.possible_providers(&point.facts))
             .context("the function can run nowhere")
     }
 }
@@ -89,8 +76,8 @@ fn row_tensor(row: Vec<f32>) -> Result<Tensor> {
     Ok(Tensor::from_vec(row, (1, width), &Device::Cpu)?)
 }
 
-/// Chooses the placement of a function by its facts.
-type Decide<'a> = Box<dyn Fn(&FunctionFacts) -> Result<Placement> + 'a>;
+/// Chooses the placement of a function by what is known of it.
+type Decide<'a> = Box<dyn Fn(&DecisionPoint) -> Result<Placement> + 'a>;
 
 /// A policy for the simulator's evaluation. It keeps its first error, because the simulator takes
 /// placements only.
@@ -104,27 +91,25 @@ impl<'a> Evaluated<'a> {
     /// The chain: the strategic layer chooses the provider, the tactical layer region and memory.
     pub fn chain(strategic: StrategicPolicy<'a>, tactical: TacticalPolicy<'a>) -> Self {
         let decide =
-            move |facts: &FunctionFacts| tactical.place_on(facts, strategic.select(facts)?);
+            move |point: &DecisionPoint| tactical.place_on(point, strategic.select(point)?);
         Self { name: "strata", decide: Box::new(decide), failure: None }
     }
 
     /// The tactical layer alone: every function keeps its provider.
     pub fn provider_kept(tactical: TacticalPolicy<'a>) -> Self {
-        let decide = move |facts: &FunctionFacts| {
-            let provider = facts.current.map_or(Provider::Aws, |current| current.provider);
-            tactical.place_on(facts, provider)
+        let decide = move |point: &DecisionPoint| {
+            let provider = tactical.research.grid.provider_of(point.current.platform);
+            tactical
+                .place_on(point, provider.context("it runs on a platform of none of the three")?)
         };
         Self { name: "tactical alone", decide: Box::new(decide), failure: None }
     }
 
     /// The tactical layer on the provider that the domain's formulas choose.
     pub fn under_patient_model(tactical: TacticalPolicy<'a>) -> Self {
-        let decide = move |facts: &FunctionFacts| {
-            let best = facts
-                .outlook(FunctionFacts::STAY_MINUTES)
-                .best()
-                .context("the function can run nowhere")?;
-            tactical.place_on(facts, best.provider)
+        let decide = move |point: &DecisionPoint| {
+            let provider = tactical.research.best_provider(point);
+            tactical.place_on(point, provider.context("the function can run nowhere")?)
         };
         Self { name: "tactical under patient_model", decide: Box::new(decide), failure: None }
     }
@@ -143,18 +128,10 @@ impl PlacementPolicy for Evaluated<'_> {
         self.name
     }
 
-    fn place(&mut self, point: &DecisionPoint) -> Placement {
-        let stay = point.facts.current.unwrap_or(Placement {
-            provider: Provider::Aws,
-            region: Region::UsEast,
-            memory: MemoryTier::Mb3008,
-        });
-        match (self.decide)(&point.facts) {
-            Ok(placement) => placement,
-            Err(error) => {
-                self.failure.get_or_insert(error);
-                stay
-            }
-        }
+    fn place(&mut self, _: &Catalogue, point: &DecisionPoint) -> Placement {
+        (self.decide)(point).unwrap_or_else(|error| {
+            self.failure.get_or_insert(error);
+            point.current
+        })
     }
 }

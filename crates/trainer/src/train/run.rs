@@ -1,8 +1,9 @@
 //! What the three training runs share: options, worlds, checkpoints and publication.
 
-use std::{collections::BTreeMap, fmt::Debug, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Debug, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
+use strata_policy::research::Grid;
 use strata_runtime::{Data, OnnxRuntime, Scalar, sha256_hex};
 use strata_simulator::{Scope, Split, World, WorldOptions};
 
@@ -15,7 +16,7 @@ use crate::{
         gate::{Candidate, Gate},
         publish,
     },
-    simulation::bundled_trace,
+    simulation::{Research, bundled_world},
 };
 
 /// Worlds to learn in.
@@ -47,6 +48,7 @@ pub struct RunOptions {
 pub struct Run {
     pub(super) options: RunOptions,
     pub(super) world: World,
+    grid: Grid,
     runtime: OnnxRuntime,
     /// Worlds to learn in: the same calls by functions with other attributes.
     pub(super) variations: Vec<World>,
@@ -79,13 +81,19 @@ impl Run {
             ensure!(directory.is_dir(), "{shown} holds no checkpoint; leave out --resume");
         }
         // The seed of the training does not affect the world.
-        let world = World::new(bundled_trace(options.functions)?, WorldOptions::default());
-        let variations = (0..VARIATIONS).map(|number| {
-            let options = WorldOptions { seed: number + 1, ..WorldOptions::default() };
-            World::new(world.trace().varied(number), options)
+        let world = bundled_world(options.functions)?;
+        let variations = (0..VARIATIONS).map(|variation| {
+            let options = WorldOptions { seed: variation + 1, variation, ..world.options() };
+            World::new(world.trace().clone(), options, Arc::clone(world.catalogue()))
         });
         let variations = variations.collect();
-        Ok(Self { options, world, runtime, variations })
+        let grid = Grid::of(world.catalogue())?;
+        Ok(Self { options, world, grid, runtime, variations })
+    }
+
+    /// The placements that the networks choose from.
+    pub(super) fn research(&self) -> Research<'_> {
+        Research { catalogue: self.world.catalogue(), grid: &self.grid }
     }
 
     /// The version that the run publishes.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Objective;
-use strata_policy::{strategic, tactical};
+use strata_policy::research::{strategic, tactical};
 use strata_runtime::{Scalar, sha256_hex};
 
 use super::{
@@ -93,8 +93,8 @@ pub fn train(run: &Run, options: &StrategicOptions) -> Result<[PlacementTable; 2
     let below = TacticalNet::from_onnx(&graph)?;
     let below_encoder = tactical::Encoder::of_names(features.tactical())?;
     let encoder = strategic::Encoder::of_names(features.strategic())?;
-    let chain =
-        Chain { run, encoder: &encoder, below: TacticalPolicy::new(&below, &below_encoder) };
+    let below = TacticalPolicy::new(&below, &below_encoder, run.research());
+    let chain = Chain { run, encoder: &encoder, below };
     let settings = options.settings(run);
     let (net, curves) = chain.fit(&settings, &sha256_hex(&graph))?;
 
@@ -134,7 +134,7 @@ impl<'c> Chain<'c> {
     where
         'c: 'n,
     {
-        Evaluated::chain(StrategicPolicy::new(net, self.encoder), self.below)
+        Evaluated::chain(StrategicPolicy::new(net, self.encoder, self.run.research()), self.below)
     }
 
     /// Fits a network; `below` is the hash of the tactical graph.

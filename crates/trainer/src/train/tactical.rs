@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_domain::Objective;
-use strata_policy::tactical::{ACTIONS, Encoder};
+use strata_policy::research::tactical::{ACTIONS, Encoder};
 use strata_runtime::Scalar;
 
 use super::{
@@ -98,7 +98,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     let curves = fit(run, &encoder, &net, &settings)?;
 
     let mut table = PlacementTable::baselines(&run.world, run.measured_on(), Objective::tactical());
-    let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder));
+    let mut policy = Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder, run.research()));
     table.add(&run.world, &mut policy);
     policy.finish()?;
     let mut gate = Gate::default();
@@ -107,7 +107,7 @@ pub fn train(run: &Run, options: &TacticalOptions) -> Result<PlacementTable> {
     gate.compare(&run.options.models, candidate, |predecessor| {
         let net = TacticalNet::from_onnx(predecessor.graph())?;
         let encoder = Encoder::of_names(&predecessor.features())?;
-        run.objective(Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder)))
+        run.objective(Evaluated::provider_kept(TacticalPolicy::new(&net, &encoder, run.research())))
     });
     let trained = Trained {
         net: &net,
@@ -143,7 +143,7 @@ fn environment<'r>(
     let rng = Xoshiro256PlusPlus::seed_from_u64(run.options.seed.wrapping_add(number));
     let number = number as usize % run.variations.len().max(1);
     let world = run.variations.get(number).context("there is no world to learn in")?;
-    Ok(TacticalEnvironment::new(world, encoder, rng))
+    Ok(TacticalEnvironment::new(world, encoder, run.research(), rng))
 }
 
 fn fit(run: &Run, encoder: &Encoder, net: &TacticalNet, settings: &ppo::Options) -> Result<Curves> {
@@ -155,7 +155,7 @@ fn fit(run: &Run, encoder: &Encoder, net: &TacticalNet, settings: &ppo::Options)
     let bar = progress::bar("tactical")?;
     // The provider of the domain's formulas stands for the layer above.
     let score = |net: &TacticalNet| {
-        let policy = TacticalPolicy::new(net, encoder);
+        let policy = TacticalPolicy::new(net, encoder, run.research());
         run.validate(|| Evaluated::under_patient_model(policy))
     };
     let mut monitor = Monitor::validating(&bar, score).with_checkpoints(run.checkpoints(

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use strata_policy::{operational::WINDOW_STEPS, strategic, tactical};
+use strata_policy::{
+    operational::WINDOW_STEPS,
+    research::{strategic, tactical},
+};
 use strata_runtime::{Batch, Model, ModelOptions, OnnxRuntime, Repository};
 use strata_trainer::{
     contract::{Bound, DecisionLayer},

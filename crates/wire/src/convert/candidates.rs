@@ -2,55 +2,12 @@
 
 use std::fmt::Display;
 
-use strata_domain::{Candidate, MAX_CANDIDATES, MAX_PLATFORMS};
+use strata_domain::{
+    Candidate, CandidateList, MAX_CANDIDATES, MAX_PLATFORMS, PlacementList, PlatformList,
+};
 
 use super::MAX_MEMORY_MB;
 use crate::{Violations, pb};
-
-/// Candidates with what the caller knows of them, and which of them may be chosen.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CandidateList {
-    /// What is known of each.
-    pub candidates: Vec<Candidate>,
-    /// Whether each may be chosen: as many, at least one `true`.
-    pub allowed: Vec<bool>,
-}
-
-impl CandidateList {
-    /// Appends a candidate.
-    pub fn push(&mut self, candidate: Candidate, allowed: bool) {
-        self.candidates.push(candidate);
-        self.allowed.push(allowed);
-    }
-}
-
-/// Platforms to choose from.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlatformList {
-    /// Their names.
-    pub platforms: Vec<String>,
-    /// What is known of each: as many.
-    pub list: CandidateList,
-}
-
-/// Placements on one platform to choose from.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlacementList {
-    /// Names of regions, each once.
-    pub regions: Vec<String>,
-    /// The region, as a position in `regions`, and the memory in MB of each candidate.
-    pub placements: Vec<(u32, u32)>,
-    /// What is known of each: as many.
-    pub list: CandidateList,
-}
-
-impl PlacementList {
-    /// Region and memory of a candidate.
-    pub fn placement(&self, index: usize) -> Option<(&str, u32)> {
-        let &(region, memory_mb) = self.placements.get(index)?;
-        Some((self.regions.get(region as usize)?, memory_mb))
-    }
-}
 
 /// Reads the platforms to choose from.
 pub fn platform_candidates_from_pb(

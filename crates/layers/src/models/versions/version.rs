@@ -1,7 +1,7 @@
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use strata_chassis::report;
-use strata_domain::FaultKind;
+use strata_domain::{Catalogue, FaultKind};
 use strata_runtime::{
     Manifest, ModelOptions, OnnxRuntime, Precision, Prepared, Repository, RepositoryError, Stamp,
     StartError,
@@ -44,6 +44,8 @@ impl<A> Version<A> {
 pub(crate) struct Loader {
     pub(crate) runtime: OnnxRuntime,
     pub(crate) repository: Repository,
+    /// What the layer chooses from when a request does not say.
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) options: ModelOptions,
     /// The precision in which versions compute, if they have that variant.
     pub(crate) precision: Precision,
@@ -108,7 +110,7 @@ impl Loader {
             );
         }
         // Checked before the graph runs: the manifest alone shows what the layer cannot serve.
-        let adapter = A::for_model(files.manifest())?;
+        let adapter = A::for_model(files.manifest(), &self.catalogue)?;
         let model = Prepared::open(&self.runtime, files, &self.options)?;
         Ok(Unstarted { number, adapter, model, precision })
     }

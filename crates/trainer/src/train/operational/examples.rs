@@ -4,6 +4,7 @@
 use std::{array, collections::BTreeMap};
 
 use anyhow::{Context, Result};
+use strata_domain::PlatformId;
 use strata_policy::operational::{EXTENDED_FEATURES, Encoder, LABELS, Observation};
 use strata_simulator::{FORECAST_VALUES, Window};
 
@@ -49,11 +50,11 @@ impl Moments {
 }
 
 /// The examples of `windows`. Each is weighted by the variance of the function's values among them;
-/// a function on another provider counts as another function, because the worlds that windows are
+/// a function on another platform counts as another function, because the worlds that windows are
 /// drawn from place it differently.
 pub(super) fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
-    let key = |window: &Window| (window.function, window.provider.index());
-    let mut moments: BTreeMap<(usize, usize), Moments> = BTreeMap::new();
+    let key = |window: &Window| (window.function, window.platform);
+    let mut moments: BTreeMap<(usize, PlatformId), Moments> = BTreeMap::new();
     for window in windows {
         moments.entry(key(window)).or_default().add(window.y);
     }
@@ -61,8 +62,11 @@ pub(super) fn examples(encoder: &Encoder, windows: &[Window]) -> Vec<Example> {
         moments.into_iter().map(|(key, moments)| (key, moments.weights())).collect();
     let example = |window: &Window| {
         let steps = window.steps();
-        let observation =
-            Observation { window: &steps, calls: window.calls, provider: window.provider };
+        let observation = Observation {
+            window: &steps,
+            calls: window.calls,
+            keep_alive_minutes: window.keep_alive_minutes,
+        };
         let mut row = Vec::with_capacity(encoder.width());
         encoder.encode(&observation, &mut row);
         let weights = weights.get(&key(window)).map(|weights| weights.to_vec());

@@ -1,5 +1,7 @@
 //! The windows that a forecaster learns from and is measured on.
 
+use std::sync::Arc;
+
 use rand::{RngExt, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use strata_policy::operational::CallHistory;
@@ -8,7 +10,7 @@ use strata_simulator::{Scope, Window, WindowOptions, World};
 /// Steps between the windows from which the idle ones are drawn. Odd, so that every quarter of a
 /// minute is seen.
 pub(super) const IDLE_STRIDE: usize = 21;
-/// Worlds that windows are drawn from: the same calls by functions on other providers and of other
+/// Worlds that windows are drawn from: the same calls by functions on other platforms and of other
 /// sizes.
 pub(super) const WORLDS: usize = 8;
 /// Steps between the windows with a call.
@@ -31,7 +33,8 @@ pub(super) fn windows(world: &World, scope: Scope, stride: usize, skip_idle: boo
 
 /// The world with functions that are called more often.
 pub(super) fn busier(world: &World, variation: u64) -> World {
-    World::new(world.trace().busier(variation, MOST_TIMES_BUSIER), world.options())
+    let trace = world.trace().busier(variation, MOST_TIMES_BUSIER);
+    World::new(trace, world.options(), Arc::clone(world.catalogue()))
 }
 
 /// `count` windows of training functions and hours of the first [`WORLDS`] of `worlds` and of their
