@@ -11,7 +11,7 @@ use super::tests::{Frame, Stage, asked, echo};
 
 /// The masks of the rows of a frame, by which the tests tell callers apart.
 fn masks(frame: &Frame) -> Vec<u32> {
-    frame.rows.iter().map(|row| row.request.as_ref().unwrap().provider_mask.unwrap()).collect()
+    frame.rows.iter().map(|row| row.request.as_ref().unwrap().model_version).collect()
 }
 
 /// Asks as `caller`, with a mask that identifies it. The row is queued when the future is first
@@ -22,7 +22,7 @@ fn ask(
 ) -> impl Future<Output = Result<pb::SelectResponse, strata_wire::Fault>> + use<> {
     let replicas = stage.replicas.clone();
     let mask = u32::try_from(caller).unwrap();
-    let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
+    let request = pb::SelectRequest { model_version: mask, ..Default::default() };
     let deadline = Instant::now() + Duration::from_secs(60);
     async move { replicas.ask(asked(request, deadline, caller)).await.0 }
 }
@@ -49,8 +49,8 @@ async fn a_flood_of_one_caller_does_not_hold_up_another() {
     }
     let first = first.unwrap();
     assert_eq!((first.len(), first.iter().filter(|mask| **mask == 2).count()), (64, 10));
-    assert!(waiting.await.unwrap().into_iter().all(|answer| answer.unwrap().provider == 2));
-    assert!(flooding.await.unwrap().into_iter().all(|answer| answer.unwrap().provider == 1));
+    assert!(waiting.await.unwrap().into_iter().all(|answer| answer.unwrap().platform == "2"));
+    assert!(flooding.await.unwrap().into_iter().all(|answer| answer.unwrap().platform == "1"));
 }
 
 #[tokio::test]

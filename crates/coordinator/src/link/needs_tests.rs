@@ -29,7 +29,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Layer, LinkSettings, Needs, Replicas, tests::asked};
 
-/// A layer that tracks its loaded versions and answers rows with the version as the provider.
+/// A layer that tracks its loaded versions and answers rows with the version as the platform.
 #[derive(Clone, Default)]
 struct Replica(Arc<Mutex<State>>);
 
@@ -61,8 +61,8 @@ impl Replica {
                 self.read(|state| match version == 0 || state.loaded.contains(&version) {
                     true => {
                         state.answered += 1;
-                        let provider = i32::try_from(version).unwrap();
-                        Outcome::Response(pb::SelectResponse { provider, ..Default::default() })
+                        let platform = version.to_string();
+                        Outcome::Response(pb::SelectResponse { platform, ..Default::default() })
                     }
                     false => {
                         state.missed += 1;
@@ -193,11 +193,11 @@ impl Stage {
         }
     }
 
-    async fn ask(&self, model_version: u32) -> Result<i32, Fault> {
+    async fn ask(&self, model_version: u32) -> Result<String, Fault> {
         let request = pb::SelectRequest { model_version, ..Default::default() };
         let deadline = Instant::now() + Duration::from_secs(30);
         let answered = self.layer.ask(asked(request, deadline, 0)).await;
-        answered.map(|answered| answered.response.provider)
+        answered.map(|answered| answered.response.platform)
     }
 }
 
@@ -206,7 +206,7 @@ async fn a_replica_is_asked_only_when_it_has_loaded_what_it_must() {
     let replica = Replica::with(&[1, 2]);
     let stage = Stage::set(&[&replica], &[2]).await;
     stage.connected(1).await;
-    assert_eq!(stage.ask(2).await, Ok(2));
+    assert_eq!(stage.ask(2).await.as_deref(), Ok("2"));
     assert_eq!(replica.read(|state| (state.loads, state.missed)), (1, 0));
 }
 
@@ -216,13 +216,13 @@ async fn a_replica_without_the_version_is_left_out_until_it_has_it() {
     let stage = Stage::set(&[&able, &unable], &[2]).await;
     stage.connected(1).await;
     for _ in 0..20 {
-        assert_eq!(stage.ask(2).await, Ok(2));
+        assert_eq!(stage.ask(2).await.as_deref(), Ok("2"));
     }
     assert_eq!(unable.read(|state| (state.answered, state.missed)), (0, 0));
     unable.read(|state| state.available.insert(2));
     stage.connected(2).await;
     while unable.read(|state| state.answered) == 0 {
-        assert_eq!(stage.ask(2).await, Ok(2));
+        assert_eq!(stage.ask(2).await.as_deref(), Ok("2"));
     }
     assert_eq!(unable.read(|state| state.missed), 0);
 }
@@ -249,7 +249,7 @@ async fn what_was_unloaded_is_loaded_once_for_all_rows_that_miss_it() {
     stage.connected(1).await;
     replica.read(|state| state.loaded.clear());
     let asked = futures_util::future::join_all((0..40).map(|_| stage.ask(2))).await;
-    assert!(asked.into_iter().all(|answer| answer == Ok(2)));
+    assert!(asked.into_iter().all(|answer| answer.as_deref() == Ok("2")));
     let (loads, missed) = replica.read(|state| (state.loads, state.missed));
     // One load at the connection and one reload.
     assert!(loads == 2 && missed > 1, "{loads} loads, {missed} missed");
@@ -266,12 +266,12 @@ async fn a_replica_that_lost_the_version_for_good_is_asked_no_more() {
     });
     // A row that meets the failing replica makes it recalled; later rows go to the other one.
     while unable.read(|state| state.missed) == 0 {
-        assert_eq!(stage.ask(2).await, Ok(2));
+        assert_eq!(stage.ask(2).await.as_deref(), Ok("2"));
     }
     stage.connected(1).await;
     let before = unable.read(|state| state.missed);
     for _ in 0..20 {
-        assert_eq!(stage.ask(2).await, Ok(2));
+        assert_eq!(stage.ask(2).await.as_deref(), Ok("2"));
     }
     assert_eq!(unable.read(|state| state.missed), before);
     // Without needs, the replica is asked again.

@@ -90,7 +90,7 @@ impl Stage {
         time: Duration,
     ) -> tokio::task::JoinHandle<Result<pb::SelectResponse, Fault>> {
         let replicas = self.replicas.clone();
-        let request = pb::SelectRequest { provider_mask: Some(mask), ..Default::default() };
+        let request = pb::SelectRequest { model_version: mask, ..Default::default() };
         let deadline = Instant::now() + time;
         tokio::spawn(async move { replicas.ask(asked(request, deadline, 0)).await.0 })
     }
@@ -126,12 +126,11 @@ fn find(address: SocketAddr, queue_rows: usize, connected: &Gauge) -> Replicas<S
     Replicas::find(&[format!("http://{address}")], settings).unwrap()
 }
 
-/// Answers every row of a frame with the provider whose number is the row's mask.
+/// Answers every row of a frame with the version it names as the platform.
 pub(super) fn echo(frame: &Frame) -> pb::SelectFrameResult {
     let rows = frame.rows.iter().map(|row| {
-        let provider = row.request.as_ref().unwrap().provider_mask.unwrap();
-        let response =
-            pb::SelectResponse { provider: i32::try_from(provider).unwrap(), ..Default::default() };
+        let provider = row.request.as_ref().unwrap().model_version;
+        let response = pb::SelectResponse { platform: provider.to_string(), ..Default::default() };
         pb::SelectRowResult { result: Some(pb::select_row_result::Result::Response(response)) }
     });
     pb::SelectFrameResult { frame_id: frame.frame_id, rows: rows.collect(), draining: false }
@@ -146,9 +145,9 @@ async fn answers_reach_those_who_asked_even_out_of_order() {
     let second = stage.ask(2);
     let second_frame = frames.message().await.unwrap().unwrap();
     answers.send(Ok(echo(&second_frame))).await.unwrap();
-    assert_eq!(second.await.unwrap().unwrap().provider, 2);
+    assert_eq!(second.await.unwrap().unwrap().platform, "2");
     answers.send(Ok(echo(&first_frame))).await.unwrap();
-    assert_eq!(first.await.unwrap().unwrap().provider, 1);
+    assert_eq!(first.await.unwrap().unwrap().platform, "1");
 }
 
 #[tokio::test]
@@ -169,7 +168,7 @@ async fn rows_gather_into_one_frame_while_two_are_on_their_way() {
     assert!(gathered.rows.iter().all(|row| row.budget_us > 0));
     answers.send(Ok(echo(&gathered))).await.unwrap();
     for asked in waiting {
-        assert_eq!(asked.await.unwrap().unwrap().provider, 2);
+        assert_eq!(asked.await.unwrap().unwrap().platform, "2");
     }
 }
 
@@ -187,7 +186,7 @@ async fn missing_rows_and_unasked_frames_harm_nobody_else() {
     let next = stage.ask(3);
     let frame = frames.message().await.unwrap().unwrap();
     answers.send(Ok(echo(&frame))).await.unwrap();
-    assert_eq!(next.await.unwrap().unwrap().provider, 3);
+    assert_eq!(next.await.unwrap().unwrap().platform, "3");
 }
 
 #[tokio::test]
@@ -204,7 +203,7 @@ async fn a_broken_stream_is_unavailable_and_opened_again() {
     let asked = stage.ask(2);
     let frame = frames.message().await.unwrap().unwrap();
     answers.send(Ok(echo(&frame))).await.unwrap();
-    assert_eq!(asked.await.unwrap().unwrap().provider, 2);
+    assert_eq!(asked.await.unwrap().unwrap().platform, "2");
     assert_eq!(stage.connected.get(), 1);
 }
 
@@ -219,7 +218,7 @@ async fn a_draining_layer_answers_what_it_has_and_gets_no_more() {
     // The link half-closes, which tells the layer that nothing more comes.
     assert!(frames.message().await.unwrap().is_none());
     answers.send(Ok(echo(&frame))).await.unwrap();
-    assert_eq!(asked.await.unwrap().unwrap().provider, 1);
+    assert_eq!(asked.await.unwrap().unwrap().platform, "1");
 }
 
 #[tokio::test]
@@ -236,7 +235,7 @@ async fn time_that_is_spent_is_told_and_the_late_answer_dropped() {
     let next = stage.ask(2);
     let frame = frames.message().await.unwrap().unwrap();
     answers.send(Ok(echo(&frame))).await.unwrap();
-    assert_eq!(next.await.unwrap().unwrap().provider, 2);
+    assert_eq!(next.await.unwrap().unwrap().platform, "2");
 }
 
 #[tokio::test]
@@ -270,7 +269,7 @@ async fn a_replica_that_is_no_longer_wanted_still_answers_what_it_has() {
     assert!(!stage.replicas.is_up());
     assert!(frames.message().await.unwrap().is_none());
     answers.send(Ok(echo(&frame))).await.unwrap();
-    assert_eq!(asked.await.unwrap().unwrap().provider, 1);
+    assert_eq!(asked.await.unwrap().unwrap().platform, "1");
 }
 
 /// Adds a second layer to the replicas of `stage`, and returns the streams it receives.
@@ -354,7 +353,7 @@ async fn what_a_draining_replica_was_not_sent_is_answered_all_the_same() {
         }
     });
     for asked in asked {
-        assert_eq!(asked.await.unwrap().unwrap().provider, 1);
+        assert_eq!(asked.await.unwrap().unwrap().platform, "1");
     }
     refusing.abort();
     serving.abort();

@@ -3,18 +3,43 @@
 
 pub(crate) mod scorer;
 
+use std::sync::{Arc, OnceLock};
+
 use strata_domain::{
-    ApplicationFacts, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis, Objective,
-    Placement, Provider, Region, Usd, UtcTime, Weights,
+    ApplicationFacts, Catalogue, FunctionFacts, GramsCo2e, Home, Location, Megabytes, Millis,
+    Objective, Origin, Running, Usd, UtcTime, Weights,
 };
 use strata_runtime::Manifest;
 use strata_wire::{facts_to_pb, pb};
 
 use super::{Adapter, Operational, RowInputs, Strategic, Tactical};
 
+/// The catalogue that versions 1 and 2 of the models choose from.
+pub(crate) fn research() -> Arc<Catalogue> {
+    static RESEARCH: OnceLock<Arc<Catalogue>> = OnceLock::new();
+    let load = || Arc::new(strata_catalogue::built_in("research").catalogue);
+    Arc::clone(RESEARCH.get_or_init(load))
+}
+
+/// On Google in Belgium, with callers in Ireland whose data is on Azure.
+fn location() -> Location {
+    let catalogue = research();
+    let region = |provider: &str, name: &str| {
+        catalogue.find_region(catalogue.find_provider(provider).unwrap(), name)
+    };
+    let current = Running {
+        platform: catalogue.find_platform("gcp-functions-gen1").unwrap(),
+        region: region("gcp", "europe-west1"),
+        memory_mb: 512,
+    };
+    let callers = Origin::Area(catalogue.find_area("eu-west").unwrap());
+    let data = region("azure", "northeurope");
+    Location { current: Some(current), home: Home { callers, data } }
+}
+
 /// Facts in which every field has a distinct value.
 pub(crate) fn facts() -> pb::FunctionFacts {
-    facts_to_pb(&FunctionFacts {
+    let facts = FunctionFacts {
         at: UtcTime::from_unix_seconds(1_563_197_400),
         invocation_rate_per_minute: 30.0,
         inter_arrival: Millis::new(2000.0),
@@ -33,13 +58,6 @@ pub(crate) fn facts() -> pb::FunctionFacts {
             avg_invocation_rate_per_minute: 40.0,
             is_bursty: true,
         },
-        current: Some(Placement {
-            provider: Provider::Gcp,
-            region: Region::EuWest,
-            memory: MemoryTier::Mb512,
-        }),
-        home: Region::EuWest,
-        data_provider: Some(Provider::Azure),
         request_bytes: 700.0,
         response_bytes: 3000.0,
         cpu_share: 0.8,
@@ -48,8 +66,8 @@ pub(crate) fn facts() -> pb::FunctionFacts {
             sla_ms: 400.0,
             sla_penalty: 3.5,
         },
-        expected: None,
-    })
+    };
+    facts_to_pb(&research(), &facts, &location())
 }
 
 const HEAD: &str = "
@@ -112,12 +130,26 @@ outputs: [{ name: forecast, shape: [batch, 3], labels: [cpu_util, request_rate, 
     )
 }
 
+const AZURE: &str = "azure-functions-consumption";
+const GCP: &str = "gcp-functions-gen1";
+
+/// Platforms, and whether each may be chosen.
+fn platforms(named: &[(&str, bool)]) -> pb::PlatformCandidates {
+    pb::PlatformCandidates {
+        platforms: named.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        columns: Some(pb::CandidateColumns {
+            allowed: named.iter().map(|(_, allowed)| *allowed).collect(),
+            ..Default::default()
+        }),
+    }
+}
+
 #[test]
-fn strategic_rows_follow_the_manifest_and_answers_the_mask() {
-    let layer = Strategic::for_model(&two_features()).unwrap();
+fn strategic_rows_follow_the_manifest_and_answers_what_is_allowed() {
+    let layer = Strategic::for_model(&two_features(), &research()).unwrap();
     let request = pb::SelectRequest {
         facts: Some(facts().into()),
-        provider_mask: Some(0b101),
+        candidates: Some(platforms(&[("aws-lambda", true), (AZURE, false), (GCP, true)]).into()),
         explain: true,
         ..Default::default()
     };
@@ -125,29 +157,33 @@ fn strategic_rows_follow_the_manifest_and_answers_the_mask() {
     let question = layer.encode(request, &mut rows).unwrap();
     assert_eq!(rows.buffers, [[7.0, 13.0, 170.0]]);
     let answer = layer.decode(&question, &[&[0.1, 0.9, 0.5]], pb::Inference::default()).unwrap();
-    assert_eq!(answer.provider(), pb::Provider::Gcp);
-    assert_eq!(answer.q_values, [0.1, 0.9, 0.5]);
+    assert_eq!((answer.platform.as_str(), answer.q_values), (GCP, vec![0.1, 0.9, 0.5]));
+    assert_eq!(answer.labels, ["aws-lambda", AZURE, GCP]);
 }
 
 #[test]
 fn a_bad_question_leaves_the_input_as_it_was() {
-    let layer = Strategic::for_model(&two_features()).unwrap();
-    for bits in [0, 8, u32::MAX] {
+    let layer = Strategic::for_model(&two_features(), &research()).unwrap();
+    for (bad, field) in [
+        (platforms(&[]), "candidates.platforms"),
+        (platforms(&[("aws-lambda", false)]), "candidates.columns.allowed"),
+        (platforms(&[("fly", true)]), "candidates.platforms"),
+    ] {
         let request = pb::SelectRequest {
             facts: Some(facts().into()),
-            provider_mask: Some(bits),
+            candidates: Some(bad.into()),
             ..Default::default()
         };
         let mut rows = sole(&[7.0]);
         let fault = layer.encode(request, &mut rows).err().unwrap();
-        assert_eq!(fault.violations[0].field, "provider_mask");
+        assert_eq!(fault.violations[0].field, field);
         assert_eq!((rows.buffers, rows.extents), (vec![vec![7.0]], vec![]));
     }
 }
 
 #[test]
 fn scores_that_are_not_asked_for_are_not_sent() {
-    let layer = Strategic::for_model(&two_features()).unwrap();
+    let layer = Strategic::for_model(&two_features(), &research()).unwrap();
     let request = pb::SelectRequest { facts: Some(facts().into()), ..Default::default() };
     let question = layer.encode(request, &mut sole(&[])).unwrap();
     let answer = layer.decode(&question, &[&[0.1, 0.9, 0.5]], pb::Inference::default()).unwrap();
@@ -156,10 +192,10 @@ fn scores_that_are_not_asked_for_are_not_sent() {
 
 #[test]
 fn tactical_finds_its_outputs_by_name_and_keeps_the_provider() {
-    let layer = Tactical::for_model(&tactical()).unwrap();
+    let layer = Tactical::for_model(&tactical(), &research()).unwrap();
     let request = pb::PlaceRequest {
         facts: Some(facts().into()),
-        provider: pb::Provider::Gcp.into(),
+        platform: GCP.to_owned(),
         explain: true,
         ..Default::default()
     };
@@ -171,22 +207,119 @@ fn tactical_finds_its_outputs_by_name_and_keeps_the_provider() {
     let answer = layer.decode(&question, &[&[0.25], &logits], pb::Inference::default()).unwrap();
     assert_eq!(answer.value, 0.25);
     let placement = answer.placement.unwrap();
+    assert_eq!((placement.platform.as_str(), placement.region.as_str()), (GCP, "europe-west1"));
+    assert_eq!((placement.memory_mb, answer.labels[15].as_str()), (1024, "europe-west1/1024"));
+}
+
+/// Placements of GCP in Belgium and one in Virginia, and whether each may be chosen.
+fn placements() -> pb::PlacementCandidates {
+    pb::PlacementCandidates {
+        regions: vec!["europe-west1".to_owned(), "us-east4".to_owned()],
+        region: vec![0, 0, 1],
+        memory_mb: vec![512, 1024, 512],
+        columns: Some(pb::CandidateColumns {
+            allowed: vec![true, false, true],
+            expected_objective: vec![0.5, 0.75, 0.25],
+            ..Default::default()
+        }),
+    }
+}
+
+#[test]
+fn a_model_of_the_research_framework_keeps_to_what_is_listed() {
+    let layer = Tactical::for_model(&tactical(), &research()).unwrap();
+    let request = pb::PlaceRequest {
+        facts: Some(facts().into()),
+        platform: GCP.to_owned(),
+        candidates: Some(placements().into()),
+        ..Default::default()
+    };
+    let question = layer.encode(request.clone(), &mut sole(&[])).unwrap();
+    let mut logits = [9.0; 24];
+    logits[2 * 6 + 2] = 3.0; // europe-west1, 512 MB
+    logits[2] = 4.0; // us-east4, 512 MB
+    let answer = layer.decode(&question, &[&[0.0], &logits], pb::Inference::default()).unwrap();
+    let placement = answer.placement.unwrap();
+    assert_eq!((placement.region.as_str(), placement.memory_mb), ("us-east4", 512));
+    let elsewhere = pb::PlaceRequest { platform: "fly".to_owned(), ..request };
+    let fault = layer.encode(elsewhere, &mut sole(&[])).err().unwrap();
+    assert_eq!(fault.violations[0].field, "platform");
+}
+
+fn scoring() -> Manifest {
+    manifest(
+        "name: tactical
+axis: { name: candidates, max: 4096, mask: mask }
+inputs:
+- { name: mask, shape: [batch, candidates], dtype: f32, features: [{ name: allowed, unit: '1' }] }
+- { name: state, shape: [batch, 1], dtype: f32, features: [{ name: memory_mb, unit: MB }] }
+- name: candidates
+  shape: [batch, candidates, 2]
+  dtype: f32
+  features: [{ name: is_current, unit: '1' }, { name: expected_objective, unit: '1' }]
+outputs:
+- { name: value, shape: [batch, 1], labels: [value] }
+- { name: logits, shape: [batch, candidates], labels: [logit] }",
+    )
+}
+
+#[test]
+fn a_model_that_scores_candidates_gets_a_position_for_each() {
+    let layer = Tactical::for_model(&scoring(), &research()).unwrap();
+    let mut columns = placements().columns.unwrap();
+    columns.is_current = vec![true, false, false];
+    let candidates = pb::PlacementCandidates { columns: Some(columns), ..placements() };
+    let request = pb::PlaceRequest {
+        facts: Some(facts().into()),
+        // No name of the catalogue is needed: the request lists what to choose from.
+        platform: "own-cluster".to_owned(),
+        candidates: Some(candidates.into()),
+        explain: true,
+        ..Default::default()
+    };
+    let mut rows = RowInputs::of(&scoring());
+    let question = layer.encode(request, &mut rows).unwrap();
+    assert_eq!(rows.extents, [3]);
+    assert_eq!(rows.buffers[0], [1.0, 0.0, 1.0]);
+    assert_eq!(rows.buffers[1], [170.0]);
+    assert_eq!(rows.buffers[2], [1.0, 0.5, 0.0, 0.75, 0.0, 0.25]);
+    let outputs: [&[f32]; 2] = [&[0.0], &[1.0, 5.0, 2.0]];
+    let answer = layer.decode(&question, &outputs, pb::Inference::default()).unwrap();
+    let placement = answer.placement.unwrap();
     assert_eq!(
-        (placement.provider(), placement.region()),
-        (pb::Provider::Gcp, pb::Region::EuWest1)
+        (placement.platform.as_str(), placement.region.as_str()),
+        ("own-cluster", "us-east4")
     );
-    assert_eq!((placement.memory_mb, placement.provider_region.as_str()), (1024, "europe-west1"));
+    assert_eq!(answer.labels, ["europe-west1/512", "europe-west1/1024", "us-east4/512"]);
+}
+
+#[test]
+fn without_a_list_the_whole_catalogue_of_the_layer_is_scored() {
+    let layer = Tactical::for_model(&scoring(), &research()).unwrap();
+    let request = pb::PlaceRequest {
+        facts: Some(facts().into()),
+        platform: GCP.to_owned(),
+        ..Default::default()
+    };
+    let mut rows = RowInputs::of(&scoring());
+    layer.encode(request, &mut rows).unwrap();
+    assert_eq!(rows.extents, [24]);
+    // 170 MB do not fit into 128 MB.
+    assert_eq!(rows.buffers[0][..3], [0.0, 1.0, 1.0]);
+    let current: f32 = rows.buffers[2].iter().step_by(2).sum();
+    assert_eq!(current, 1.0);
 }
 
 #[test]
 fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
-    let layer = Operational::for_model(&operational()).unwrap();
+    let layer = Operational::for_model(&operational(), &research()).unwrap();
     let step = pb::TelemetryStep { request_rate: 3.0, memory_util: 0.5, ..Default::default() };
     let mut request = pb::ForecastRequest {
         at: Some(prost_types::Timestamp { seconds: 6 * 3600, nanos: 0 }),
         steps: vec![step; 12],
         observed_memory_mb: 256,
-        placement: facts().current, // 512 MB
+        memory_mb: 512,
+        keep_alive_minutes: 7.0,
         ..Default::default()
     };
     let mut rows = sole(&[]);
@@ -203,7 +336,7 @@ fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
     assert_eq!(forecast.memory_headroom, 0.25);
 
     request.steps[3].cpu_util = f64::NAN;
-    request.observed_memory_mb = 300;
+    request.observed_memory_mb = 1 << 21;
     let fault = layer.encode(request, &mut rows).unwrap_err();
     let fields: Vec<_> = fault.violations.iter().map(|v| v.field.as_str()).collect();
     assert_eq!(fields, ["observed_memory_mb", "steps[3].cpu_util"]);
@@ -211,17 +344,18 @@ fn windows_are_re_expressed_for_the_placement_and_timed_backwards() {
 
 #[test]
 fn a_window_of_another_length_is_refused() {
-    let layer = Operational::for_model(&operational()).unwrap();
+    let layer = Operational::for_model(&operational(), &research()).unwrap();
     let steps = vec![pb::TelemetryStep::default(); 11];
     let request = pb::ForecastRequest { steps, ..Default::default() };
     let fault = layer.encode(request, &mut sole(&[])).unwrap_err();
     let fields: Vec<_> = fault.violations.iter().map(|v| v.field.as_str()).collect();
-    assert_eq!(fields, ["at", "placement", "steps"]);
+    assert_eq!(fields, ["at", "memory_mb", "keep_alive_minutes", "steps"]);
 }
 
 #[test]
 fn a_model_that_does_not_fit_is_refused_with_both_sides() {
-    let refusal = |manifest: &Manifest| Strategic::for_model(manifest).unwrap_err().to_string();
+    let refusal =
+        |manifest: &Manifest| Strategic::for_model(manifest, &research()).unwrap_err().to_string();
     let wide = strategic("{ name: hour, unit: h }", 1);
     let mut other_output = wide.clone();
     other_output.outputs[0].name = "scores".to_owned();
@@ -231,7 +365,7 @@ fn a_model_that_does_not_fit_is_refused_with_both_sides() {
     other_input.inputs[0].name = "features".to_owned();
     assert!(refusal(&other_input).contains("its manifest has features"));
     let unknown = strategic("{ name: phase_of_the_moon, unit: '1' }", 1);
-    let error = Strategic::for_model(&unknown).unwrap_err();
+    let error = Strategic::for_model(&unknown, &research()).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("phase_of_the_moon"));
 }

@@ -20,7 +20,7 @@ use super::{Control, Oip, Parts, infer::Call, statistics, tensor};
 use crate::{
     adapter::{
         Adapter, LayerRequest, LayerResponse, Operational, RowInputs, Strategic, Tactical,
-        tests::facts,
+        tests::{facts, research},
     },
     metrics::LayerMetrics,
     models::{Catalog, FileAccess, Loader, Policy, Runners, Start},
@@ -52,6 +52,7 @@ impl<A: Adapter> Layer<A> {
         let loader = Loader {
             runtime,
             repository: repository_of_loader,
+            catalogue: research(),
             options,
             precision: strata_runtime::Precision::Fp32,
             metrics: metrics_of_loader,
@@ -81,7 +82,7 @@ impl<A: Adapter> Layer<A> {
         let runner = self.oip.0.runners.stable();
         let manifest = runner.model().manifest();
         let mut rows = RowInputs::of(manifest);
-        A::for_model(manifest).unwrap().encode(question, &mut rows).unwrap();
+        A::for_model(manifest, &research()).unwrap().encode(question, &mut rows).unwrap();
         let input = &manifest.inputs[0];
         let dims = input.shape.row().iter().map(|dim| *dim as i64);
         let request = ModelInferRequest {
@@ -118,10 +119,9 @@ async fn the_strategic_model_gives_both_the_same_bits() {
 #[tokio::test]
 async fn the_tactical_model_gives_both_the_same_bits() {
     let layer = Layer::<Tactical>::start();
-    let provider = pb::Provider::Azure.into();
     let question = pb::PlaceRequest {
         facts: Some(facts().into()),
-        provider,
+        platform: "azure-functions-consumption".to_owned(),
         explain: true,
         ..Default::default()
     };
@@ -144,7 +144,8 @@ async fn the_operational_model_gives_both_the_same_bits() {
         at: facts().at,
         steps: (0..12).map(step).collect(),
         observed_memory_mb: 0,
-        placement: facts().current,
+        memory_mb: 512,
+        keep_alive_minutes: 16.0,
         ..Default::default()
     };
     let forecast = layer.ask(question.clone()).await.forecast.unwrap();

@@ -22,7 +22,7 @@ use tonic::Request;
 
 use super::{Asked, Gatherer, Parts, Service};
 use crate::{
-    adapter::{Adapter, RowResult, Tactical},
+    adapter::{Adapter, RowResult, Tactical, tests::research},
     metrics::LayerMetrics,
     models::{Catalog, Loader, ModelsService, Policy, Start},
 };
@@ -34,6 +34,7 @@ fn catalog(metrics: &LayerMetrics) -> Arc<Catalog<Tactical>> {
     let loader = Loader {
         runtime: OnnxRuntime::load(None).unwrap(),
         repository: Repository::open(directory).unwrap(),
+        catalogue: research(),
         options: ModelOptions { execution_provider, ..Default::default() },
         precision: strata_runtime::Precision::Fp32,
         metrics: metrics.clone(),
@@ -69,8 +70,7 @@ fn question(memory_mb: f64) -> pb::PlaceRequest {
     };
     pb::PlaceRequest {
         facts: Some(facts.into()),
-        provider: pb::Provider::Aws.into(),
-        action_mask: None,
+        platform: "aws-lambda".to_owned(),
         explain: true,
         ..pb::PlaceRequest::default()
     }

@@ -1,13 +1,15 @@
 //! An adapter for the model `scores` of the runtime's tests, whose rows have different extents.
 
-use strata_domain::FaultKind;
+use std::sync::Arc;
+
+use strata_domain::{Catalogue, FaultKind};
 use strata_runtime::Manifest;
 use strata_wire::{Fault, Selecting, pb};
 use tracing::Span;
 
 use super::super::{Adapter, ModelMismatch, RowInputs};
 
-/// Scores as many candidates as the mask of a request has bits, up to the highest that is set. A
+/// Scores as many candidates as the key of a request has bits, up to the highest that is set. A
 /// candidate whose bit is 0 is masked.
 #[derive(Debug)]
 pub(crate) struct Scorer;
@@ -18,12 +20,12 @@ impl Adapter for Scorer {
 
     const NAME: &'static str = "scores";
 
-    fn for_model(_: &Manifest) -> Result<Self, ModelMismatch> {
+    fn for_model(_: &Manifest, _: &Arc<Catalogue>) -> Result<Self, ModelMismatch> {
         Ok(Self)
     }
 
     fn encode(&self, request: pb::SelectRequest, rows: &mut RowInputs) -> Result<(), Fault> {
-        let bits = request.provider_mask.unwrap_or(0);
+        let bits = request.function_key.unwrap_or(0);
         if bits == 0 {
             return Err(Fault::new(FaultKind::InvalidArgument, "a row needs a candidate"));
         }

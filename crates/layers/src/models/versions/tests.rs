@@ -15,7 +15,10 @@ use tracing::Span;
 
 use super::{Catalog, Loader, Policy, Start, expose_figures, snapshot::MAX_LOADED};
 use crate::{
-    adapter::{Adapter, Strategic, tests::facts},
+    adapter::{
+        Adapter, Strategic,
+        tests::{facts, research},
+    },
     metrics::LayerMetrics,
     models::Source,
     serving::{Asked, Parts, RowsByVersion, Service},
@@ -67,6 +70,7 @@ impl<A: Adapter> Layer<A> {
         let loader = Loader {
             runtime,
             repository: Repository::open(dir.path()).unwrap(),
+            catalogue: research(),
             options: ModelOptions { execution_provider, ..Default::default() },
             precision: Precision::Int8,
             metrics: metrics.clone(),

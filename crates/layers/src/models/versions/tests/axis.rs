@@ -20,7 +20,8 @@ fn layer() -> Layer<Scorer> {
 
 async fn answers(layer: &Layer<Scorer>, masks: &[u32]) -> Vec<Option<pb::SelectResponse>> {
     let asked = masks.iter().map(|mask| {
-        let request = pb::SelectRequest { provider_mask: Some(*mask), ..Default::default() };
+        let function_key = Some(u64::from(*mask));
+        let request = pb::SelectRequest { function_key, ..Default::default() };
         let row = Row { request: Some(request), trace: TracePlace::default(), budget_us: 0 };
         Asked::from_row(row, Instant::now())
     });
