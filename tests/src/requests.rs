@@ -20,10 +20,10 @@ pub fn steps() -> Vec<pb::TelemetryStep> {
 /// A placement on AWS in Virginia.
 pub fn placement(memory_mb: u32) -> pb::Placement {
     pb::Placement {
-        provider: pb::Provider::Aws.into(),
-        region: pb::Region::UsEast1.into(),
+        platform: "aws-lambda".to_owned(),
+        region: "us-east-1".to_owned(),
         memory_mb,
-        provider_region: String::new(),
+        provider: String::new(),
     }
 }
 
@@ -76,10 +76,41 @@ pub fn select() -> pb::SelectRequest {
 pub fn place() -> pb::PlaceRequest {
     pb::PlaceRequest {
         facts: Some(facts().into()),
-        provider: pb::Provider::Aws.into(),
+        platform: "aws-lambda".to_owned(),
         explain: true,
         ..Default::default()
     }
+}
+
+/// The platforms of the research framework, in the order of its models.
+pub const PLATFORMS: [&str; 3] =
+    ["aws-lambda", "azure-functions-consumption", "gcp-functions-gen1"];
+
+/// [`select`] with these platforms to choose from, and whether each may be chosen.
+pub fn select_among(named: &[(&str, bool)]) -> pb::SelectRequest {
+    let candidates = pb::PlatformCandidates {
+        platforms: named.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        columns: Some(pb::CandidateColumns {
+            allowed: named.iter().map(|(_, allowed)| *allowed).collect(),
+            expected_objective: vec![0.5; named.len()],
+            ..Default::default()
+        }),
+    };
+    pb::SelectRequest { candidates: Some(candidates.into()), ..select() }
+}
+
+/// [`place`] with these regions and memory sizes to choose from.
+pub fn place_among(listed: &[(&str, u32)]) -> pb::PlaceRequest {
+    let candidates = pb::PlacementCandidates {
+        regions: listed.iter().map(|(region, _)| (*region).to_owned()).collect(),
+        region: (0..listed.len() as u32).collect(),
+        memory_mb: listed.iter().map(|(_, memory_mb)| *memory_mb).collect(),
+        columns: Some(pb::CandidateColumns {
+            expected_objective: vec![0.5; listed.len()],
+            ..Default::default()
+        }),
+    };
+    pb::PlaceRequest { candidates: Some(candidates.into()), ..place() }
 }
 
 /// A request to the operational layer.
@@ -88,7 +119,8 @@ pub fn forecast() -> pb::ForecastRequest {
         at: Some(MOMENT),
         steps: steps(),
         observed_memory_mb: 1024,
-        placement: Some(placement(512)),
+        memory_mb: 512,
+        keep_alive_minutes: 7.0,
         ..Default::default()
     }
 }

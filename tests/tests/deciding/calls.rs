@@ -39,9 +39,12 @@ async fn an_answer_is_complete() {
 /// Checks the ranges of what was chosen, forecast and estimated.
 fn assert_placement_and_estimates(answer: &pb::DecideResponse) {
     let placement = answer.placement.as_ref().unwrap();
-    assert!([1, 2, 3].contains(&placement.provider) && (1..=4).contains(&placement.region));
+    assert!(requests::PLATFORMS.contains(&placement.platform.as_str()));
+    assert!(placement.platform.starts_with(&placement.provider) && !placement.region.is_empty());
     assert!([128, 256, 512, 1024, 2048, 3008].contains(&placement.memory_mb));
-    assert!(!placement.provider_region.is_empty());
+    let catalogue = answer.catalogue.as_ref().unwrap();
+    assert_eq!((catalogue.name.as_str(), catalogue.revision.len()), ("research", 12));
+    assert!(answer.unknown.is_empty() && answer.dominated.is_empty());
 
     let forecast = answer.forecast.unwrap();
     let estimate = answer.estimate.unwrap();
@@ -99,27 +102,32 @@ async fn the_same_request_is_decided_the_same_way() {
 }
 
 #[tokio::test]
-async fn every_provider_region_and_memory_size_can_be_demanded() {
+async fn every_platform_region_and_memory_size_can_be_demanded() {
     let cluster = shared_cluster();
     let client = cluster.client();
-    for provider in 1..=3 {
-        for region in 1..=4 {
+    let regions = [
+        ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1"],
+        ["eastus", "westus2", "northeurope", "southeastasia"],
+        ["us-east4", "us-west1", "europe-west1", "asia-southeast1"],
+    ];
+    for (platform, regions) in requests::PLATFORMS.into_iter().zip(regions) {
+        for region in regions {
             for memory in [256, 1024, 3008] {
                 // Azure's consumption plan ends at 1536 MB.
-                if memory == 3008 && provider == pb::Provider::Azure as i32 {
+                if memory == 3008 && platform.starts_with("azure") {
                     continue;
                 }
                 let request = with(pb::Constraints {
-                    allowed_providers: vec![provider],
-                    allowed_regions: vec![region],
+                    allowed_platforms: vec![platform.to_owned()],
+                    allowed_regions: vec![region.to_owned()],
                     min_memory_mb: memory,
                     max_memory_mb: memory,
                     ..pb::Constraints::default()
                 });
                 let chosen = decide(&client, request).await.unwrap().placement.unwrap();
                 assert_eq!(
-                    (chosen.provider, chosen.region, chosen.memory_mb),
-                    (provider, region, memory)
+                    (chosen.platform.as_str(), chosen.region.as_str(), chosen.memory_mb),
+                    (platform, region, memory)
                 );
             }
         }
@@ -148,11 +156,11 @@ async fn limits_of_latency_and_cost_hold_for_the_estimate() {
 /// The estimates of all placements on AWS.
 async fn decide_everywhere(client: &Client) -> Vec<pb::Estimate> {
     let mut estimates = Vec::new();
-    for region in 1..=4 {
+    for region in ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1"] {
         for memory in [128, 256, 512, 1024, 2048, 3008] {
             let request = with(pb::Constraints {
-                allowed_providers: vec![pb::Provider::Aws.into()],
-                allowed_regions: vec![region],
+                allowed_providers: vec!["aws".to_owned()],
+                allowed_regions: vec![region.to_owned()],
                 min_memory_mb: memory,
                 max_memory_mb: memory,
                 ..pb::Constraints::default()

@@ -55,9 +55,9 @@ async fn names_and_times() {
         (|r| r.at = Some(Timestamp { seconds: -1, nanos: 0 }), "at"),
         (|r| r.at = Some(Timestamp { seconds: i64::MAX, nanos: 0 }), "at"),
         (|r| r.at = Some(Timestamp { seconds: 0, nanos: -1 }), "at"),
-        (|r| current(r).provider = 0, "current.provider"),
-        (|r| current(r).region = 99, "current.region"),
-        (|r| current(r).memory_mb = 129, "current.memory_mb"),
+        (|r| current(r).platform.clear(), "current.platform"),
+        (|r| current(r).region.clear(), "current.region"),
+        (|r| current(r).memory_mb = 0, "current.memory_mb"),
     ])
     .await;
 }
@@ -77,11 +77,12 @@ async fn load() {
         (|r| workload(r).avg_duration_ms = Some(f64::INFINITY), "workload.avg_duration_ms"),
         (|r| workload(r).std_duration_ms = Some(-0.1), "workload.std_duration_ms"),
         (|r| workload(r).memory_mb = Some(0.0), "workload.memory_mb"),
-        (|r| workload(r).memory_mb = Some(3009.0), "workload.memory_mb"),
+        (|r| workload(r).memory_mb = Some(1_048_577.0), "workload.memory_mb"),
         (|r| workload(r).avg_cost_usd = Some(f64::NEG_INFINITY), "workload.avg_cost_usd"),
         (|r| workload(r).avg_carbon_g = Some(f64::NAN), "workload.avg_carbon_g"),
         (|r| workload(r).cold_start_rate = Some(1.0001), "workload.cold_start_rate"),
-        (|r| workload(r).home_region = 5, "workload.home_region"),
+        (|r| workload(r).home = area("atlantis"), "workload.home.area"),
+        (|r| workload(r).data_provider = "ovh".to_owned(), "workload.data_provider"),
         (|r| workload(r).request_bytes = Some(1e10), "workload.request_bytes"),
         (|r| workload(r).response_bytes = Some(-1.0), "workload.response_bytes"),
         (|r| application(r).cold_start_rate = Some(-0.5), "workload.application.cold_start_rate"),
@@ -111,14 +112,38 @@ async fn telemetry() {
     .await;
 }
 
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn area(name: &str) -> Option<pb::Home> {
+    Some(pb::Home { place: Some(pb::home::Place::Area(name.to_owned())) })
+}
+
 #[tokio::test]
 async fn wishes() {
     each_is_refused([
-        (|r| constraints(r).allowed_providers = vec![1, 4], "constraints.allowed_providers[1]"),
-        (|r| constraints(r).allowed_providers = vec![0], "constraints.allowed_providers[0]"),
-        (|r| constraints(r).allowed_regions = vec![1, 2, -7], "constraints.allowed_regions[2]"),
-        (|r| constraints(r).min_memory_mb = 3009, "constraints.min_memory_mb"),
-        (|r| constraints(r).max_memory_mb = 127, "constraints.max_memory_mb"),
+        (
+            |r| constraints(r).allowed_platforms = names(&["aws-lamda"]),
+            "constraints.allowed_platforms[0]",
+        ),
+        (
+            |r| constraints(r).allowed_providers = names(&["aws", "ovh"]),
+            "constraints.allowed_providers[1]",
+        ),
+        (
+            |r| constraints(r).allowed_regions = names(&["eastus", "us-east-1", "x"]),
+            "constraints.allowed_regions[2]",
+        ),
+        (
+            |r| constraints(r).allowed_residency = names(&["MARS"]),
+            "constraints.allowed_residency[0]",
+        ),
+        (
+            |r| constraints(r).allowed_architectures = names(&["mips"]),
+            "constraints.allowed_architectures[0]",
+        ),
+        (|r| constraints(r).min_memory_mb = u32::MAX, "constraints.min_memory_mb"),
         (
             |r| (constraints(r).min_memory_mb, constraints(r).max_memory_mb) = (1024, 512),
             "constraints.max_memory_mb",

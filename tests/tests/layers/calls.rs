@@ -4,25 +4,29 @@ use strata_tests::{requests, shared_cluster};
 use strata_wire::pb;
 
 #[tokio::test]
-async fn the_strategic_layer_chooses_the_provider_of_the_highest_q_value() {
+async fn the_strategic_layer_chooses_the_platform_of_the_highest_q_value() {
     let cluster = shared_cluster();
     let answer = cluster.strategic().select(requests::select()).await.unwrap().into_inner();
     assert_eq!(answer.q_values.len(), 3);
     let best = answer.q_values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
-    assert_eq!(answer.provider, best as i32 + 1);
+    assert_eq!(answer.platform, requests::PLATFORMS[best]);
+    assert_eq!(answer.labels, requests::PLATFORMS);
     let inference = answer.inference.unwrap();
     assert_eq!((inference.model.as_str(), inference.version), ("strategic", 2));
     assert!(inference.batch_size >= 1 && inference.run_us > 0);
 }
 
 #[tokio::test]
-async fn provider_masks_are_respected() {
+async fn only_allowed_platforms_are_chosen() {
     let cluster = shared_cluster();
     let mut client = cluster.strategic();
     for mask in 1..=7u32 {
-        let question = pb::SelectRequest { provider_mask: Some(mask), ..requests::select() };
-        let provider = client.select(question).await.unwrap().into_inner().provider;
-        assert_ne!(mask & (1 << (provider - 1)), 0, "mask {mask:03b} gave provider {provider}");
+        let allowed = |index: usize| mask >> index & 1 == 1;
+        let listed: Vec<_> = requests::PLATFORMS.iter().enumerate().collect();
+        let listed: Vec<_> = listed.into_iter().map(|(i, name)| (*name, allowed(i))).collect();
+        let answer = client.select(requests::select_among(&listed)).await.unwrap().into_inner();
+        let chosen = requests::PLATFORMS.iter().position(|name| *name == answer.platform);
+        assert!(allowed(chosen.unwrap()), "{mask:03b} gave {}", answer.platform);
     }
 }
 
@@ -33,28 +37,22 @@ async fn the_tactical_layer_chooses_the_placement_of_the_highest_logit() {
     assert_eq!(answer.logits.len(), 24);
     let best = answer.logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
     let placement = answer.placement.unwrap();
-    assert_eq!(action(&placement), best as u32);
-    assert_eq!(placement.provider(), pb::Provider::Aws);
-    assert!(!placement.provider_region.is_empty());
+    assert_eq!(answer.labels[best], format!("{}/{}", placement.region, placement.memory_mb));
+    assert_eq!(placement.platform, "aws-lambda");
     assert!(answer.value.is_finite());
 }
 
 #[tokio::test]
-async fn action_masks_are_respected() {
+async fn only_listed_placements_are_chosen() {
     let cluster = shared_cluster();
     let mut client = cluster.tactical();
-    for bit in 0..24 {
-        let question = pb::PlaceRequest { action_mask: Some(1 << bit), ..requests::place() };
-        let placement = client.place(question).await.unwrap().into_inner().placement.unwrap();
-        assert_eq!(action(&placement), bit);
+    for region in ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1"] {
+        for memory_mb in [128, 256, 512, 1024, 2048, 3008] {
+            let question = requests::place_among(&[(region, memory_mb)]);
+            let placement = client.place(question).await.unwrap().into_inner().placement.unwrap();
+            assert_eq!((placement.region.as_str(), placement.memory_mb), (region, memory_mb));
+        }
     }
-}
-
-/// Region times six plus memory tier, as the contract numbers actions.
-fn action(placement: &pb::Placement) -> u32 {
-    let tiers = [128, 256, 512, 1024, 2048, 3008];
-    let tier = tiers.iter().position(|mb| *mb == placement.memory_mb).unwrap();
-    (placement.region as u32 - 1) * 6 + tier as u32
 }
 
 #[tokio::test]

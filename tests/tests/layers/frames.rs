@@ -10,9 +10,9 @@ fn row(request: pb::SelectRequest) -> pb::SelectRow {
     pb::SelectRow { request: Some(request), ..pb::SelectRow::default() }
 }
 
-/// Rows that differ: row `i` allows only the provider with the index `i % 3`.
+/// Rows that differ: row `i` lists only the platform with the index `i % 3`.
 fn rows(count: usize) -> Vec<pb::SelectRow> {
-    let only = |i| pb::SelectRequest { provider_mask: Some(1u32 << (i % 3)), ..requests::select() };
+    let only = |i: usize| requests::select_among(&[(requests::PLATFORMS[i % 3], true)]);
     (0..count).map(|i| row(only(i))).collect()
 }
 
@@ -65,7 +65,7 @@ async fn every_frame_is_answered_with_as_many_rows_in_their_order() {
         let rows = &answered[&(100 + size as u64)];
         assert_eq!(rows.len(), size);
         for (i, row) in rows.iter().enumerate() {
-            assert_eq!(response(row).provider, (i % 3) as i32 + 1, "row {i} of {size}");
+            assert_eq!(response(row).platform, requests::PLATFORMS[i % 3], "row {i} of {size}");
         }
     }
 }
@@ -84,14 +84,15 @@ async fn bad_rows_cost_the_others_nothing() {
     let mut frame = pb::SelectFrame { frame_id: 1, rows: rows(9) };
     frame.rows[2].request = None;
     frame.rows[4].request.as_mut().unwrap().facts.as_mut().unwrap().duration_ms = f64::NAN;
-    frame.rows[8].request.as_mut().unwrap().provider_mask = Some(0);
+    let candidates = frame.rows[8].request.as_mut().unwrap().candidates.as_mut().unwrap();
+    candidates.platforms.clear();
     let (answered, end) =
         exchange(vec![frame, pb::SelectFrame { frame_id: 2, rows: rows(1) }]).await;
     end.unwrap();
-    let bad = [(2, "request"), (4, "facts.duration_ms"), (8, "provider_mask")];
+    let bad = [(2, "request"), (4, "facts.duration_ms"), (8, "candidates.platforms")];
     for (i, row) in answered[&1].iter().enumerate() {
         match bad.iter().find(|(bad, _)| *bad == i) {
-            None => assert_eq!(response(row).provider, (i % 3) as i32 + 1),
+            None => assert_eq!(response(row).platform, requests::PLATFORMS[i % 3]),
             Some((_, field)) => {
                 let fault = fault(row);
                 assert_eq!(fault.kind(), pb::FaultKind::InvalidArgument);
@@ -147,16 +148,17 @@ async fn a_row_whose_time_is_spent_is_not_run() {
     end.unwrap();
     let rows = &answered[&1];
     assert_eq!(fault(&rows[511]).kind(), pb::FaultKind::DeadlineExceeded);
-    rows[..511].iter().for_each(|row| assert!(response(row).provider > 0));
+    rows[..511].iter().for_each(|row| assert!(!response(row).platform.is_empty()));
 }
 
 #[tokio::test]
 async fn the_tactical_layer_answers_frames() {
     let cluster = shared_cluster();
     let mut client = cluster.tactical();
+    let regions = ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1"];
     let mut rows: Vec<_> = (0..24)
-        .map(|bit| pb::PlaceRow {
-            request: Some(pb::PlaceRequest { action_mask: Some(1 << bit), ..requests::place() }),
+        .map(|i| pb::PlaceRow {
+            request: Some(requests::place_among(&[(regions[i / 6], 512)])),
             ..pb::PlaceRow::default()
         })
         .collect();
@@ -168,8 +170,8 @@ async fn the_tactical_layer_answers_frames() {
     for (bit, row) in answer.rows.iter().enumerate() {
         match row.result.as_ref().unwrap() {
             pb::place_row_result::Result::Response(response) => {
-                let region = response.placement.as_ref().unwrap().region;
-                assert_eq!(region, bit as i32 / 6 + 1);
+                let region = &response.placement.as_ref().unwrap().region;
+                assert_eq!(region, regions[bit / 6]);
             }
             pb::place_row_result::Result::Fault(fault) => {
                 assert_eq!((bit, fault.kind()), (24, pb::FaultKind::InvalidArgument));

@@ -35,12 +35,28 @@ fn facts() -> Vec<Case<pb::FunctionFacts>> {
             |f| f.app_avg_invocation_rate_per_minute = f64::NAN,
             "facts.app_avg_invocation_rate_per_minute",
         ),
-        (|f| f.current.as_mut().unwrap().provider = 4, "facts.current.provider"),
-        (|f| f.current.as_mut().unwrap().region = 0, "facts.current.region"),
-        (|f| f.current.as_mut().unwrap().memory_mb = 200, "facts.current.memory_mb"),
-        (|f| f.home_region = 5, "facts.home_region"),
-        (|f| f.home_region = -1, "facts.home_region"),
+        (|f| f.current.as_mut().unwrap().platform = "fly".to_owned(), "facts.current.platform"),
+        (|f| f.current.as_mut().unwrap().region.clear(), "facts.current.region"),
+        (|f| f.current.as_mut().unwrap().memory_mb = 0, "facts.current.memory_mb"),
+        (|f| f.home = area("atlantis"), "facts.home.area"),
+        (|f| f.data_provider = "ovh".to_owned(), "facts.data_provider"),
     ]
+}
+
+fn area(name: &str) -> Option<pb::Home> {
+    Some(pb::Home { place: Some(pb::home::Place::Area(name.to_owned())) })
+}
+
+fn platforms(question: &mut pb::SelectRequest) -> &mut pb::PlatformCandidates {
+    question.candidates.as_mut().unwrap()
+}
+
+fn columns(question: &mut pb::SelectRequest) -> &mut pb::CandidateColumns {
+    platforms(question).columns.as_mut().unwrap()
+}
+
+fn one_too_many() -> Option<pb::CandidateColumns> {
+    Some(pb::CandidateColumns { cost_usd: vec![1.0; 2], ..Default::default() })
 }
 
 /// Sends `valid` once with each change; the layer must refuse it and name the one field.
@@ -65,13 +81,14 @@ async fn the_strategic_layer_names_the_field_that_is_wrong() {
         client.select(question).await
     })
     .await;
-    let cases: [Case<pb::SelectRequest>; 3] = [
+    let cases: [Case<pb::SelectRequest>; 4] = [
         (|q| q.facts = None, "facts"),
-        (|q| q.provider_mask = Some(0), "provider_mask"),
-        (|q| q.provider_mask = Some(8), "provider_mask"),
+        (|q| platforms(q).columns = one_too_many(), "candidates.columns.cost_usd"),
+        (|q| columns(q).allowed = vec![false], "candidates.columns.allowed"),
+        (|q| columns(q).latency_ms = vec![f32::NAN], "candidates.columns.latency_ms[0]"),
     ];
-    each_is_refused(requests::select(), cases, async |question| client.select(question).await)
-        .await;
+    let valid = requests::select_among(&[("aws-lambda", true)]);
+    each_is_refused(valid, cases, async |question| client.select(question).await).await;
 }
 
 #[tokio::test]
@@ -83,14 +100,16 @@ async fn the_tactical_layer_names_the_field_that_is_wrong() {
         client.place(question).await
     })
     .await;
-    let cases: [Case<pb::PlaceRequest>; 5] = [
+    let cases: [Case<pb::PlaceRequest>; 6] = [
         (|q| q.facts = None, "facts"),
-        (|q| q.provider = 0, "provider"),
-        (|q| q.provider = 77, "provider"),
-        (|q| q.action_mask = Some(0), "action_mask"),
-        (|q| q.action_mask = Some(1 << 24), "action_mask"),
+        (|q| q.platform.clear(), "platform"),
+        (|q| q.platform = "fly".to_owned(), "platform"),
+        (|q| q.candidates.as_mut().unwrap().region = vec![7], "candidates.region[0]"),
+        (|q| q.candidates.as_mut().unwrap().memory_mb = vec![0], "candidates.memory_mb[0]"),
+        (|q| q.candidates.as_mut().unwrap().memory_mb.clear(), "candidates.memory_mb"),
     ];
-    each_is_refused(requests::place(), cases, async |question| client.place(question).await).await;
+    let valid = requests::place_among(&[("us-east-1", 512)]);
+    each_is_refused(valid, cases, async |question| client.place(question).await).await;
 }
 
 #[tokio::test]
@@ -108,10 +127,10 @@ async fn the_operational_layer_names_the_field_that_is_wrong() {
         (|q| q.steps[3].memory_util = 1.01, "steps[3].memory_util"),
         (|q| q.steps[11].cpu_util = -0.1, "steps[11].cpu_util"),
         (|q| q.steps[5].queue_depth = f64::INFINITY, "steps[5].queue_depth"),
-        (|q| q.observed_memory_mb = 1000, "observed_memory_mb"),
-        (|q| q.placement = None, "placement"),
-        (|q| q.placement.as_mut().unwrap().memory_mb = 0, "placement.memory_mb"),
-        (|q| q.placement.as_mut().unwrap().region = 9, "placement.region"),
+        (|q| q.observed_memory_mb = u32::MAX, "observed_memory_mb"),
+        (|q| q.memory_mb = 0, "memory_mb"),
+        (|q| q.keep_alive_minutes = 0.0, "keep_alive_minutes"),
+        (|q| q.keep_alive_minutes = f64::NAN, "keep_alive_minutes"),
     ];
     let ask = async |question| client.forecast(question).await;
     each_is_refused(requests::forecast(), cases, ask).await;
@@ -123,9 +142,9 @@ async fn everything_that_is_wrong_is_named_at_once() {
     let mut question = requests::place();
     let facts = question.facts.as_mut().unwrap();
     (facts.duration_ms, facts.memory_mb) = (f64::NAN, f64::NAN);
-    question.provider = 9;
+    question.platform.clear();
     let fields = refused_fields(cluster.tactical().place(question).await);
-    assert_eq!(fields, ["facts.duration_ms", "facts.memory_mb", "provider"]);
+    assert_eq!(fields, ["facts.duration_ms", "facts.memory_mb", "platform"]);
 }
 
 #[tokio::test]

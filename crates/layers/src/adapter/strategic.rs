@@ -153,7 +153,7 @@ impl Research {
     ) -> Result<Context, Fault> {
         let location = self.places.locate(request.facts.as_deref(), &mut violations);
         let listed = self.needs_expected || request.candidates.is_some();
-        let list = listed.then(|| {
+        let list = (listed && violations.is_empty()).then(|| {
             let catalogue = &self.places.catalogue;
             lists::platforms(catalogue, facts, &mut request, &mut violations)
         });
@@ -166,7 +166,7 @@ impl Research {
                 expected[provider] = list.candidates[index].expected_objective as f32;
                 allowed[provider] = list.allowed[index];
             }
-            if !allowed.contains(&true) {
+            if violations.is_empty() && !allowed.contains(&true) {
                 let known = Provider::ALL.map(Provider::platform).join(", ");
                 let text = format_args!("this version of the model chooses among {known} only");
                 violations.add("candidates.platforms", text);

@@ -2,12 +2,12 @@
 
 use strata_domain::{
     ApplicationFacts, Catalogue, DEFAULT_SLA_MS, FunctionFacts, GramsCo2e, Location,
-    MAX_SLA_PENALTY, Megabytes, Millis, Objective, TYPICAL_CPU_SHARE, Usd, UtcTime,
+    MAX_SLA_PENALTY, Megabytes, Millis, Objective, Running, TYPICAL_CPU_SHARE, Usd, UtcTime,
 };
 
 use super::{
     calls_from_pb, calls_to_pb,
-    placement::{LocationFields, Places, home_to_pb, location_from_pb},
+    placement::{LocationFields, Places, home_to_pb, location_from_pb, placement_to_pb},
     time_from_pb, time_to_pb, weights_from_pb, weights_to_pb,
 };
 use crate::{Violations, pb};
@@ -133,15 +133,9 @@ pub fn facts_to_pb(
     facts: &FunctionFacts,
     location: &Location,
 ) -> pb::FunctionFacts {
-    let current = location.current.map(|current| pb::Placement {
-        platform: catalogue.platform(current.platform).name.clone(),
-        region: current
-            .region
-            .map_or_else(String::new, |region| catalogue.region(region).name.clone()),
-        memory_mb: current.memory_mb,
-        // A layer does not use it.
-        provider: String::new(),
-    });
+    // A layer has no use for a place that the catalogue does not have.
+    let current = location.current.and_then(Running::placement);
+    let current = current.map(|current| placement_to_pb(catalogue, current));
     let data = location.home.data.map(|data| catalogue.provider_of_region(data));
     let ApplicationFacts {
         cold_start_rate: app_cold_start_rate,
