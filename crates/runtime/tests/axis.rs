@@ -162,3 +162,11 @@ fn a_dimension_that_only_one_side_calls_fixed_shows_both() {
     let (wanted, found) = ("manifest says f32 [batch, 1]", "graph says f32 [batch, candidates]");
     assert!(text.contains(wanted) && text.contains(found), "{text}");
 }
+
+#[test]
+fn an_output_with_the_axis_before_the_batch_fails_the_warm_up() {
+    let error = start("turned", &on_cpu()).unwrap_err();
+    assert!(matches!(error, StartError::WarmUp { rows: 1, .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("with 8 positions a row, an output is") && text.contains("[8, 1]"));
+}

@@ -5,7 +5,7 @@ use strata_runtime::{Batch, Manifest};
 /// The inputs of rows for one version of a model, on their way into a batch.
 ///
 /// An adapter appends the values of a row to every buffer. For a model with an axis it also appends
-/// the extent of the row: the number of its positions, which the buffers on the axis get values for.
+/// the extent of the row: for how many positions the buffers on the axis get values.
 pub(crate) struct RowInputs {
     /// One buffer for each input of the manifest, in its order, with the rows one after another.
     pub(crate) buffers: Vec<Vec<f32>>,

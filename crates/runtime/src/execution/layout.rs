@@ -89,9 +89,11 @@ impl RowStarts {
 
     /// The positions of a row; none if there is no such row.
     pub(super) fn positions(&self, row: usize) -> Range<usize> {
-        match (self.0.as_slice(), self.0.get(row..row + 2)) {
-            ([], _) => row..row + 1,
-            (_, Some(&[start, end])) => start..end,
+        if self.0.is_empty() {
+            return row..row + 1;
+        }
+        match self.0.get(row..row + 2) {
+            Some(&[start, end]) => start..end,
             _ => 0..0,
         }
     }

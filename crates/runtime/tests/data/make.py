@@ -15,6 +15,7 @@ committed; nothing in the tests needs Python):
 | table  | looks x up in a table of four rows; fails for an index outside it       |
 | fixed  | y = 2 x, but the graph takes exactly one row (its manifest says batch)  |
 | scores | scores candidates, -inf where the mask is 0, and their best score       |
+| turned | gives the mask, but the axis before the batch (its manifest: after it)  |
 """
 
 import hashlib
@@ -189,4 +190,13 @@ publish(
         tensor("out", -np.inf),
     ],
     axis={"name": "candidates", "max": 4096, "mask": "mask"},
+)
+
+publish(
+    "turned",
+    [node("Transpose", ["mask"], ["y"], perm=[1, 0])],
+    [info("mask", "candidates")],
+    [info("y", "candidates", batch="rows")],
+    [],
+    axis={"name": "candidates", "max": 8, "mask": "mask"},
 )
