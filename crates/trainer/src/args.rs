@@ -52,6 +52,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         operational: OperationalOptions,
     },
+    /// Publish version 3 of the strategic and the tactical layer, which scores the candidates of any
+    /// catalogue by their expected objectives.
+    Formula {
+        /// The model repository to publish into.
+        #[arg(long, default_value = "models")]
+        out: PathBuf,
+    },
     /// Publish a PyTorch checkpoint or an ONNX graph as a new version (docs/bring-your-own.md).
     Import(Import),
     /// Publish an int8 variant beside a version's graph, with its loss of accuracy

@@ -6,6 +6,7 @@
 pub mod contract;
 mod files;
 pub mod fit;
+pub mod formula;
 pub mod import;
 pub mod nets;
 pub mod onnx;

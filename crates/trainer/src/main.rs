@@ -15,6 +15,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use strata_runtime::OnnxRuntime;
 use strata_trainer::{
+    formula::{self, PlacingLayer},
     import, publish,
     quantise::{self, Quantise},
     train::{self, Run},
@@ -50,6 +51,12 @@ fn execute(args: Args) -> Result<()> {
         }
         Command::Operational { run, operational } => {
             print(train::operational(&Run::new(run.into())?, &operational)?)
+        }
+        Command::Formula { out } => {
+            let runtime = OnnxRuntime::load(None)?;
+            let publish = |layer| formula::publish(&out, layer, &runtime);
+            let made: Vec<_> = PlacingLayer::ALL.into_iter().map(publish).collect::<Result<_>>()?;
+            print(made.iter().map(|directory| directory.display()))
         }
         Command::Verify { models } => print(publish::verify(&models, &OnnxRuntime::load(None)?)?),
         Command::Quantize(options) => quantise(&options),

@@ -22,6 +22,8 @@ const IR_VERSION: i64 = 8;
 pub enum Axis {
     /// Any number of rows; written as the symbol `batch`.
     Batch,
+    /// Any number of positions of a row; written as this symbol.
+    Symbol(&'static str),
     /// A fixed size.
     Fixed(usize),
 }
@@ -188,6 +190,13 @@ impl GraphBuilder {
         self.single(Node { op: "ReduceSum", name, operands: &operands, attributes: &attributes })
     }
 
+    /// The greatest value along `axis`, which keeps size 1.
+    pub fn greatest(&mut self, name: &str, x: &Value, axis: usize) -> Value {
+        let attributes =
+            [("axes", Attribute::Ints(vec![axis as i64])), ("keepdims", Attribute::Int(1))];
+        self.single(Node { op: "ReduceMax", name, operands: &[x], attributes: &attributes })
+    }
+
     /// Drops `axis`, which must have size 1.
     pub fn squeeze(&mut self, name: &str, x: &Value, axis: usize) -> Value {
         let axes = self.integers(&format!("{name}.axes"), &[axis as i64]);
@@ -263,6 +272,7 @@ fn value_info(name: &str, axes: &[Axis]) -> ValueInfoProto {
         .map(|axis| Dimension {
             value: Some(match axis {
                 Axis::Batch => dimension::Value::DimParam("batch".to_owned()),
+                Axis::Symbol(name) => dimension::Value::DimParam((*name).to_owned()),
                 Axis::Fixed(size) => dimension::Value::DimValue(*size as i64),
             }),
         })

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use strata_runtime::{OnnxRuntime, Precision, Repository};
 
 use super::{parity::Parity, proof::prove};
-use crate::{nets, onnx::Header};
+use crate::{formula, nets, onnx::Header};
 
 /// A published version that passed every check.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +65,11 @@ fn verify_version(
     runtime: &OnnxRuntime,
 ) -> Result<Verified> {
     let files = repository.load(name, Some(version))?;
+    if files.manifest().axis.is_some() {
+        let rows = formula::verify(files, runtime)?;
+        let name = name.to_owned();
+        return Ok(Verified { name, version, parity: None, rows, int8_rows: None });
+    }
     let mut network = None;
     if Header::decode(files.graph())?.is_ours {
         let rebuilt = nets::from_onnx(files.graph())?;
