@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::programs::root;
+use crate::{layers::LAYERS, programs::root};
 
 /// A temporary copy of bundled models. It is removed when it is dropped.
 #[derive(Debug)]
@@ -86,4 +86,33 @@ impl Repository {
         *bytes.last_mut().expect("a byte") ^= 1;
         fs::write(&graph, bytes).expect("a file that can be changed");
     }
+}
+
+/// The bundled versions that place on the catalogue of the research framework: 1 and 2 of each
+/// layer. Every test program finds the copies that the first one made.
+///
+/// # Panics
+/// When they cannot be copied.
+pub(crate) fn research_models() -> PathBuf {
+    let directory = root().join("target/research-models");
+    for (layer, version) in LAYERS.into_iter().flat_map(|layer| [(layer, "1"), (layer, "2")]) {
+        let bundled = root().join("models").join(layer).join(version);
+        let copy = directory.join(layer).join(version);
+        let manifest = |directory: &Path| fs::read(directory.join("manifest.yaml")).ok();
+        if manifest(&copy) == manifest(&bundled) {
+            continue;
+        }
+        fs::create_dir_all(directory.join(layer)).expect("a directory");
+        let fresh = tempfile::tempdir_in(&directory).expect("a directory").keep();
+        for file in fs::read_dir(&bundled).expect("files") {
+            let file = file.expect("a file");
+            fs::copy(file.path(), fresh.join(file.file_name())).expect("a copy");
+        }
+        // Another test program may have been faster; then the copy is there already.
+        let _ = fs::remove_dir_all(&copy);
+        if fs::rename(&fresh, &copy).is_err() {
+            fs::remove_dir_all(&fresh).expect("a directory to remove");
+        }
+    }
+    directory
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{layers::LAYERS, ports::free_ports};
+use crate::{layers::LAYERS, ports::free_ports, programs::root, repository::research_models};
 
 /// A service that can be started: a program, two ports and settings.
 #[derive(Debug, Clone)]
@@ -13,18 +13,21 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A service on free ports, with logs as JSON and a short settle time.
+    /// A service on free ports, with logs as JSON and a short settle time, on the catalogue of the
+    /// research framework.
     pub fn new(name: &'static str) -> Self {
-        Self::on(name, free_ports()).listening("")
+        Self::on(name, free_ports()).listening("").on_research("", name)
     }
 
     /// The four services as one process, on free ports. Its own addresses are those of the
     /// coordinator. Its settings begin with the service they are for: `TACTICAL_GRPC_LISTEN`.
     pub fn node() -> Self {
         let coordinator = Self::on("strata-node", free_ports()).listening("COORDINATOR_");
+        let coordinator = coordinator.on_research("COORDINATOR_", "coordinator");
         LAYERS.into_iter().fold(coordinator, |spec, layer| {
             let prefix = setting_of(layer, "");
-            let layer = Self::on("strata-node", free_ports()).listening(&prefix);
+            let own = Self::on("strata-node", free_ports()).listening(&prefix);
+            let layer = own.on_research(&prefix, layer);
             Self { env: spec.env.into_iter().chain(layer.env).collect(), ..spec }
         })
     }
@@ -32,6 +35,27 @@ impl Spec {
     fn on(name: &'static str, ports: [u16; 2]) -> Self {
         let spec = Self { name, ports, env: BTreeMap::new() };
         spec.set("TELEMETRY_LOG_FORMAT", "json").set("SHUTDOWN_SETTLE", "100ms")
+    }
+
+    /// The same service on another catalogue, with all bundled versions of its model.
+    #[must_use]
+    pub fn on_catalogue(self, catalogue: &str) -> Self {
+        let models = root().join("models");
+        let spec = self.set("CATALOGUE", catalogue);
+        match spec.name {
+            "coordinator" => spec,
+            _ => spec.set("MODELS_DIR", models.to_string_lossy()),
+        }
+    }
+
+    /// The service named by the prefix of its settings on the catalogue of the research framework,
+    /// with versions 1 and 2 of its model, which are made for it.
+    fn on_research(self, prefix: &str, service: &str) -> Self {
+        let spec = self.set(&format!("{prefix}CATALOGUE"), "research");
+        match service {
+            "coordinator" | "strata-node" => spec,
+            _ => spec.set(&format!("{prefix}MODELS_DIR"), research_models().to_string_lossy()),
+        }
     }
 
     fn listening(self, prefix: &str) -> Self {

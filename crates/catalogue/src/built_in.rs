@@ -5,7 +5,7 @@ pub const RESEARCH: &str = "research";
 /// The name of the catalogue of what people deploy on now.
 pub const WORLD: &str = "world";
 /// The catalogue of services that are given no other.
-pub const DEFAULT: &str = RESEARCH;
+pub const DEFAULT: &str = WORLD;
 /// The names of the built-in catalogues.
 pub const BUILT_IN: [&str; 2] = [RESEARCH, WORLD];
 
