@@ -14,7 +14,7 @@ use crate::{
 
 /// Flags of `strata decide` that describe a function.
 pub const FUNCTION_FLAGS: &str = "--application shop --function pay --avg-duration-ms 300 \
-                                  --memory-mb 200 --rate 300 --steady --provider aws \
+                                  --memory-mb 200 --rate 300 --steady --platform aws-lambda \
                                   --region eu-west-1 --memory 1024";
 
 /// The exit status and the output of a program that has ended.

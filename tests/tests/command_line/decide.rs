@@ -16,17 +16,17 @@ fn decide_prints_an_answer_to_read_and_one_to_parse() {
     }
     let text = strata(&format!(
         "decide --endpoint {endpoint} {FUNCTION_FLAGS} --json --correlation-id c7 \
-         --at 2026-11-24T10:00:00Z --allow-providers gcp --allow-regions us-west-2 \
+         --at 2026-11-24T10:00:00Z --allow-providers gcp --allow-regions us-west1 \
          --min-memory 512 --max-memory 512 --weights 1,0,0"
     ))
     .expect_success();
     let answer: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(answer["correlationId"], "c7");
     let expected = json!({
-        "provider": "PROVIDER_GCP",
-        "region": "REGION_US_WEST_2",
+        "platform": "gcp-functions-gen1",
+        "region": "us-west1",
         "memoryMb": 512,
-        "providerRegion": "us-west1",
+        "provider": "gcp",
     });
     assert_eq!(answer["placement"], expected);
     assert_eq!(answer["layers"][2]["layer"], "LAYER_OPERATIONAL");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod calls;
+mod catalogues;
 mod failures;
 mod fairness;
 mod streams;
