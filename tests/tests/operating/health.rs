@@ -18,7 +18,10 @@ fn service(name: &str) -> HealthCheckRequest {
 /// The services of each process, besides health and reflection.
 fn served(cluster: &Cluster) -> [(&Process, Vec<&'static str>); 4] {
     [
-        (&cluster.coordinator, vec!["strata.v1.Coordinator", "strata.v1.Releases"]),
+        (
+            &cluster.coordinator,
+            vec!["strata.v1.Catalogues", "strata.v1.Coordinator", "strata.v1.Releases"],
+        ),
         (&cluster.strategic, vec!["strata.v1.Strategic", "strata.v1.Models", OIP]),
         (&cluster.tactical, vec!["strata.v1.Tactical", "strata.v1.Models", OIP]),
         (&cluster.operational, vec!["strata.v1.Operational", "strata.v1.Models", OIP]),

@@ -52,9 +52,11 @@ fn own<L>(
     let location = facts_location_from_pb(catalogue, message?, violations);
     let outlook = facts.outlook(catalogue, &location, FunctionFacts::STAY_MINUTES);
     let everything = vec![true; catalogue.candidates().len()];
-    let allowed: Vec<bool> = outlook.estimates().iter().map(|estimate| estimate.feasible).collect();
+    let mut allowed: Vec<bool> =
+        outlook.estimates().iter().map(|estimate| estimate.feasible).collect();
     if !allowed.contains(&true) {
-        violations.add("facts.memory_mb", "no placement of the catalogue holds the function");
+        // The scores of a function that can run nowhere may still be asked for.
+        allowed.clone_from(&everything);
     }
     let judged = Judged {
         catalogue,

@@ -196,6 +196,9 @@ fn running_from_pb(
     }
     let at = format_args!("{field}.memory_mb");
     let memory_mb = memory_from_pb(current.memory_mb, at, violations);
+    if current.platform.is_empty() || current.region.is_empty() {
+        return None;
+    }
     let Some(platform) = catalogue.find_platform(&current.platform) else {
         outside.push(format!("{field}.platform"));
         return None;
