@@ -35,7 +35,7 @@ pub use process::Process;
 pub use programs::{program, root};
 pub use raw::{PlainClient, decide_bytes, patient, timed, untimed};
 pub use repository::Repository;
-pub use shared::shared_cluster;
+pub use shared::{shared_cluster, shared_world};
 pub use spec::Spec;
 pub use status::{refused_fields, violated_fields};
 pub use streams::decisions_until_error;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod calls;
+mod candidates;
 mod fairness;
 mod frames;
 mod inference_settings;
