@@ -7,7 +7,7 @@
 
 use super::{price::billed_megabytes, scaling};
 use crate::{
-    catalogue::{Platform, Region, Size},
+    catalogue::{Platform, Processors, Region, Size},
     time::UtcTime,
     units::GramsCo2e,
 };
@@ -50,7 +50,7 @@ impl Spent {
             scaling::usable_vcpus(platform, size) * platform.speed(size).busy_share(run.cpu_share);
         let spread = machines.full_watts - machines.idle_watts;
         let watts = allotted * machines.idle_watts + busy * spread;
-        let gigabytes = billed_megabytes(platform, size, run.memory_used_mb) / MB_PER_GB;
+        let gigabytes = reserved_megabytes(platform, size, run.memory_used_mb) / MB_PER_GB;
         Self {
             machine_kwh: hours * (watts / WATTS_PER_KILOWATT + gigabytes * MEMORY_KWH_PER_GB_HOUR),
             embodied: GramsCo2e::new(hours * allotted * machines.embodied_g_per_vcpu_hour),
@@ -73,6 +73,15 @@ impl Spent {
     pub fn footprint(&self, region: &Region, network_bytes: f64, at: UtcTime) -> GramsCo2e {
         let intensity = region.grid.at(at);
         GramsCo2e::new(self.energy_kwh(region, network_bytes) * intensity) + self.embodied
+    }
+}
+
+/// Memory kept for one invocation, in MB: what is configured, or what is billed where several
+/// invocations share an instance.
+fn reserved_megabytes(platform: &Platform, size: &Size, memory_used_mb: f64) -> f64 {
+    match platform.processors {
+        Processors::OfSize => f64::from(size.memory_mb),
+        Processors::Shared { .. } => billed_megabytes(platform, size, memory_used_mb),
     }
 }
 

@@ -59,6 +59,13 @@ impl Curves {
         }
     }
 
+    /// The step of the greatest value of a series, the first of equals; `None` without points.
+    pub fn best_step(&self, series: &str) -> Option<f64> {
+        let points = self.series.get(series)?.points.iter();
+        let better = |best: (f64, f64), next: (f64, f64)| if next.1 > best.1 { next } else { best };
+        points.copied().reduce(better).map(|(step, _)| step)
+    }
+
     /// The content of `training.csv`: columns step, series, value; at most 256 rows per series.
     pub fn to_csv(&self) -> String {
         let mut text = "step,series,value\n".to_owned();

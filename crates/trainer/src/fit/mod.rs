@@ -12,6 +12,7 @@ mod supervised;
 pub use checkpoints::Checkpoints;
 pub use curves::Curves;
 pub use monitor::Monitor;
+pub(crate) use monitor::VALIDATION;
 pub use reinforcement::{Environment, Observation, Outcome, dqn, ppo, random_states};
 pub use state::FitState;
 pub use supervised::{Fitted, Schedule, bound, gated, lstm};

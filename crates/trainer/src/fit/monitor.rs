@@ -9,6 +9,9 @@ use crate::nets::{Network, Parameters};
 /// How often a network is validated during a fit.
 const VALIDATIONS: usize = 20;
 
+/// The series of the scores on validation data.
+pub(crate) const VALIDATION: &str = "objective on validation";
+
 /// Scores a network on validation data: more is better.
 type Score<'a, N> = Box<dyn FnMut(&N) -> Result<f64> + 'a>;
 
@@ -127,7 +130,7 @@ impl<'a, N: Network> Monitor<'a, N> {
         let score = score(net)?;
         self.scores.push((done, score));
         let step = done * self.progress.length().unwrap_or_default() as f64;
-        self.curves.add("objective on validation", step.round(), score);
+        self.curves.add(VALIDATION, step.round(), score);
         if self.best.as_ref().is_none_or(|(best, _)| score > *best) {
             self.best = Some((score, net.parameters().snapshot()?));
         }

@@ -72,6 +72,7 @@ fn manifest(
             features: bounds.iter().map(feature).collect(),
         }],
         outputs: outputs.collect(),
+        policy: None,
         data: None,
         training: Default::default(),
         metrics: Default::default(),

@@ -15,15 +15,20 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use strata_runtime::{
     DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ModelFiles, OnnxRuntime,
-    Output, Repository, Scalar, Shape, sha256_hex,
+    Output, Policy, Repository, Scalar, Shape, sha256_hex,
 };
 
 use self::{parity::Parity, proof::prove};
-use crate::{files, fit::Curves, nets::Network, onnx};
+use crate::{
+    files,
+    fit::{Curves, VALIDATION},
+    nets::Network,
+    onnx,
+};
 
 pub(crate) use probe::finite;
 pub(crate) use proof::start;
-pub use verify::{Verified, verify};
+pub use verify::{Agreement, Verified, verify};
 
 pub(crate) const GRAPH_FILE: &str = "model.onnx";
 const CURVES_FILE: &str = "training.csv";
@@ -107,6 +112,18 @@ pub(crate) fn place(
     Ok(directory)
 }
 
+/// Whether training improved a network that starts from the expected objectives; `None` for a
+/// network that does not take them.
+fn policy(description: &Description) -> Option<Policy> {
+    let starts_from_formula =
+        description.features.iter().any(|(name, _)| name.starts_with("expected_objective"));
+    let curves = description.curves.as_ref().filter(|_| starts_from_formula)?;
+    match curves.best_step(VALIDATION) {
+        Some(step) if step > 0.0 => Some(Policy::Learned),
+        _ => Some(Policy::Formula),
+    }
+}
+
 fn manifest(network: &dyn Network, description: &Description, graph: &[u8]) -> Result<Manifest> {
     let outputs = network.outputs();
     ensure!(
@@ -142,6 +159,7 @@ fn manifest(network: &dyn Network, description: &Description, graph: &[u8]) -> R
                 labels: labels.clone(),
             })
             .collect(),
+        policy: policy(description),
         data: Some(description.data.clone()),
         training: description.training.clone(),
         metrics: description.metrics.clone(),

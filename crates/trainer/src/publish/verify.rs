@@ -15,22 +15,35 @@ pub struct Verified {
     pub name: String,
     /// Its version.
     pub version: u32,
-    /// The difference between candle and ONNX Runtime; `None` for a graph that the trainer did not
-    /// write.
-    pub parity: Option<Parity>,
+    /// What the graph was compared with.
+    pub agreement: Agreement,
     /// Rows of valid input, random and extreme, whose outputs are finite.
     pub rows: usize,
     /// The same for its int8 variant; `None` when it has none.
     pub int8_rows: Option<usize>,
 }
 
+/// What a graph was compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Agreement {
+    /// The network that was rebuilt from it: the difference between candle and ONNX Runtime.
+    Network(Parity),
+    /// The formula that its manifest says it is: its scores are the expected objectives.
+    Formula,
+    /// Nothing: the trainer did not write it.
+    Unknown,
+}
+
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, parity, rows, int8_rows } = self;
+        let Self { name, version, agreement, rows, int8_rows } = self;
         write!(f, "{name} {version}: ")?;
-        match parity {
-            Some(parity) => write!(f, "greatest relative error {:.1e}", parity.worst())?,
-            None => f.write_str("not one of ours: parity skipped")?,
+        match agreement {
+            Agreement::Network(parity) => {
+                write!(f, "greatest relative error {:.1e}", parity.worst())?;
+            }
+            Agreement::Formula => f.write_str("scores are the expected objectives")?,
+            Agreement::Unknown => f.write_str("not one of ours: parity skipped")?,
         }
         write!(f, ", outputs of {rows} rows finite")?;
         int8_rows.map_or(Ok(()), |rows| write!(f, "; int8: outputs of {rows} rows finite"))
@@ -68,7 +81,8 @@ fn verify_version(
     if files.manifest().axis.is_some() {
         let rows = formula::verify(files, runtime)?;
         let name = name.to_owned();
-        return Ok(Verified { name, version, parity: None, rows, int8_rows: None });
+        let agreement = Agreement::Formula;
+        return Ok(Verified { name, version, agreement, rows, int8_rows: None });
     }
     let mut network = None;
     if Header::decode(files.graph())?.is_ours {
@@ -83,5 +97,6 @@ fn verify_version(
         let files = repository.load_as(name, Some(version), Precision::Int8)?;
         int8_rows = Some(prove(None, files, runtime).context("its int8 variant")?.1);
     }
-    Ok(Verified { name: name.to_owned(), version, parity, rows, int8_rows })
+    let agreement = parity.map_or(Agreement::Unknown, Agreement::Network);
+    Ok(Verified { name: name.to_owned(), version, agreement, rows, int8_rows })
 }

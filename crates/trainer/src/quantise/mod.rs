@@ -14,7 +14,7 @@ use strata_policy::operational::LABELS;
 use strata_runtime::{
     MANIFEST_FILE, Manifest, Model, ModelFiles, OnnxRuntime, Repository, Variant, sha256_hex,
 };
-use strata_simulator::{Scope, World};
+use strata_simulator::Scope;
 
 pub use accuracy::{Comparison, Figures};
 pub use speed::Speed;

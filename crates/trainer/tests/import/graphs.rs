@@ -48,7 +48,7 @@ fn a_foreign_graph_is_published_as_it_is_and_verified_without_parity() {
     let each = [1.0, 2.0, 3.0].map(|bias: f32| bias + 0.14);
     assert_close(&q, &[each, each].concat());
     let verified = publish::verify(&fixture.models(), &fixture.runtime).unwrap();
-    assert_eq!(verified[0].parity, None);
+    assert_eq!(verified[0].agreement, publish::Agreement::Unknown);
     assert!(verified[0].to_string().contains("not one of ours: parity skipped"));
 }
 
