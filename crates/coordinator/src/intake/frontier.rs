@@ -16,13 +16,13 @@ pub(super) fn frontier(
     objectives: &[f64],
     current: Option<CandidateId>,
 ) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..estimates.len()).filter(|index| allowed[*index]).collect();
+    let indices = (0..estimates.len()).filter(|index| allowed[*index]);
+    let mut order: Vec<(f64, usize)> = indices.map(|index| (-objectives[index], index)).collect();
     // A good candidate dominates many: looked at first, it spares most comparisons.
-    order
-        .sort_by(|one, other| objectives[*other].total_cmp(&objectives[*one]).then(one.cmp(other)));
+    order.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
     let mut kept = vec![false; estimates.len()];
     let mut front: Vec<Goals> = Vec::new();
-    for index in order {
+    for (_, index) in order {
         let goals = goals(&estimates[index]);
         if !front.iter().any(|better| dominates(better, &goals)) {
             front.push(goals);

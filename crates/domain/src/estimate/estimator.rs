@@ -2,7 +2,7 @@ use super::{profile::InvocationProfile, site::Site};
 use crate::{
     catalogue::{Catalogue, Platform, PlatformId, RegionId, Size, Speed},
     formulas::{
-        carbon,
+        carbon::{self, RegionPower},
         cold_start::{self, Chance, StartDelay},
         price,
         run_times::{
@@ -51,7 +51,7 @@ pub fn estimate(
     function.estimate(&function.site(placement.region), &size)
 }
 
-/// Estimates one function on several placements. What depends only on the region ([`Site`]) and
+/// Estimates one function on several placements. What depends only on the region ([`SiteNow`]) and
 /// what depends only on platform and memory size ([`SizedFunction`]) is computed once each.
 pub(crate) struct Estimator<'a> {
     catalogue: &'a Catalogue,
@@ -63,6 +63,12 @@ pub(crate) struct Estimator<'a> {
     sigma: f64,
     /// The speed at which its run times were observed.
     observed: Speed,
+}
+
+/// A function in a region, and the region's grid at the time of the estimate.
+pub(crate) struct SiteNow {
+    site: Site,
+    power: RegionPower,
 }
 
 /// A function in a memory size of a platform, whatever the region.
@@ -82,12 +88,13 @@ pub(crate) struct SizedFunction<'a> {
 }
 
 /// Runs, a share of which starts cold.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Runs {
     cold: f64,
     /// Mean run time in ms, including the load time of cold runs.
     mean_ms: f64,
     p95_ms: f64,
+    billed: price::Billed,
     spent: carbon::Spent,
 }
 
@@ -107,8 +114,11 @@ impl<'a> Estimator<'a> {
         Self { catalogue, profile, at, mean_ms, p95_ms: p95_ms.max(mean_ms), sigma, observed }
     }
 
-    pub(crate) fn site(&self, region: RegionId) -> Site {
-        Site::new(self.catalogue, self.profile, region)
+    pub(crate) fn site(&self, region: RegionId) -> SiteNow {
+        SiteNow {
+            site: Site::new(self.catalogue, self.profile, region),
+            power: RegionPower::of(self.catalogue.region(region), self.at),
+        }
     }
 
     pub(crate) fn size(&self, id: PlatformId, memory_mb: u32) -> SizedFunction<'a> {
@@ -124,7 +134,7 @@ impl<'a> Estimator<'a> {
         let p95_ms = self.p95_ms * factor;
         let in_time = platform.longest_run_ms.is_none_or(|longest| p95_ms <= longest);
         let fits = scaling::fits(size.memory_mb, self.profile.memory_used_mb.max(0.0));
-        let none = Runs { cold: 0.0, mean_ms: 0.0, p95_ms: 0.0, spent: carbon::Spent::default() };
+        let none = Runs::default();
         let mut sized = SizedFunction {
             id,
             platform,
@@ -161,27 +171,32 @@ impl<'a> Estimator<'a> {
             cpu_share: self.profile.cpu_share,
             memory_used_mb: self.profile.memory_used_mb.max(0.0),
         };
-        let spent = carbon::Spent::new(sized.platform, &sized.size, run);
-        Runs { cold, mean_ms, p95_ms: p95_run_ms(sized, cold), spent }
+        Runs {
+            cold,
+            mean_ms,
+            p95_ms: p95_run_ms(sized, cold),
+            billed: price::Billed::new(sized.platform, &sized.size, mean_ms, run.memory_used_mb),
+            spent: carbon::Spent::new(sized.platform, &sized.size, run),
+        }
     }
 
     /// The estimate of a memory size in a region; `None` where the platform sells nothing.
-    pub(crate) fn estimate(&self, site: &Site, sized: &SizedFunction<'_>) -> Option<Estimate> {
+    pub(crate) fn estimate(
+        &self,
+        SiteNow { site, power }: &SiteNow,
+        sized: &SizedFunction<'_>,
+    ) -> Option<Estimate> {
         let rates = self.catalogue.rates(sized.id, site.region)?;
         let Site { region, network_ms, transfer, network_bytes } = *site;
-        let (platform, size) = (sized.platform, &sized.size);
         let placement = Placement { platform: sized.id, region, memory_mb: sized.size.memory_mb };
         let stays = self.profile.reference == Running::from(placement);
-        let runs = if stays { sized.stays } else { sized.moved };
-        let used_mb = self.profile.memory_used_mb.max(0.0);
-        let price = price::invocation_price(platform, rates, size, runs.mean_ms, used_mb);
-        let region = self.catalogue.region(region);
+        let runs = if stays { &sized.stays } else { &sized.moved };
         Some(Estimate {
-            cost: price + transfer,
+            cost: runs.billed.price(rates) + transfer,
             latency_ms: network_ms + runs.mean_ms + runs.cold * sized.start.mean_ms,
             p95_latency_ms: network_ms + runs.p95_ms,
             cold_start_probability: runs.cold,
-            carbon: runs.spent.footprint(region, network_bytes, self.at),
+            carbon: runs.spent.footprint(*power, network_bytes),
             late_share: late_share(sized, runs.cold, self.profile.sla_ms - network_ms),
             feasible: sized.feasible,
         })

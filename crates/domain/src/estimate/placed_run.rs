@@ -83,10 +83,7 @@ impl<'a> PlacedRun<'a> {
             cpu_share: self.cpu_share,
             memory_used_mb: self.memory_used_mb,
         };
-        carbon::Spent::new(self.platform, &self.size, run).footprint(
-            self.region,
-            self.network_bytes,
-            at,
-        )
+        carbon::Spent::new(self.platform, &self.size, run)
+            .footprint(carbon::RegionPower::of(self.region, at), self.network_bytes)
     }
 }

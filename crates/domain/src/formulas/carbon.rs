@@ -31,6 +31,22 @@ pub struct Run {
     pub memory_used_mb: f64,
 }
 
+/// What a region adds to the energy of its machines, and the intensity of its grid at one time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RegionPower {
+    /// Power usage effectiveness.
+    pub pue: f64,
+    /// gCO2e/kWh.
+    pub intensity: f64,
+}
+
+impl RegionPower {
+    /// Of a region when a run starts at `at`.
+    pub fn of(region: &Region, at: UtcTime) -> Self {
+        Self { pue: region.pue, intensity: region.grid.at(at) }
+    }
+}
+
 /// What a run takes of the machine it is on, whatever the region: before the data centre's overhead
 /// and the network.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -64,15 +80,15 @@ impl Spent {
 
     /// Energy including the data centre's overhead (PUE) and the bytes that leave or enter the
     /// region for the run, in kWh.
-    pub fn energy_kwh(&self, region: &Region, network_bytes: f64) -> f64 {
+    pub fn energy_kwh(&self, region: RegionPower, network_bytes: f64) -> f64 {
         let network_kwh = network_bytes.max(0.0) / BYTES_PER_GB * NETWORK_KWH_PER_GB;
         self.machine_kwh * region.pue + network_kwh
     }
 
-    /// Operational and embodied gas of the run in `region` when it starts at `at`.
-    pub fn footprint(&self, region: &Region, network_bytes: f64, at: UtcTime) -> GramsCo2e {
-        let intensity = region.grid.at(at);
-        GramsCo2e::new(self.energy_kwh(region, network_bytes) * intensity) + self.embodied
+    /// Operational and embodied gas of the run.
+    pub fn footprint(&self, region: RegionPower, network_bytes: f64) -> GramsCo2e {
+        let operational = self.energy_kwh(region, network_bytes) * region.intensity;
+        GramsCo2e::new(operational) + self.embodied
     }
 }
 
@@ -101,13 +117,14 @@ mod tests {
         let platform = platform.unwrap_or_else(|| panic!("{CLOUD}"));
         let region = catalogue.regions().next().map(|(_, region)| region);
         let region = region.unwrap_or_else(|| panic!("no region"));
+        let region = RegionPower::of(region, UtcTime::from_unix_seconds(0));
         let watts = 2048.0 / 1769.0 * 0.74 + 2.76 + 2.0 * 0.392;
         let expected = watts / 1000.0 / 3600.0 * 1.135;
         let spent = Spent::new(platform, &platform.size(2048), RUN);
         assert!((spent.energy_kwh(region, 0.0) / expected - 1.0).abs() < 1e-12);
         let embodied_g = 0.5 / 3600.0 * 2048.0 / 1769.0;
         assert!((spent.embodied().get() / embodied_g - 1.0).abs() < 1e-12);
-        let total = spent.footprint(region, 0.0, UtcTime::from_unix_seconds(0)).get();
+        let total = spent.footprint(region, 0.0).get();
         assert!((total / (expected * 400.0 + embodied_g) - 1.0).abs() < 1e-12);
         let idle = Spent::new(platform, &platform.size(128), Run { duration_ms: 0.0, ..RUN });
         assert_eq!(idle.energy_kwh(region, 1e9), 0.001);

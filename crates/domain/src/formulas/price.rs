@@ -31,13 +31,32 @@ pub fn invocation_price(
     duration_ms: f64,
     memory_used_mb: f64,
 ) -> Usd {
-    let billing = &platform.billing;
-    let duration_ms = duration_ms.max(0.0).max(billing.minimum_ms);
-    let steps = (duration_ms / billing.rounding_ms).ceil();
-    let seconds = steps * billing.rounding_ms / MS_PER_SECOND;
-    let gigabytes = billed_megabytes(platform, size, memory_used_mb) / MB_PER_GB;
-    let per_second = gigabytes * rates.gb_second_usd + size.vcpus * rates.vcpu_second_usd;
-    Usd::new(rates.request_usd + seconds * per_second)
+    Billed::new(platform, size, duration_ms, memory_used_mb).price(rates)
+}
+
+/// What a run is billed for, whatever the region.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Billed {
+    gigabyte_seconds: f64,
+    vcpu_seconds: f64,
+}
+
+impl Billed {
+    /// Of a run of `duration_ms` in `size` of `platform`.
+    pub fn new(platform: &Platform, size: &Size, duration_ms: f64, memory_used_mb: f64) -> Self {
+        let billing = &platform.billing;
+        let duration_ms = duration_ms.max(0.0).max(billing.minimum_ms);
+        let steps = (duration_ms / billing.rounding_ms).ceil();
+        let seconds = steps * billing.rounding_ms / MS_PER_SECOND;
+        let gigabytes = billed_megabytes(platform, size, memory_used_mb) / MB_PER_GB;
+        Self { gigabyte_seconds: seconds * gigabytes, vcpu_seconds: seconds * size.vcpus }
+    }
+
+    /// At these rates, the request included.
+    pub fn price(&self, rates: &Rates) -> Usd {
+        let memory = self.gigabyte_seconds * rates.gb_second_usd;
+        Usd::new(rates.request_usd + memory + self.vcpu_seconds * rates.vcpu_second_usd)
+    }
 }
 
 /// Price of the bytes of one invocation in the region `here`.
