@@ -59,9 +59,14 @@ build: ort ## build the services and strata (release profile)
 trainer: ort ## build the trainer, which strata models import, quantize and verify run
 	$(CARGO) build --release --locked -p strata-trainer
 
+# The catalogue of `make run`. With `research`, version 1 of each model: the research's own chain.
+CATALOGUE ?= world
+RUN_VERSIONS = $(if $(filter research,$(CATALOGUE)),STRATA_STRATEGIC_MODELS_VERSION=1 \
+  STRATA_TACTICAL_MODELS_VERSION=1 STRATA_OPERATIONAL_MODELS_VERSION=1)
+
 run: ort ## start the four services, replay the bundled trace, print the tables, stop them
 	$(CARGO) build --release --locked $(RUN)
-	$(TARGET)/release/strata replay --up
+	$(RUN_VERSIONS) $(TARGET)/release/strata replay --up --catalogue $(CATALOGUE)
 
 test: fmt-check manifests lint unit ## check formats, lints and manifests, and run every test
 
@@ -109,11 +114,12 @@ load: build tools ## load a running coordinator with ghz (FORMAT=html OUT=report
 	$(TARGET)/release/strata requests --limit 2000 --out tests/load/data.json
 	bin/ghz --config tests/load/decide.json --format $(FORMAT) $(if $(OUT),--output $(OUT))
 
-train: trainer ## train the models again into models: versions 1 and 2 of all three
+train: trainer ## make the models again: versions 1 and 2 of all three, and the formula as version 3
 	$(TARGET)/release/trainer all --research --out models --seed $(SEED)
 	$(TARGET)/release/trainer tactical --out models --seed $(SEED)
 	$(TARGET)/release/trainer strategic --out models --seed $(SEED)
 	$(TARGET)/release/trainer operational --out models --seed $(SEED)
+	$(TARGET)/release/trainer formula --out models
 
 train-quick: build trainer ## try training with tiny budgets in two minutes, without changing models
 	tools/train-quick.sh $(TARGET)/release $(TARGET)/train-quick

@@ -9,9 +9,10 @@ type Shared = Mutex<Weak<Cluster>>;
 static RESEARCH: Shared = Mutex::new(Weak::new());
 static WORLD: Shared = Mutex::new(Weak::new());
 
-/// The shared cluster of this test program on the catalogue of the research framework, for tests that change none of its settings and stop
-/// none of its processes. It is started when no other test holds it. The last test that drops it
-/// stops its processes; a static that held it would leave them behind.
+/// The shared cluster of this test program on the catalogue of the research framework, for tests
+/// that change none of its settings and stop none of its processes. It is started when no other
+/// test holds it. The last test that drops it stops its processes; a static that held it would
+/// leave them behind.
 pub fn shared_cluster() -> Arc<Cluster> {
     shared(&RESEARCH, Cluster::start)
 }

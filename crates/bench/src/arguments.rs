@@ -175,11 +175,13 @@ impl Arguments {
         if chain.is_none() && cases.contains(&Case::Chain) {
             servers.leave_out("the chain in process: there is no program chain; run `make bench`");
         }
-        let requests: Vec<pb::DecideRequest> =
-            trace_requests(Part::Test, REQUESTS)?.into_iter().map(|r| r.request).collect();
+        let catalogue = self.start.catalogue().unwrap_or(strata_catalogue::DEFAULT);
+        let catalogue = Arc::new(strata_catalogue::load(catalogue)?.catalogue);
+        let requests = trace_requests(Part::Test, REQUESTS, Arc::clone(&catalogue))?;
+        let requests: Vec<pb::DecideRequest> = requests.into_iter().map(|r| r.request).collect();
         let suite = Suite {
             servers,
-            rows: Rows::of(&requests),
+            rows: Rows::of(&requests, &catalogue),
             requests: Arc::new(requests),
             duration: self.duration(),
             options: &|| self.start.options_with_bar(bar),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 use strata_cluster::Service;
 use strata_load::{CALLERS_PER_CONNECTION, Measured, Refusal, channel, run_closed};
@@ -89,28 +89,54 @@ fn channels(endpoint: &str) -> anyhow::Result<Vec<Channel>> {
     Ok((0..CALLERS).map(|number| channels[number / CALLERS_PER_CONNECTION].clone()).collect())
 }
 
-/// Values from 0 to 1 for one row of a layer's model, as many as its metadata says. They do not
-/// change the run time of the model.
-///
-/// # Errors
-/// When the layer cannot be reached, or its model has more than one input.
-pub(crate) async fn values(layer: Service, endpoint: &str) -> anyhow::Result<Vec<f32>> {
-    let (_, shape) = input(layer, endpoint).await?;
-    let count: i64 = shape.iter().skip(1).product();
-    Ok((0..count).map(|index| (index * 37 % 100) as f32 / 100.0).collect())
+/// Positions of a row on the axis of a model that has one: about as many candidates as `research`
+/// has on a platform.
+const POSITIONS: usize = 24;
+
+/// An input of a layer's model.
+struct Input {
+    name: String,
+    /// Without the batch, and with [`POSITIONS`] on an axis.
+    shape: Vec<usize>,
 }
 
-/// The name and the shape of the only input of a layer's model.
-async fn input(layer: Service, endpoint: &str) -> anyhow::Result<(String, Vec<i64>)> {
+impl Input {
+    /// Values from 0 to 1 for one row. They do not change the run time of the model. A mask lets
+    /// every position pass.
+    fn row(&self) -> Vec<f32> {
+        let value = |index: usize| match self.name.as_str() {
+            "mask" => 1.0,
+            _ => (index * 37 % 100) as f32 / 100.0,
+        };
+        (0..self.shape.iter().product()).map(value).collect()
+    }
+}
+
+/// Values for one row of a layer's model, as many as its metadata says; `None` when the model has
+/// more than one input.
+///
+/// # Errors
+/// When the layer cannot be reached.
+pub(crate) async fn values(layer: Service, endpoint: &str) -> anyhow::Result<Option<Vec<f32>>> {
+    match &inputs(layer, endpoint).await?[..] {
+        [input] => Ok(Some(input.row())),
+        _ => Ok(None),
+    }
+}
+
+/// The inputs of a layer's model.
+async fn inputs(layer: Service, endpoint: &str) -> anyhow::Result<Vec<Input>> {
     let mut client = GrpcInferenceServiceClient::new(channel(endpoint)?);
     let name = layer.name().to_owned();
     let request = oip::ModelMetadataRequest { name, version: String::new() };
     let metadata = client.model_metadata(request).await.map_err(Refusal::of);
     let metadata = metadata.with_context(|| format!("{endpoint} refuses"))?.into_inner();
-    match <[_; 1]>::try_from(metadata.inputs) {
-        Ok([input]) => Ok((input.name, input.shape)),
-        Err(inputs) => bail!("the model of {} has {} inputs", layer.name(), inputs.len()),
-    }
+    let inputs = metadata.inputs.into_iter().map(|input| {
+        let without_batch = input.shape.iter().skip(1);
+        let size = |size: &i64| usize::try_from(*size).unwrap_or(POSITIONS);
+        Input { name: input.name, shape: without_batch.map(size).collect() }
+    });
+    Ok(inputs.collect())
 }
 
 /// An inference request of this many rows.
@@ -119,19 +145,18 @@ async fn infer_request(
     endpoint: &str,
     rows: usize,
 ) -> anyhow::Result<oip::ModelInferRequest> {
-    let (name, mut shape) = input(layer, endpoint).await?;
-    let row = values(layer, endpoint).await?;
-    let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
-    shape[0] = i64::try_from(rows)?;
-    Ok(oip::ModelInferRequest {
-        model_name: layer.name().to_owned(),
-        inputs: vec![InferInputTensor {
-            name,
+    let mut request =
+        oip::ModelInferRequest { model_name: layer.name().to_owned(), ..Default::default() };
+    for input in inputs(layer, endpoint).await? {
+        let bytes: Vec<u8> = input.row().iter().flat_map(|value| value.to_le_bytes()).collect();
+        request.raw_input_contents.push(Bytes::from(bytes.repeat(rows)));
+        let shape = std::iter::once(rows).chain(input.shape).map(i64::try_from);
+        request.inputs.push(InferInputTensor {
+            name: input.name,
             datatype: "FP32".to_owned(),
-            shape,
+            shape: shape.collect::<Result<_, _>>()?,
             ..Default::default()
-        }],
-        raw_input_contents: vec![Bytes::from(bytes.repeat(rows))],
-        ..Default::default()
-    })
+        });
+    }
+    Ok(request)
 }

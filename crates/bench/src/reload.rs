@@ -6,6 +6,7 @@ use anyhow::Context;
 use strata_load::{Refusal, channel};
 use strata_wire::{pb, pb::models_client::ModelsClient};
 use tokio::time::MissedTickBehavior;
+use tonic::Code;
 
 /// Time from one load to the next. Without it, versions that load faster would be loaded more often
 /// (60 to 90 times a second on two cores under load), and the figures would be worse.
@@ -47,7 +48,11 @@ async fn change(layer: &str) -> anyhow::Result<bool> {
     let (Some(serving), Some(other)) = (serving, other) else { return Ok(false) };
     let version = other.version;
     let request = pb::LoadModelRequest { version, ..Default::default() };
-    layer.load(request).await.map_err(Refusal::of)?;
+    match layer.load(request).await {
+        // A version that was made for another catalogue.
+        Err(status) if status.code() == Code::FailedPrecondition => return Ok(false),
+        loaded => loaded.map_err(Refusal::of)?,
+    };
     let share = |version| pb::TrafficShare { version, percent: 50, label: String::new() };
     let shares = vec![share(serving.version), share(version)];
     let request = pb::SetTrafficRequest { shares, ..Default::default() };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use strata_domain::Catalogue;
 use strata_wire::pb;
 
 /// The requests to each layer, in the order of the decision requests.
@@ -13,22 +14,27 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Makes the rows from complete requests, such as those made from the trace.
-    pub(crate) fn of(requests: &[pb::DecideRequest]) -> Self {
+    /// Makes the rows from complete requests on a catalogue, such as those made from the trace.
+    pub(crate) fn of(requests: &[pb::DecideRequest], catalogue: &Catalogue) -> Self {
         let select = |request| pb::SelectRequest {
             facts: Some(facts(request).into()),
             ..Default::default()
         };
         let place = |request: &pb::DecideRequest| pb::PlaceRequest {
             facts: Some(facts(request).into()),
-            provider: request.current.as_ref().map_or(1, |current| current.provider),
+            platform: platform(request).to_owned(),
             ..Default::default()
+        };
+        let keep_alive_minutes = |request: &pb::DecideRequest| {
+            let platform = catalogue.find_platform(platform(request));
+            let platform = platform.unwrap_or_else(|| catalogue.reference_platform());
+            catalogue.platform(platform).cold_starts.keep_alive_minutes()
         };
         let forecast = |request: &pb::DecideRequest| pb::ForecastRequest {
             at: request.at,
             steps: request.telemetry.clone(),
-            observed_memory_mb: request.current.as_ref().map_or(0, |current| current.memory_mb),
-            placement: request.current.clone(),
+            memory_mb: request.current.as_ref().map_or(0, |current| current.memory_mb),
+            keep_alive_minutes: keep_alive_minutes(request),
             calls: request.workload.as_ref().and_then(|workload| workload.calls.clone()),
             ..Default::default()
         };
@@ -38,6 +44,10 @@ impl Rows {
             operational: Arc::new(requests.iter().map(forecast).collect()),
         }
     }
+}
+
+fn platform(request: &pb::DecideRequest) -> &str {
+    request.current.as_ref().map_or("", |current| &current.platform)
 }
 
 /// The facts that the coordinator would send to the layers for a complete request.
@@ -62,7 +72,7 @@ fn facts(request: &pb::DecideRequest) -> pb::FunctionFacts {
             .unwrap_or_default(),
         app_is_bursty: application.is_bursty.unwrap_or_default(),
         current: request.current.clone(),
-        home_region: workload.home_region,
+        home: workload.home,
         data_provider: workload.data_provider,
         request_bytes: workload.request_bytes.unwrap_or_default(),
         response_bytes: workload.response_bytes.unwrap_or_default(),
@@ -71,6 +81,5 @@ fn facts(request: &pb::DecideRequest) -> pb::FunctionFacts {
         latency_slo_ms: 0.0,
         calls: workload.calls,
         late_penalty: None,
-        expected_objectives: Vec::new(),
     }
 }

@@ -82,7 +82,8 @@ fn finish(value: Value, mut faults: Vec<Fault>) -> Result<Loaded, Vec<Fault>> {
 
 fn deserialize_fault(error: &serde_path_to_error::Error<serde_yaml::Error>) -> Fault {
     let place = error.path().to_string();
-    let place = if place == "." { String::new() } else { place };
+    // A `?` stands for a key of the wrong type, a dot for the document.
+    let place = place.trim_end_matches(['.', '?']).to_owned();
     Fault { place, text: error.inner().to_string() }
 }
 

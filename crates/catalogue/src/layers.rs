@@ -17,6 +17,10 @@ const MOST_BYTES: u64 = 4 << 20;
 /// How many catalogues may extend one another in a row.
 const MOST_LAYERS: usize = 8;
 
+/// Parts of a document that hold entries by name.
+const SECTIONS: [&str; 7] =
+    ["sources", "providers", "platforms", "regions", "areas", "grids", "hours"];
+
 /// Reads a catalogue and what it extends. Collects what is wrong with the texts as such.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
@@ -93,7 +97,7 @@ impl Layers {
             None => self.fault("format", format!("must be given: {FORMAT}")),
         }
         match extends {
-            Some(extends) => self.extension(&extends, only, value, directory),
+            Some(extends) => self.extension(&extends, directory, (only, value)),
             None => {
                 if only.is_some() {
                     self.fault("only", "has no meaning without `extends`".to_owned());
@@ -103,13 +107,12 @@ impl Layers {
         }
     }
 
-    /// Lays `patch` over what it extends.
+    /// Lays a patch over what it extends, reduced to what it keeps of that.
     fn extension(
         &mut self,
         extends: &Value,
-        only: Option<Value>,
-        patch: Value,
         directory: &Path,
+        (only, patch): (Option<Value>, Value),
     ) -> Value {
         let Some(extends) = extends.as_str() else {
             self.fault("extends", "must be the name or the file of a catalogue".to_owned());
@@ -139,7 +142,21 @@ impl Layers {
                 self.fault(place.trim_end_matches('.'), error.inner().to_string());
             }
         }
+        self.nothing_to_remove(&base);
         base
+    }
+
+    /// Adds a fault for each `null` that removed no entry: its name is a slip.
+    fn nothing_to_remove(&mut self, merged: &Value) {
+        for section in SECTIONS {
+            let entries = || merged.get(section).and_then(Value::as_mapping).into_iter().flatten();
+            let names = || entries().filter_map(|(key, value)| Some((key.as_str()?, value)));
+            let known = || names().filter(|(_, value)| !value.is_null()).map(|(name, _)| name);
+            for (name, _) in names().filter(|(_, value)| value.is_null()) {
+                let hint = did_you_mean(name, known());
+                self.fault(&format!("{section}.{name}"), format!("there is none to remove{hint}"));
+            }
+        }
     }
 
     /// Adds a fault. One of a text that another one extends says which.

@@ -1,8 +1,8 @@
 //! Catalogues of placements: what can be chosen and what it costs, as data that operators read,
 //! check, extend and replace.
 //!
-//! The format is YAML ([`Document`]). An overlay changes a catalogue that it extends. Two catalogues
-//! are built in: `research` and `world`. The result is a [`strata_domain::Catalogue`].
+//! The format is YAML ([`Document`]). An overlay changes a catalogue that it extends. Two
+//! catalogues are built in: `research` and `world`. The result is a [`strata_domain::Catalogue`].
 
 mod built_in;
 mod check;

@@ -2,8 +2,8 @@
 //!
 //! An overlay is a JSON Merge Patch (RFC 7396): maps are merged entry by entry, everything else
 //! replaces what was there, and `null` removes it. Other than there, a `null` that removes nothing
-//! stays, so that a slip in a name is found. Before that, `only` reduces what the overlay extends to
-//! some providers, platforms and regions.
+//! stays, so that a slip in a name is found. Before that, `only` reduces what the overlay extends
+//! to some providers, platforms and regions.
 
 use std::collections::BTreeSet;
 
@@ -106,12 +106,12 @@ pub(crate) fn keep(base: &mut Value, only: &Only, faults: &mut Vec<Fault>) {
     let measured = base.get_mut("round_trips").and_then(|trips| trips.get_mut("measured_ms"));
     retain(measured, |from, row| {
         retain(Some(row), |to, _| left.contains(to));
-        left.contains(from)
+        left.contains(from) && row.as_mapping().is_none_or(|row| !row.is_empty())
     });
 }
 
-/// Lays `patch` over a `base` of which a part was kept. Sources of the base that no figure names any
-/// more go.
+/// Lays `patch` over a `base` of which a part was kept. Sources of the base that no figure names
+/// any more go.
 pub(crate) fn merge_and_prune(base: &mut Value, patch: Value) {
     let mut of_base = keys(base.get("sources"));
     keys(patch.get("sources")).iter().for_each(|name| _ = of_base.remove(name));

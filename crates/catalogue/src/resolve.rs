@@ -104,8 +104,11 @@ pub(crate) fn memory_sizes(sizes: &MemorySizes) -> Vec<u32> {
     }
 }
 
+/// A memory size in MB, and what a table says of it.
+type Entry = (f64, f64);
+
 /// The entries of a table around `at`: the last at or below, the first at or above.
-fn around(table: &BTreeMap<u32, f64>, at: u32) -> (Option<(f64, f64)>, Option<(f64, f64)>) {
+fn around(table: &BTreeMap<u32, f64>, at: u32) -> (Option<Entry>, Option<Entry>) {
     let pair = |(memory_mb, value): (&u32, &f64)| (f64::from(*memory_mb), *value);
     (table.range(..=at).next_back().map(pair), table.range(at..).next().map(pair))
 }

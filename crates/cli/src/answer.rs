@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use strata_terminal::{number_columns, text_columns};
-use strata_wire::{pb, provider_from_pb, region_from_pb};
+use strata_wire::pb;
 
 /// The answer for a person to read.
 pub(crate) fn text(asked: &pb::DecideRequest, answer: &pb::DecideResponse) -> String {
@@ -32,37 +32,47 @@ pub(crate) fn text(asked: &pb::DecideRequest, answer: &pb::DecideResponse) -> St
         answer.decision_id,
         milliseconds(answer.elapsed_us)
     );
+    if let Some(catalogue) = &answer.catalogue {
+        let _ = writeln!(text, "  catalogue  {} {}", catalogue.name, catalogue.revision);
+    }
     if let Some(release) = &answer.release {
         let _ = writeln!(text, "  release    {}", release.name);
     }
+    if !answer.unknown.is_empty() {
+        let _ = writeln!(text, "  unknown    {}: not in the catalogue", answer.unknown.join(", "));
+    }
+    if !answer.dominated.is_empty() {
+        let count = answer.dominated.len();
+        let _ = writeln!(text, "  left out   {count} placements, each worse than another");
+    }
     let _ = writeln!(text, "\n{}\n\n{}", estimates(answer), layers(answer));
     for layer in answer.layers.iter().filter(|layer| !layer.scores.is_empty()) {
-        let scores: Vec<String> = layer.scores.iter().map(|s| format!("{s:.3}")).collect();
-        let _ = writeln!(text, "\n{} scores: {}", layer_name(layer.layer()), scores.join(" "));
+        let _ = writeln!(text, "\n{} scores: {}", layer_name(layer.layer()), scores(layer));
     }
     text.truncate(text.trim_end().len());
     text
 }
 
-/// A placement: provider, region in the provider's own name, memory.
-pub(crate) fn place(placement: &pb::Placement) -> String {
-    let provider = provider_name(placement.provider);
-    let region = region_name(placement.region);
-    match placement.provider_region.as_str() {
-        "" => format!("{provider} {region}, {} MB", placement.memory_mb),
-        own if own == region => format!("{provider} {region}, {} MB", placement.memory_mb),
-        own => format!("{provider} {own} ({region}), {} MB", placement.memory_mb),
+/// A placement: platform, region in the provider's own name, memory.
+fn place(placement: &pb::Placement) -> String {
+    format!("{} {}, {} MB", placement.platform, placement.region, placement.memory_mb)
+}
+
+/// Most scores that are shown of a layer.
+const MOST_SCORES: usize = 12;
+
+/// The best scores of a layer, best first, after what they belong to.
+fn scores(layer: &pb::LayerReport) -> String {
+    let label = |index: usize| layer.labels.get(index).map_or("", String::as_str);
+    let mut best: Vec<(usize, f32)> = layer.scores.iter().copied().enumerate().collect();
+    best.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let shown = best.iter().take(MOST_SCORES);
+    let shown = shown.map(|(index, score)| format!("{} {score:.3}", label(*index)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match best.len().saturating_sub(MOST_SCORES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
-}
-
-/// The name of a provider in flags.
-pub(crate) fn provider_name(value: i32) -> &'static str {
-    provider_from_pb(value).map_or("unknown", |provider| provider.name())
-}
-
-/// The name of a region in flags.
-pub(crate) fn region_name(value: i32) -> &'static str {
-    region_from_pb(value).map_or("unknown", |region| region.name())
 }
 
 /// The name of a layer.
@@ -105,7 +115,10 @@ fn layers(answer: &pb::DecideResponse) -> comfy_table::Table {
         let [model, queued, ran, batch] = match &layer.inference {
             None => ["-"; 4].map(str::to_owned),
             Some(inference) => [
-                format!("{} v{}", inference.model, inference.version),
+                match inference.policy.as_str() {
+                    "" => format!("{} v{}", inference.model, inference.version),
+                    policy => format!("{} v{}, {policy}", inference.model, inference.version),
+                },
                 milliseconds(inference.queue_us),
                 milliseconds(inference.run_us),
                 inference.batch_size.to_string(),
@@ -134,10 +147,10 @@ mod tests {
     #[test]
     fn every_part_of_an_answer_is_shown() {
         let current = pb::Placement {
-            provider: pb::Provider::Azure.into(),
-            region: pb::Region::EuWest1.into(),
-            memory_mb: 1024,
-            provider_region: "northeurope".to_owned(),
+            platform: "azure-functions-flex".to_owned(),
+            region: "northeurope".to_owned(),
+            memory_mb: 2048,
+            provider: "azure".to_owned(),
         };
         let asked = pb::DecideRequest {
             function: Some(pb::Function { application: "shop".into(), function: "pay".into() }),
@@ -147,13 +160,20 @@ mod tests {
         let answer = pb::DecideResponse {
             decision_id: "0198".into(),
             release: Some(pb::Release { name: "r7".into(), ..Default::default() }),
-            placement: Some(current),
+            placement: Some(current.clone()),
+            catalogue: Some(pb::CatalogueRevision {
+                name: "world".into(),
+                revision: "0a1b".into(),
+            }),
+            unknown: vec!["current.region".into()],
+            dominated: vec![current; 3],
             estimate: Some(pb::Estimate { cost_usd: 1.5e-6, ..Default::default() }),
             layers: vec![pb::LayerReport {
                 layer: pb::Layer::Tactical.into(),
                 freshness: pb::Freshness::Degraded.into(),
                 reason: "no answer in time".into(),
-                scores: vec![0.25, -1.0],
+                scores: vec![-1.0, 0.25],
+                labels: vec!["northeurope/512".into(), "northeurope/2048".into()],
                 ..Default::default()
             }],
             ..Default::default()
@@ -161,11 +181,14 @@ mod tests {
         let text = text(&asked, &answer);
         for part in [
             "shop/pay",
-            "run on     azure northeurope (eu-west-1), 1024 MB",
+            "run on     azure-functions-flex northeurope, 2048 MB",
+            "catalogue  world 0a1b",
+            "unknown    current.region: not in the catalogue",
+            "left out   3 placements",
             "1.500",
             "release    r7",
             "degraded: no answer in time",
-            "tactical scores: 0.250 -1.000",
+            "tactical scores: northeurope/2048 0.250, northeurope/512 -1.000",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }

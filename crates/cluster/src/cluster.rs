@@ -18,7 +18,7 @@ use crate::{
     child::{Child, LogSink, program},
     plan::{Plan, Ports},
     service::Service,
-    settings::{log_env, models_env, node_env, shared_env},
+    settings::{catalogue_env, log_env, models_env, node_env, shared_env},
 };
 
 /// How the services are started.
@@ -27,6 +27,8 @@ pub struct Options {
     pub bin_dir: Option<PathBuf>,
     /// The directory of the models; `None` leaves it to the environment.
     pub models: Option<PathBuf>,
+    /// The catalogue of placements of every service; `None` leaves it to the environment.
+    pub catalogue: Option<String>,
     /// More settings of services: the part of the variable after the name of the service, and the
     /// value.
     pub settings: Vec<(Service, &'static str, String)>,
@@ -92,6 +94,7 @@ impl Cluster {
         let mut env = plan.env(layer);
         env.extend(log_env(layer, options.quiet));
         env.extend(models_env(layer, options.models.as_deref()));
+        env.extend(catalogue_env(layer, options.catalogue.as_deref()));
         let mut cluster = Self { plan, children: Vec::new() };
         let started = Instant::now();
         cluster.children.push(Child::spawn(layer, &bin_dir, env, options.log.clone())?);
@@ -115,6 +118,7 @@ impl Cluster {
                     env.splice(0..0, node_env(std::env::vars_os()));
                 }
                 env.extend(models_env(service, options.models.as_deref()));
+                env.extend(catalogue_env(service, options.catalogue.as_deref()));
                 let own = options.settings.iter().filter(|(of, ..)| *of == service);
                 env.extend(own.map(|(_, name, value)| (service.variable(name), value.clone())));
                 self.children.push(Child::spawn(service, bin_dir, env, options.log.clone())?);

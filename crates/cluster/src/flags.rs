@@ -28,6 +28,10 @@ pub struct StartFlags {
     /// otherwise]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// Catalogue of placements: a name that `strata catalogue list` shows, or a YAML file [default:
+    /// that of the services]
+    #[arg(long, value_name = "NAME|FILE")]
+    catalogue: Option<String>,
     /// Time in which all services must be ready
     #[arg(long, value_name = "TIME", default_value = "60s")]
     #[arg(value_parser = parse_duration)]
@@ -41,6 +45,7 @@ impl StartFlags {
         Options {
             bin_dir: self.bin_dir.clone(),
             models: self.models.clone(),
+            catalogue: self.catalogue.clone(),
             settings: Vec::new(),
             in_process: self.in_process,
             ports,
@@ -61,6 +66,11 @@ impl StartFlags {
     /// The directory of the models.
     pub fn models(&self) -> PathBuf {
         self.models.clone().unwrap_or_else(|| PathBuf::from("models"))
+    }
+
+    /// The catalogue that is named, if any.
+    pub fn catalogue(&self) -> Option<&str> {
+        self.catalogue.as_deref()
     }
 
     /// The options of a quiet cluster on free ports, which logs above a progress bar.

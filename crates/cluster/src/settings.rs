@@ -49,14 +49,31 @@ pub(crate) fn shared_env(service: Service, is_set: impl Fn(&str) -> bool) -> Vec
 
 /// The directory of the models, for the layers that the service runs.
 pub(crate) fn models_env(service: Service, models: Option<&Path>) -> Vec<(String, String)> {
-    const MODELS_DIR: &str = "MODELS_DIR";
-    let Some(dir) = models.map(|dir| dir.display().to_string()) else { return Vec::new() };
-    let name = |layer: Service| match service {
-        Service::Node => layer.variable_of_part(MODELS_DIR),
-        _ => layer.variable(MODELS_DIR),
+    let dir = models.map(|dir| dir.display().to_string());
+    for_parts(service, &Service::LAYERS, ("MODELS_DIR", dir))
+}
+
+/// The setting that names the catalogue of placements.
+const CATALOGUE: &str = "CATALOGUE";
+
+/// The catalogue of placements, for the services that the program runs.
+pub(crate) fn catalogue_env(service: Service, catalogue: Option<&str>) -> Vec<(String, String)> {
+    for_parts(service, &Service::ALL, (CATALOGUE, catalogue.map(str::to_owned)))
+}
+
+/// A setting of `parts`, as far as the program runs them.
+fn for_parts(
+    service: Service,
+    parts: &[Service],
+    (setting, value): (&str, Option<String>),
+) -> Vec<(String, String)> {
+    let Some(value) = value else { return Vec::new() };
+    let name = |part: Service| match service {
+        Service::Node => part.variable_of_part(setting),
+        _ => part.variable(setting),
     };
-    let layers = Service::LAYERS.into_iter().filter(|&l| [l, Service::Node].contains(&service));
-    layers.map(|layer| (name(layer), dir.clone())).collect()
+    let run = parts.iter().filter(|part| [**part, Service::Node].contains(&service));
+    run.map(|part| (name(*part), value.clone())).collect()
 }
 
 /// The sections of its configuration that a service keeps as a part of one process.
@@ -71,7 +88,8 @@ pub(crate) fn node_env(
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
         let of = |service: &Service| Some((*service, name.strip_prefix(&service.variable(""))?));
         let (service, setting) = Service::ALL.iter().find_map(of)?;
-        let kept = SECTIONS_OF_PARTS.iter().any(|section| setting.starts_with(section));
+        let of_part = SECTIONS_OF_PARTS.iter().any(|section| setting.starts_with(section));
+        let kept = of_part || setting == CATALOGUE;
         kept.then(|| (service.variable_of_part(setting), value))
     });
     renamed.collect()
@@ -94,5 +112,21 @@ mod tests {
         assert_eq!(names(Service::Coordinator, &[idle]), [workers]);
         assert_eq!(names(Service::Coordinator, &["STRATA_COORDINATOR_CONFIG"]), [""; 0]);
         assert_eq!(names(Service::Node, &[]), ["STRATA_NODE_RUNTIME_IDLE_POLL"]);
+    }
+
+    #[test]
+    fn every_service_that_a_program_runs_gets_the_catalogue() {
+        let names = |service, catalogue| -> Vec<String> {
+            catalogue_env(service, catalogue).into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(Service::Tactical, Some("world")), ["STRATA_TACTICAL_CATALOGUE"]);
+        assert_eq!(names(Service::Coordinator, Some("world")), ["STRATA_COORDINATOR_CATALOGUE"]);
+        let parts = ["STRATEGIC", "TACTICAL", "OPERATIONAL", "COORDINATOR"];
+        let parts = parts.map(|part| format!("STRATA_NODE_{part}_CATALOGUE"));
+        assert_eq!(names(Service::Node, Some("world")), parts);
+        assert_eq!(names(Service::Node, None), [""; 0]);
+        let environment = [("STRATA_COORDINATOR_CATALOGUE".into(), "own.yaml".into())];
+        let renamed = ("STRATA_NODE_COORDINATOR_CATALOGUE".to_owned(), "own.yaml".to_owned());
+        assert_eq!(node_env(environment), [renamed]);
     }
 }

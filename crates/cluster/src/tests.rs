@@ -40,6 +40,7 @@ fn options(dir: &Path, lines: &Lines, ready_within: Duration) -> Options {
     Options {
         bin_dir: Some(dir.to_owned()),
         models: None,
+        catalogue: None,
         settings: Vec::new(),
         in_process: false,
         ports: Ports::Free,

@@ -1,11 +1,14 @@
 //! Decision requests made from the bundled trace.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use strata_domain::Catalogue;
 use strata_simulator::{
     CallHistory, Replay, ReplayOptions, ReplayRequest, Split, Step, Trace, World, WorldOptions,
 };
-use strata_wire::{pb, placement_to_pb, provider_to_pb, region_to_pb, time_to_pb, weights_to_pb};
+use strata_wire::{facts_to_pb, pb, placement_to_pb, weights_to_pb};
 
 /// A part of the bundled trace, which covers one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,19 +35,25 @@ impl Part {
 }
 
 /// The first `limit` requests of a part, in the order of time: one for every function and every 25
-/// minutes in which it is called.
+/// minutes in which it is called. Functions are placed on `catalogue`.
 ///
 /// # Errors
 /// When there is no request, as with a limit of 0.
-pub fn trace_requests(part: Part, limit: usize) -> anyhow::Result<Vec<TraceRequest>> {
+pub fn trace_requests(
+    part: Part,
+    limit: usize,
+    catalogue: Arc<Catalogue>,
+) -> anyhow::Result<Vec<TraceRequest>> {
     let trace = Trace::bundled().context("the bundled trace")?;
-    let world = World::new(trace, WorldOptions::default());
+    let world = World::new(trace, WorldOptions::default(), catalogue);
     let mut requests = Vec::new();
     for &split in part.splits() {
         let limit = limit - requests.len();
         let replay = Replay::new(&world, ReplayOptions { split, limit, every: 1 });
         let unseen = split == Split::Test;
-        requests.extend(replay.map(|r| TraceRequest { request: decide_request(&r), unseen }));
+        requests.extend(
+            replay.map(|r| TraceRequest { request: decide_request(world.catalogue(), &r), unseen }),
+        );
     }
     if requests.is_empty() {
         bail!("there are no requests; --limit must be at least 1");
@@ -82,46 +91,43 @@ pub fn step_to_pb(step: &Step) -> pb::TelemetryStep {
     }
 }
 
-/// A decision of the simulator as a request.
-pub fn decide_request(request: &ReplayRequest) -> pb::DecideRequest {
-    let facts = &request.point.facts;
+/// A decision of the simulator, whose functions are placed on `catalogue`, as a request.
+pub fn decide_request(catalogue: &Catalogue, request: &ReplayRequest) -> pb::DecideRequest {
+    let point = &request.point;
+    let facts = facts_to_pb(catalogue, &point.facts, &point.location);
     pb::DecideRequest {
         correlation_id: String::new(),
         function: Some(pb::Function {
             application: request.function.application().to_owned(),
             function: request.function.function().to_owned(),
         }),
-        at: Some(time_to_pb(facts.at)),
-        current: facts.current.map(placement_to_pb),
+        at: facts.at,
+        current: Some(placement_to_pb(catalogue, point.current)),
         workload: Some(pb::Workload {
             invocation_rate_per_minute: Some(facts.invocation_rate_per_minute),
-            inter_arrival_ms: Some(facts.inter_arrival.get()),
-            duration_ms: Some(facts.duration.get()),
-            avg_duration_ms: Some(facts.avg_duration.get()),
-            std_duration_ms: Some(facts.std_duration.get()),
-            memory_mb: Some(facts.memory.get()),
-            avg_cost_usd: Some(facts.avg_cost.get()),
-            avg_carbon_g: Some(facts.avg_carbon.get()),
+            inter_arrival_ms: Some(facts.inter_arrival_ms),
+            duration_ms: Some(facts.duration_ms),
+            avg_duration_ms: Some(facts.avg_duration_ms),
+            std_duration_ms: Some(facts.std_duration_ms),
+            memory_mb: Some(facts.memory_mb),
+            avg_cost_usd: Some(facts.avg_cost_usd),
+            avg_carbon_g: Some(facts.avg_carbon_g),
             cold_start_rate: Some(facts.cold_start_rate),
             application: Some(pb::ApplicationLoad {
-                cold_start_rate: Some(facts.application.cold_start_rate),
-                sla_violation_rate: Some(facts.application.sla_violation_rate),
-                avg_invocation_rate_per_minute: Some(
-                    facts.application.avg_invocation_rate_per_minute,
-                ),
-                is_bursty: Some(facts.application.is_bursty),
+                cold_start_rate: Some(facts.app_cold_start_rate),
+                sla_violation_rate: Some(facts.app_sla_violation_rate),
+                avg_invocation_rate_per_minute: Some(facts.app_avg_invocation_rate_per_minute),
+                is_bursty: Some(facts.app_is_bursty),
             }),
-            home_region: region_to_pb(facts.home).into(),
+            home: facts.home,
             request_bytes: Some(facts.request_bytes),
             response_bytes: Some(facts.response_bytes),
-            data_provider: facts
-                .data_provider
-                .map_or(0, |provider| provider_to_pb(provider).into()),
-            cpu_share: Some(facts.cpu_share),
+            data_provider: facts.data_provider,
+            cpu_share: facts.cpu_share,
             calls: Some(calls_to_pb(&request.calls)),
         }),
-        weights: Some(weights_to_pb(facts.objective.weights)),
-        late_penalty: Some(facts.objective.sla_penalty),
+        weights: Some(weights_to_pb(point.facts.objective.weights)),
+        late_penalty: facts.late_penalty,
         telemetry: request.window.iter().map(step_to_pb).collect(),
         ..pb::DecideRequest::default()
     }
@@ -134,12 +140,18 @@ mod tests {
 
     use super::*;
 
+    fn requests(part: Part, limit: usize) -> anyhow::Result<Vec<TraceRequest>> {
+        let research = strata_catalogue::built_in(strata_catalogue::RESEARCH);
+        trace_requests(part, limit, Arc::new(research.catalogue))
+    }
+
     #[test]
     fn requests_are_complete_and_varied() {
-        let requests = trace_requests(Part::Test, 500).unwrap();
-        assert_eq!(requests.len(), 500);
-        assert!(requests.iter().all(|traced| traced.unseen));
-        let requests: Vec<_> = requests.into_iter().map(|traced| traced.request).collect();
+        let traced = requests(Part::Test, 500).unwrap();
+        assert_eq!(traced.len(), 500);
+        assert!(traced.iter().all(|traced| traced.unseen));
+        assert!(requests(Part::Test, 0).is_err());
+        let requests: Vec<_> = traced.into_iter().map(|traced| traced.request).collect();
         assert!(requests.iter().all(|r| r.telemetry.len() == 12 && r.at.is_some()));
         let functions: BTreeSet<_> =
             requests.iter().map(|r| r.function.as_ref().unwrap().function.clone()).collect();
@@ -147,17 +159,16 @@ mod tests {
         let placements: BTreeSet<_> = requests
             .iter()
             .map(|r| r.current.as_ref().unwrap())
-            .map(|p| (p.provider, p.region, p.memory_mb))
+            .map(|p| (&p.platform, &p.region, p.memory_mb))
             .collect();
         assert!(placements.len() > 20, "{}", placements.len());
-        assert!(trace_requests(Part::Test, 0).is_err());
     }
 
     #[test]
     fn the_trace_makes_the_same_requests_every_time() {
         assert_eq!(
-            trace_requests(Part::Validation, 50).unwrap(),
-            trace_requests(Part::Validation, 50).unwrap()
+            requests(Part::Validation, 50).unwrap(),
+            requests(Part::Validation, 50).unwrap()
         );
     }
 }

@@ -2,15 +2,41 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use strata_catalogue::{RESEARCH, built_in};
 use strata_domain::{
-    ApplicationFacts, FunctionFacts, GramsCo2e, Megabytes, MemoryTier, Millis, Objective,
-    Placement, Provider, Region, Usd, UtcTime,
+    ApplicationFacts, Catalogue, FunctionFacts, GramsCo2e, Home, Location, Megabytes, Millis,
+    Objective, Origin, Outlook, Running, Usd, UtcTime,
 };
 use strata_policy::{
     SchemaError,
     operational::{self, CallHistory, Decoder, Observation, Step},
-    strategic, tactical,
+    research::{Action, Area, Grid, Provider, ResearchLocation, strategic, tactical},
 };
+
+/// On AWS in Ireland, with callers in Virginia whose data is on Azure.
+const LOCATION: ResearchLocation = ResearchLocation {
+    runs_on: Some(Provider::Aws),
+    runs_in: Some(Area::EuWest),
+    home: Area::UsEast,
+    data: Some(Provider::Azure),
+};
+/// Expected objectives that a row does not take.
+const ON_PROVIDERS: [f32; strategic::ACTIONS] = [0.0; strategic::ACTIONS];
+const AT_ACTIONS: [f32; tactical::ACTIONS] = [0.0; tactical::ACTIONS];
+
+/// The same place in terms of the catalogue.
+fn location(catalogue: &Catalogue) -> Location {
+    let region = |provider: &str, name: &str| {
+        catalogue.find_region(catalogue.find_provider(provider).unwrap(), name)
+    };
+    let current = Running {
+        platform: catalogue.find_platform("aws-lambda").unwrap(),
+        region: region("aws", "eu-west-1"),
+        memory_mb: 256,
+    };
+    let callers = Origin::Area(catalogue.find_area("us-east").unwrap());
+    Location { current: Some(current), home: Home { callers, data: region("azure", "eastus") } }
+}
 
 fn facts() -> FunctionFacts {
     FunctionFacts {
@@ -32,17 +58,9 @@ fn facts() -> FunctionFacts {
             avg_invocation_rate_per_minute: 40.0,
             is_bursty: false,
         },
-        current: Some(Placement {
-            provider: Provider::Aws,
-            region: Region::EuWest,
-            memory: MemoryTier::Mb256,
-        }),
-        home: Region::UsEast,
-        data_provider: Some(Provider::Azure),
         request_bytes: 900.0,
         response_bytes: 4000.0,
         cpu_share: 0.6,
-        expected: None,
         objective: Objective::tactical(),
     }
 }
@@ -51,7 +69,7 @@ fn facts() -> FunctionFacts {
 fn strategic_state_follows_the_order_of_the_framework() {
     let encoder = strategic::Encoder::of_names(&strategic::DEFAULT_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &mut row);
+    encoder.encode(&facts(), &LOCATION, &ON_PROVIDERS, &mut row);
     let expected =
         [13.0, 0.0, 0.0, 1.0, 1000.0, 1.0, 100.0, 2.5e-6, 0.004, 170.0, 0.05, 0.01, 40.0, 0.0];
     assert_eq!(row, expected);
@@ -61,36 +79,66 @@ fn strategic_state_follows_the_order_of_the_framework() {
 fn tactical_state_sees_the_provider_chosen_above() {
     let encoder = tactical::Encoder::of_names(&tactical::DEFAULT_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), Provider::Gcp, &mut row);
+    encoder.encode(&facts(), &LOCATION, Provider::Gcp, &AT_ACTIONS, &mut row);
     assert_eq!(row, [120.0, 170.0, 1000.0, 0.02, 100.0, 30.0, 1.0, 0.0, 0.0, 1.0, 2.0]);
 }
 
 #[test]
-fn version_two_ends_with_what_the_formulas_expect() {
-    let (facts, outlook) = (facts(), facts().outlook(FunctionFacts::STAY_MINUTES));
+fn version_two_ends_with_what_is_expected_of_each_action() {
+    let expected: [f32; tactical::ACTIONS] = std::array::from_fn(|index| index as f32 / -10.0);
     let encoder = tactical::Encoder::of_names(&tactical::EXTENDED_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts, Provider::Gcp, &mut row);
-    let expected = &row[row.len() - tactical::ACTIONS..];
-    for (index, value) in expected.iter().enumerate() {
-        let tactical::Action { region, memory } = tactical::Action::from_index(index).unwrap();
-        let placement = Placement { provider: Provider::Gcp, region, memory };
-        assert_eq!(*value, outlook.objective(placement).max(-5.0) as f32, "{placement}");
-    }
+    encoder.encode(&facts(), &LOCATION, Provider::Gcp, &expected, &mut row);
+    assert_eq!(row[row.len() - tactical::ACTIONS..], expected);
     let encoder = strategic::Encoder::of_names(&strategic::EXTENDED_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts, &mut row);
-    let best = outlook.best().unwrap();
-    let on_best = row[row.len() - strategic::ACTIONS + best.provider.index()];
-    assert_eq!(on_best, outlook.objective(best) as f32);
-    assert!(row[row.len() - strategic::ACTIONS..].iter().all(|value| *value <= on_best));
+    encoder.encode(&facts(), &LOCATION, &[0.5, -7.0, 0.25], &mut row);
+    // Objectives below -5, because of penalties, count as -5.
+    assert_eq!(row[row.len() - strategic::ACTIONS..], [0.5, -5.0, 0.25]);
+    assert!(encoder.needs_expected());
+    assert!(!strategic::Encoder::of_names(&strategic::DEFAULT_FEATURES).unwrap().needs_expected());
+}
+
+#[test]
+fn the_grid_finds_the_framework_in_the_catalogue() {
+    let catalogue = built_in(RESEARCH).catalogue;
+    let grid = Grid::of(&catalogue).unwrap();
+    assert_eq!(grid.locate(&catalogue, &location(&catalogue)), LOCATION);
+    let mut sold = 0;
+    for provider in Provider::ALL {
+        for action in (0..tactical::ACTIONS).filter_map(Action::from_index) {
+            let Some(id) = grid.candidate(provider, action) else { continue };
+            let placement = catalogue.candidate(id);
+            assert_eq!(catalogue.platform(placement.platform).name, provider.platform());
+            assert_eq!(grid.area_of(placement.region), Some(action.area));
+            assert_eq!(placement.memory_mb, action.tier.megabytes());
+            sold += 1;
+        }
+    }
+    assert_eq!(sold, catalogue.candidates().len());
+}
+
+#[test]
+fn a_catalogue_without_the_framework_has_no_grid() {
+    let world = built_in("world").catalogue;
+    let error = Grid::of(&world).unwrap_err().to_string();
+    assert!(error.contains("`world`") && error.contains("azure-functions-consumption"), "{error}");
+}
+
+#[test]
+fn the_best_of_the_outlook_is_the_best_of_its_estimates() {
+    let catalogue = built_in(RESEARCH).catalogue;
+    let location = location(&catalogue);
+    let outlook: Outlook = facts().outlook(&catalogue, &location, FunctionFacts::STAY_MINUTES);
+    let best = outlook.objective(outlook.best().unwrap());
+    assert!(catalogue.candidate_ids().all(|id| outlook.objective(id) <= best));
 }
 
 #[test]
 fn a_model_may_take_features_in_any_order_and_number() {
     let encoder = strategic::Encoder::resolve([("runs_on_aws", "1"), ("hour", "h")]).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &mut row);
+    encoder.encode(&facts(), &LOCATION, &ON_PROVIDERS, &mut row);
     assert_eq!(row, [1.0, 13.0]);
 }
 
@@ -108,31 +156,11 @@ fn what_cannot_be_given_is_refused_by_name() {
 }
 
 #[test]
-fn expected_objectives_are_those_given_and_else_worked_out() {
-    let names = ["expected_objective_gcp", "expected_objective_eu_west_1_512"];
-    let row = |facts: &FunctionFacts| {
-        let mut row = Vec::new();
-        let encoder = tactical::Encoder::of_names(&names).unwrap();
-        encoder.encode(facts, Provider::Gcp, &mut row);
-        row
-    };
-    let outlook = facts().outlook(FunctionFacts::STAY_MINUTES);
-    let mut expected: Vec<_> = Placement::all().map(|p| outlook.objective(p) as f32).collect();
-    let given = |expected: &[f32]| FunctionFacts {
-        expected: Some(Box::new(expected.try_into().unwrap())),
-        ..facts()
-    };
-    assert_eq!(row(&given(&expected)), row(&facts()));
-    expected.fill(0.25);
-    assert_eq!(row(&given(&expected)), [0.25, 0.25]);
-}
-
-#[test]
 fn re_expressing_keeps_the_work_and_changes_the_share() {
     let step = Step { memory_util: 0.5, cpu_util: 0.4, request_rate: 3.0, ..Step::default() };
-    let up = step.re_expressed(MemoryTier::Mb256, MemoryTier::Mb512);
+    let up = step.re_expressed(256, 512);
     assert_eq!((up.memory_util, up.cpu_util, up.request_rate), (0.25, 0.2, 3.0));
-    let down = step.re_expressed(MemoryTier::Mb512, MemoryTier::Mb128);
+    let down = step.re_expressed(512, 128);
     assert_eq!((down.memory_util, down.cpu_util), (1.0, 1.0));
 }
 
@@ -163,7 +191,7 @@ proptest! {
             "hour", "day_of_week", "hour_sin", "invocation_rate", "inter_arrival_time", "duration",
         ]).unwrap();
         let mut row = Vec::new();
-        encoder.encode(&facts, Provider::Aws, &mut row);
+        encoder.encode(&facts, &LOCATION, Provider::Aws, &AT_ACTIONS, &mut row);
         for ((name, _, min, max), value) in encoder.features().zip(&row) {
             prop_assert!((min as f32..=max as f32).contains(value), "{name} = {value}");
         }
@@ -180,7 +208,8 @@ proptest! {
         let gaps = gaps.into_iter().collect();
         let calls = CallHistory { idle_seconds: idle, gaps, ..CallHistory::default() };
         let mut row = Vec::new();
-        encoder.encode(&Observation { window: &window, calls, provider: Provider::Gcp }, &mut row);
+        let observation = Observation { window: &window, calls, keep_alive_minutes: 16.0 };
+        encoder.encode(&observation, &mut row);
         prop_assert_eq!(row.len(), encoder.width());
         for step in row.chunks(operational::EXTENDED_FEATURES.len()) {
             for ((name, _, min, max), value) in encoder.features().zip(step) {

@@ -67,7 +67,12 @@ fn calls() -> pb::CallHistory {
 }
 
 fn placement() -> pb::Placement {
-    pb::Placement { provider: 1, region: 1, memory_mb: 512, provider_region: String::new() }
+    pb::Placement {
+        platform: "aws-lambda".to_owned(),
+        region: "us-east-1".to_owned(),
+        memory_mb: 512,
+        provider: String::new(),
+    }
 }
 
 fn decide() -> pb::DecideRequest {
@@ -95,7 +100,8 @@ fn forecast() -> pb::ForecastRequest {
     pb::ForecastRequest {
         steps: steps(),
         observed_memory_mb: 512,
-        placement: Some(placement()),
+        memory_mb: 512,
+        keep_alive_minutes: 7.0,
         calls: Some(calls()),
         ..Default::default()
     }

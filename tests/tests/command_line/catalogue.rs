@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use strata_tests::{finish, program, root, strata};
+use strata_tests::{finish, program, root, shared_world, strata};
 
 /// The fenced shell blocks of docs/catalogue.md that need no running service.
 fn blocks() -> Vec<String> {
@@ -39,10 +39,7 @@ fn the_document_works_as_pasted() {
     assert!(!text.contains("warning:") && !text.contains("fault:"), "{text}");
     let (price, spain) = (&shown[1], &shown[2]);
     for (part, text) in [
-        (
-            "platforms.gcp-cloud-run-functions.regions.europe-west3.gb_second_usd: 3.5e-6 -> 2.9e-6",
-            price,
-        ),
+        ("regions.europe-west3.gb_second_usd: 3.5e-6 -> 2.9e-6", price),
         ("providers.aws: added -> 1 entry", price),
         ("they differ", price),
         ("platforms.aws-lambda.regions.eu-south-2: added -> ", spain),
@@ -86,4 +83,17 @@ fn the_schema_describes_the_format() {
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     assert!(schema["properties"]["platforms"]["description"].is_string());
     assert_eq!(strata("catalogue show nowhere").code(), Some(1));
+}
+
+#[test]
+fn the_catalogue_in_force_is_listed_and_reloaded() {
+    let cluster = shared_world();
+    let endpoint = cluster.coordinator.spec().endpoint();
+    let listed = strata(&format!("catalogue list --endpoint {endpoint}")).expect_success();
+    let own = strata("catalogue list --catalogue world").expect_success();
+    let title = own.lines().next().unwrap();
+    assert!(title.starts_with("world, revision "), "{title}");
+    assert!(listed.starts_with(title) && listed.contains("gcp-cloud-run-functions"), "{listed}");
+    let reloaded = strata(&format!("catalogue reload --endpoint {endpoint}")).expect_success();
+    assert_eq!(reloaded.trim_end(), title);
 }

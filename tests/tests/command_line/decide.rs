@@ -39,7 +39,8 @@ fn decide_takes_a_request_from_a_file_or_standard_input() {
     let endpoint = cluster.coordinator.spec().endpoint();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("requests.json");
-    strata(&format!("requests --limit 3 --out {}", path.display())).expect_success();
+    strata(&format!("requests --limit 3 --catalogue research --out {}", path.display()))
+        .expect_success();
     let requests: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(requests.len(), 3);

@@ -17,7 +17,9 @@ fn replay_fails_when_requests_are_not_decided() {
     let mut cluster = Cluster::start();
     cluster.operational.kill();
     let endpoint = cluster.coordinator.spec().endpoint();
-    let failed = strata(&format!("replay --endpoint {endpoint} --limit 50 --part test"));
+    let failed = strata(&format!(
+        "replay --endpoint {endpoint} --catalogue research --limit 50 --part test"
+    ));
     assert_eq!(failed.code(), Some(1));
     let report = failed.stdout;
     assert!(report.contains("50 faults") && report.contains("UNAVAILABLE: 50"), "{report}");

@@ -42,6 +42,18 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn the_chain_of_the_research_framework_is_alive() {
+    let cluster = Cluster::start_with(|spec| spec.on_version(1));
+    let answer = decide(&cluster.client(), requests::decide_explained(3)).await.unwrap();
+    assert_eq!(answer.catalogue.unwrap().name, "research");
+    let scores: Vec<usize> = answer.layers.iter().map(|layer| layer.scores.len()).collect();
+    assert_eq!(scores, [3, 24, 0]);
+    for layer in &answer.layers {
+        assert_eq!(layer.inference.as_ref().unwrap().version, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_function_is_placed_anywhere_in_the_world() {
     let cluster = world();
     let client = cluster.client();

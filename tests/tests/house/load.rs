@@ -18,7 +18,7 @@ fn generate(data: &Path) {
 fn ghz_gets_nothing_but_good_answers() {
     let ghz = root().join("bin/ghz");
     assert!(ghz.is_file(), "bin/ghz is missing; run `make tools`");
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_with(|spec| spec.on_catalogue("world"));
     let dir = tempfile::tempdir().unwrap();
     let (data, short) = (dir.path().join("data.json"), dir.path().join("short.json"));
     generate(&data);

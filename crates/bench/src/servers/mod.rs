@@ -134,7 +134,11 @@ impl Servers {
         }
         let mut values = Vec::new();
         for (layer, endpoint) in &self.layers {
-            values.push(layers::values(*layer, endpoint).await?);
+            let Some(row) = layers::values(*layer, endpoint).await? else {
+                self.leave_out("the peers: they run models of one input; use those of `research`");
+                return Ok(());
+            };
+            values.push(row);
         }
         if let Ok([strategic, tactical, operational]) = <[_; 3]>::try_from(values) {
             self.peer_row = PeerRow { strategic, tactical, operational };

@@ -49,8 +49,7 @@ impl<'a> Checker<'a> {
     pub(super) fn reference<'k>(
         &mut self,
         place: impl Into<String>,
-        kind: &str,
-        name: &str,
+        (kind, name): (&str, &str),
         known: impl Iterator<Item = &'k str> + Clone,
     ) {
         if !known.clone().any(|known| known == name) {
@@ -63,13 +62,13 @@ impl<'a> Checker<'a> {
     pub(super) fn source(&mut self, place: &str, name: &'a str) {
         self.used_sources.insert(name);
         let known = self.document.sources.keys().map(String::as_str);
-        self.reference(format!("{place}.source"), "source", name, known);
+        self.reference(format!("{place}.source"), ("source", name), known);
     }
 
     /// A region must be one of the document's.
     pub(super) fn region(&mut self, place: impl Into<String>, key: &str) {
         let known = self.document.regions.keys().map(String::as_str);
-        self.reference(place, "region", key, known);
+        self.reference(place, ("region", key), known);
     }
 
     pub(super) fn warn_of_unused_sources(&mut self) {

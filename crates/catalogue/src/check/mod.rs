@@ -25,9 +25,9 @@ pub(crate) fn check(document: &Document, faults: &mut Vec<Fault>, warnings: &mut
     regions::check(&mut checker);
     prices::check(&mut checker);
     let platforms = document.platforms.keys().map(String::as_str);
-    checker.reference("reference_platform", "platform", &document.reference_platform, platforms);
+    checker.reference("reference_platform", ("platform", &document.reference_platform), platforms);
     let areas = document.areas.keys().map(String::as_str);
-    checker.reference("default_area", "area", &document.default_area, areas);
+    checker.reference("default_area", ("area", &document.default_area), areas);
     checker.warn_of_unused_sources();
 }
 
@@ -47,7 +47,7 @@ fn providers(checker: &mut Checker<'_>) {
     let selling = || document.platforms.values().map(|platform| platform.provider.as_str());
     for (name, provider) in &document.providers {
         let place = format!("providers.{name}");
-        checker.reference(place.as_str(), "platform of a provider", name, selling());
+        checker.reference(place.as_str(), ("platform of a provider", name), selling());
         if !(0.0..1.0).contains(&provider.discount) {
             let text = format!("must be 0 to below 1, is {}", provider.discount);
             checker.fault(format!("{place}.discount"), text);

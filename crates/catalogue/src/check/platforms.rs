@@ -83,7 +83,8 @@ fn figures<'a>(checker: &mut Checker<'a>, place: &str, platform: &'a PlatformEnt
     checker.source(&at, &processors.source);
     table(checker, &format!("{at}.vcpus"), &processors.vcpus, LEAST_VCPUS..=MOST_VCPUS);
     let sizes = memory_sizes(&platform.memory_mb);
-    let extrapolated = sizes.last().map(|most_mb| (most_mb, vcpus(&processors.vcpus, *most_mb)));
+    let largest = sizes.last().filter(|most_mb| **most_mb <= MOST_MEMORY_MB);
+    let extrapolated = largest.map(|most_mb| (most_mb, vcpus(&processors.vcpus, *most_mb)));
     if let Some((most_mb, vcpus)) = extrapolated.filter(|(_, vcpus)| *vcpus > MOST_VCPUS) {
         let text = format!("mean {vcpus} for {most_mb} MB; at most {MOST_VCPUS} are allowed");
         checker.fault(format!("{at}.vcpus"), text);
@@ -190,7 +191,10 @@ fn cold_start<'a>(checker: &mut Checker<'a>, place: &str, cold: &'a ColdStartEnt
     if cold.removed.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
         checker.fault(at.as_str(), "minutes must ascend".to_owned());
     }
-    if !cold.removed.is_empty() && (sum - 1.0f64).abs() > SHARES_ERROR {
+    if cold.removed.is_empty() {
+        let text = format!("must not be empty; [[{YEAR_MINUTES}, 1]] is never");
+        checker.fault(at, text);
+    } else if (sum - 1.0f64).abs() > SHARES_ERROR {
         checker.fault(at, format!("shares must add up to 1, are {sum}"));
     }
 }

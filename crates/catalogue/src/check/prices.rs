@@ -1,47 +1,62 @@
 //! Prices: complete, and not absurd beside their neighbours.
 
+use strata_domain::Rates;
+
 use super::checker::Checker;
-use crate::{format::PlatformEntry, resolve::rates};
+use crate::{
+    format::{PlatformEntry, PriceEntry, RegionPriceEntry},
+    resolve::rates,
+};
 
 /// A price this many times another one of its kind is a slip of the decimal point.
 const ABSURD: f64 = 100.0;
 /// Dollars per unit beyond which no price is believed.
 const MOST_USD: f64 = 1000.0;
+/// No node has less memory for functions, nor gives them a smaller share of it.
+const LEAST_MEMORY_GB: f64 = 0.1;
+const LEAST_UTILISATION: f64 = 1e-3;
+
+/// A rate: its name in the format, the platform's, what a region says otherwise, and what holds.
+type Rate = (
+    &'static str,
+    fn(&PriceEntry) -> Option<f64>,
+    fn(&RegionPriceEntry) -> Option<f64>,
+    fn(&Rates) -> f64,
+);
+
+const RATES: [Rate; 3] = [
+    ("request_usd", |p| Some(p.request_usd), |r| r.request_usd, |r| r.request_usd),
+    ("gb_second_usd", |p| p.gb_second_usd, |r| r.gb_second_usd, |r| r.gb_second_usd),
+    ("vcpu_second_usd", |p| p.vcpu_second_usd, |r| r.vcpu_second_usd, |r| r.vcpu_second_usd),
+];
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let document = checker.document;
-    let mut charged = Vec::new();
     for (key, platform) in &document.platforms {
-        let place = format!("platforms.{key}");
-        rules(checker, &place, platform);
-        for (region, different) in &platform.regions {
-            let different = different.clone().unwrap_or_default();
-            let rates = rates(&platform.price, &different, 0.0);
-            let place = format!("{place}.regions.{region}");
-            charged.push((place, platform.price.node.is_some(), rates));
-        }
+        rules(checker, &format!("platforms.{key}"), platform);
     }
-    for (name, value) in [
-        ("gb_second_usd", (|r| r.gb_second_usd) as fn(&strata_domain::Rates) -> f64),
-        ("vcpu_second_usd", |r| r.vcpu_second_usd),
-        ("request_usd", |r| r.request_usd),
-    ] {
+    for (name, _, of_region, charged) in RATES {
+        let mut prices = Vec::new();
         // The nodes of an own cluster may cost anything.
-        let listed = charged.iter().filter(|(_, node, _)| !node);
-        let prices: Vec<(&str, f64)> = listed
-            .map(|(place, _, rates)| (place.as_str(), value(rates)))
-            .filter(|(_, price)| *price > 0.0)
-            .collect();
-        absurd(checker, name, &prices);
+        let listed = document.platforms.iter().filter(|(_, entry)| entry.price.node.is_none());
+        for (key, platform) in listed {
+            for (region, different) in &platform.regions {
+                let different = different.clone().unwrap_or_default();
+                let price = charged(&rates(&platform.price, &different, 0.0));
+                let place = match of_region(&different) {
+                    Some(_) => format!("platforms.{key}.regions.{region}.{name}"),
+                    None => format!("platforms.{key}.price.{name}"),
+                };
+                prices.push((place, price));
+            }
+        }
+        absurd(checker, prices);
     }
-    let egress: Vec<(String, f64)> = document
-        .regions
-        .iter()
-        .map(|(key, region)| (format!("regions.{key}.egress"), region.egress.internet_usd_per_gb))
-        .filter(|(_, price)| *price > 0.0)
-        .collect();
-    let egress: Vec<(&str, f64)> = egress.iter().map(|(p, price)| (p.as_str(), *price)).collect();
-    absurd(checker, "internet_usd_per_gb", &egress);
+    let egress = document.regions.iter().map(|(key, region)| {
+        let place = format!("regions.{key}.egress.internet_usd_per_gb");
+        (place, region.egress.internet_usd_per_gb)
+    });
+    absurd(checker, egress.collect());
 }
 
 fn rules<'a>(checker: &mut Checker<'a>, place: &str, platform: &'a PlatformEntry) {
@@ -52,19 +67,19 @@ fn rules<'a>(checker: &mut Checker<'a>, place: &str, platform: &'a PlatformEntry
         let text = "needs either gb_second_usd or node".to_owned();
         checker.fault(at.as_str(), text);
     }
-    for (name, value) in [
-        ("request_usd", Some(price.request_usd)),
-        ("gb_second_usd", price.gb_second_usd),
-        ("vcpu_second_usd", price.vcpu_second_usd),
-    ] {
-        if let Some(value) = value {
+    for (name, of_platform, _, _) in RATES {
+        if let Some(value) = of_platform(price) {
             checker.within(&format!("{at}.{name}"), value, 0.0..=MOST_USD);
         }
     }
     if let Some(node) = price.node {
-        checker.within(&format!("{at}.node.usd_per_hour"), node.usd_per_hour, 0.0..=1e5);
-        checker.positive(&format!("{at}.node.memory_gb"), node.memory_gb, 1e5);
-        checker.positive(&format!("{at}.node.utilisation"), node.utilisation, 1.0);
+        let at = format!("{at}.node");
+        if price.vcpu_second_usd.is_some() {
+            checker.fault(at.as_str(), "leaves no place for vcpu_second_usd".to_owned());
+        }
+        checker.within(&format!("{at}.usd_per_hour"), node.usd_per_hour, 0.0..=1e5);
+        checker.within(&format!("{at}.memory_gb"), node.memory_gb, LEAST_MEMORY_GB..=1e5);
+        checker.within(&format!("{at}.utilisation"), node.utilisation, LEAST_UTILISATION..=1.0);
     }
     for (region, different) in &platform.regions {
         let Some(different) = different else { continue };
@@ -72,28 +87,27 @@ fn rules<'a>(checker: &mut Checker<'a>, place: &str, platform: &'a PlatformEntry
         if let Some(source) = &different.source {
             checker.source(&at, source);
         }
-        for (name, value) in [
-            ("request_usd", different.request_usd),
-            ("gb_second_usd", different.gb_second_usd),
-            ("vcpu_second_usd", different.vcpu_second_usd),
-        ] {
-            if let Some(value) = value {
+        for (name, _, of_region, _) in RATES {
+            if let Some(value) = of_region(different) {
                 checker.within(&format!("{at}.{name}"), value, 0.0..=MOST_USD);
             }
         }
     }
 }
 
-/// Prices far from the median of their kind are faults.
-fn absurd(checker: &mut Checker<'_>, name: &str, prices: &[(&str, f64)]) {
+/// Prices far from the median of their kind are faults, each once where it is written.
+fn absurd(checker: &mut Checker<'_>, mut prices: Vec<(String, f64)>) {
+    prices.retain(|(_, price)| *price > 0.0);
     let mut sorted: Vec<f64> = prices.iter().map(|(_, price)| *price).collect();
     sorted.sort_by(f64::total_cmp);
     let Some(median) = sorted.get(sorted.len() / 2) else { return };
+    prices.sort_by(|one, other| one.0.cmp(&other.0));
+    prices.dedup_by(|one, other| one.0 == other.0);
     for (place, price) in prices {
-        if *price >= median * ABSURD || *price <= median / ABSURD {
+        if price >= median * ABSURD || price <= median / ABSURD {
             let times = price / median;
             let text = format!("is {price}, {times:.3} times the median of the others, {median}");
-            checker.fault(format!("{place}.{name}"), text);
+            checker.fault(place, text);
         }
     }
 }

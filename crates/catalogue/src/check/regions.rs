@@ -7,6 +7,8 @@ use strata_domain::{Coordinates, MAX_REGIONS};
 use super::{checker::Checker, name};
 use crate::format::{Document, RegionEntry};
 
+const LATITUDES: RangeInclusive<f64> = -90.0..=90.0;
+const LONGITUDES: RangeInclusive<f64> = -180.0..=180.0;
 const HOURS: usize = 24;
 /// Hourly shapes are rounded to three decimals.
 const HOURS_ERROR: f64 = 0.01;
@@ -39,7 +41,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         checker.within(&at, grid.mean_g_per_kwh, 0.0..=MOST_G_PER_KWH);
         if let Some(hours) = &grid.hours {
             let known = document.hours.keys().map(String::as_str);
-            checker.reference(format!("{place}.hours"), "shape of a day", hours, known);
+            checker.reference(format!("{place}.hours"), ("shape of a day", hours), known);
         }
     }
     for (name, hours) in &document.hours {
@@ -64,10 +66,10 @@ fn region<'a>(checker: &mut Checker<'a>, place: &str, key: &str, entry: &'a Regi
         }
         None => checker.fault(place, "must be named `provider/region`".to_owned()),
     }
-    checker.within(&format!("{place}.latitude"), entry.latitude, -90.0..=90.0);
-    checker.within(&format!("{place}.longitude"), entry.longitude, -180.0..=180.0);
+    checker.within(&format!("{place}.latitude"), entry.latitude, LATITUDES);
+    checker.within(&format!("{place}.longitude"), entry.longitude, LONGITUDES);
     let grids = checker.document.grids.keys().map(String::as_str);
-    checker.reference(format!("{place}.grid"), "grid", &entry.grid, grids);
+    checker.reference(format!("{place}.grid"), ("grid", &entry.grid), grids);
     checker.source(&format!("{place}.pue"), &entry.pue.source);
     checker.within(&format!("{place}.pue.value"), entry.pue.value, 1.0..=MOST_PUE);
     for group in &entry.residency {
@@ -147,19 +149,23 @@ fn round_trips(checker: &mut Checker<'_>) {
             }
             let regions = &checker.document.regions;
             let (Some(here), Some(there)) = (regions.get(from), regions.get(to)) else { continue };
-            let km = point(here).distance_km(point(there));
+            let (Some(here), Some(there)) = (point(here), point(there)) else { continue };
+            let km = here.distance_km(there);
             if (km - PLACE_ERROR_KM) / KM_PER_MS > *value {
                 let text = format!("is {value} ms for {km:.0} km: faster than light in fibre");
                 checker.fault(place.as_str(), text);
             }
             let back = trips.measured_ms.get(to).and_then(|row| row.get(from));
-            if back.is_some_and(|back| back != value) {
-                checker.fault(place, format!("the other direction says {} ms", back.unwrap_or(value)));
+            if let Some(back) = back.filter(|back| from < to && *back != value) {
+                let text = format!("is {value} ms, the other direction says {back}");
+                checker.fault(place, text);
             }
         }
     }
 }
 
-fn point(entry: &RegionEntry) -> Coordinates {
-    Coordinates { latitude: entry.latitude, longitude: entry.longitude }
+/// Where a region is, if that is on the globe.
+fn point(&RegionEntry { latitude, longitude, .. }: &RegionEntry) -> Option<Coordinates> {
+    let on_globe = LATITUDES.contains(&latitude) && LONGITUDES.contains(&longitude);
+    on_globe.then_some(Coordinates { latitude, longitude })
 }

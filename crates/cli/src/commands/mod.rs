@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod catalogue;
 mod decide;
 mod each_endpoint;
 mod health;
@@ -39,6 +40,8 @@ enum Command {
     Models(models::Models),
     /// Pin a version of each layer's model under a name, and switch the three together
     Releases(releases::Releases),
+    /// List, show, check and compare catalogues of placements
+    Catalogue(catalogue::Catalogues),
     /// Write decision requests made from the bundled trace, for ghz and the like
     Requests(requests::Requests),
 }
@@ -58,6 +61,7 @@ impl Arguments {
             Command::Report(command) => command.run().await,
             Command::Models(command) => command.run().await,
             Command::Releases(command) => command.run().await,
+            Command::Catalogue(command) => command.run().await,
             Command::Requests(command) => command.run(),
         }
     }
@@ -145,11 +149,41 @@ mod tests {
     #[test]
     fn a_placement_is_given_whole() {
         let request = "strata decide --application a --function f --duration-ms 10";
-        parse(&format!("{request} --provider gcp --region eu-west-1 --memory 512")).unwrap();
-        for part in ["--provider gcp", "--provider gcp --memory 512", "--region eu-west-1"] {
+        parse(&format!("{request} --platform aws-lambda --region eu-west-1 --memory 512")).unwrap();
+        for part in ["--platform x", "--platform x --memory 512", "--region eu-west-1"] {
             parse(&format!("{request} {part}")).unwrap_err();
         }
-        let error = parse(&format!("{request} --provider ibm --region eu-west-1 --memory 512"));
-        assert!(error.unwrap_err().to_string().contains("aws, azure"));
+    }
+
+    #[test]
+    fn callers_are_in_one_place() {
+        let request = "strata decide --application a --function f --duration-ms 10";
+        for home in ["--home-area eu-west", "--home-region aws/eu-west-1", "--home-point -33.9,-7"]
+        {
+            parse(&format!("{request} {home}")).unwrap();
+        }
+        for home in ["--home-area a --home-region b", "--home-point 50", "--home-point a,b"] {
+            parse(&format!("{request} {home}")).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn catalogues_are_shown_checked_and_compared() {
+        for line in [
+            "list",
+            "list --catalogue world",
+            "list --endpoint http://a:1",
+            "show",
+            "show world --section platforms.aws-lambda",
+            "check own.yaml --stale-years 2",
+            "diff research world",
+            "schema",
+            "reload --endpoint http://a:1",
+        ] {
+            parse(&format!("strata catalogue {line}")).unwrap();
+        }
+        for line in ["", "check", "diff world", "list --catalogue world --endpoint http://a:1"] {
+            parse(&format!("strata catalogue {line}")).unwrap_err();
+        }
     }
 }

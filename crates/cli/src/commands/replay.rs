@@ -1,11 +1,12 @@
 //! `strata replay`
 
-use std::{fmt::Write, process::ExitCode};
+use std::{fmt::Write, process::ExitCode, sync::Arc};
 
 use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use strata_cluster::{Ended, StartFlags, serve};
+use strata_catalogue::DEFAULT;
+use strata_cluster::{Ended, Options, StartFlags, serve};
 use strata_load::{DEFAULT_ENDPOINT, Part, Stream, TraceRequest, run_stream, trace_requests};
 use strata_terminal::say;
 
@@ -40,14 +41,17 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let requests = trace_requests(self.part, self.limit)?;
+        let catalogue = self.start.catalogue().unwrap_or(DEFAULT).to_owned();
+        let placements = Arc::new(strata_catalogue::load(&catalogue)?.catalogue);
+        let requests = trace_requests(self.part, self.limit, placements)?;
         // The bar is drawn when the first request is sent.
         let bar = ProgressBar::hidden();
         let stream = Stream { endpoint: self.endpoint, in_flight: self.in_flight as usize };
         if !self.up {
             return replay(stream, &requests, &bar).await;
         }
-        let options = self.start.options_with_bar(&bar);
+        // The services choose from the catalogue that the requests are made of.
+        let options = Options { catalogue: Some(catalogue), ..self.start.options_with_bar(&bar) };
         let ended = serve(options, async |running| {
             replay(Stream { endpoint: running.endpoint, ..stream }, &requests, &bar).await
         });

@@ -1,11 +1,12 @@
 //! `strata report`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use strata_cluster::{Ended, StartFlags, serve};
+use strata_catalogue::DEFAULT;
+use strata_cluster::{Ended, Options, StartFlags, serve};
 use strata_domain::{MAX_SLA_PENALTY, Objective, Weights};
 use strata_simulator::{Scope, Trace, World, WorldOptions};
 use strata_terminal::say;
@@ -41,12 +42,13 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let subject = self.subject()?;
+        let catalogue = self.start.catalogue().unwrap_or(DEFAULT).to_owned();
+        let subject = self.subject(&catalogue)?;
         std::fs::create_dir_all(&self.out).with_context(|| {
             format!("{} cannot be made; name another --out", self.out.display())
         })?;
         let bar = ProgressBar::hidden();
-        let options = self.start.options_with_bar(&bar);
+        let options = Options { catalogue: Some(catalogue), ..self.start.options_with_bar(&bar) };
         let served = serve(options, async |running| report::ask(&subject, &running, &bar).await);
         let answers = match served.await? {
             Ended::Done(answers) => answers,
@@ -59,7 +61,8 @@ impl Report {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn subject(&self) -> anyhow::Result<Subject> {
+    fn subject(&self, catalogue: &str) -> anyhow::Result<Subject> {
+        let catalogue = Arc::new(strata_catalogue::load(catalogue)?.catalogue);
         let (name, trace, scope) = match &self.trace {
             Some(path) => {
                 (path.display().to_string(), Trace::from_path(path)?, Scope::everything())
@@ -81,7 +84,7 @@ impl Report {
             sla_penalty: self.sla_penalty.unwrap_or(usual.sla_penalty),
         };
         let options = WorldOptions { sla_ms: objective.sla_ms as u32, ..WorldOptions::default() };
-        let world = World::new(trace, options);
+        let world = World::new(trace, options, catalogue);
         let models = self.start.models();
         Ok(Subject { name, world, scope, objective, models })
     }

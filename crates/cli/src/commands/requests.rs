@@ -1,9 +1,10 @@
 //! `strata requests`
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
+use strata_catalogue::DEFAULT;
 use strata_load::{Part, trace_requests};
 use strata_terminal::say;
 
@@ -20,6 +21,9 @@ pub(crate) struct Requests {
     /// Part of the trace they are made from
     #[arg(long, value_enum, default_value_t = Part::Test)]
     part: Part,
+    /// Catalogue that functions are placed on: a built-in name, or a YAML file
+    #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT)]
+    catalogue: String,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -27,7 +31,8 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let requests = trace_requests(self.part, self.limit)?;
+        let catalogue = Arc::new(strata_catalogue::load(&self.catalogue)?.catalogue);
+        let requests = trace_requests(self.part, self.limit, catalogue)?;
         let lines = requests.iter().map(|r| Ok(protojson::to_value(&r.request)?.to_string()));
         let lines = lines.collect::<anyhow::Result<Vec<_>>>()?;
         let text = format!("[\n{}\n]", lines.join(",\n"));

@@ -64,8 +64,9 @@ impl Tally {
         let mut row = |name: &dyn Display, count: u64| {
             table.add_row([name.to_string(), count.to_string(), percent(count, decisions)]);
         };
-        self.providers.iter().for_each(|(name, count)| row(name, *count));
-        self.regions.iter().for_each(|(name, count)| row(name, *count));
+        for counts in [&self.providers, &self.platforms, &self.regions] {
+            counts.iter().for_each(|(name, count)| row(name, *count));
+        }
         self.memory_mb.iter().for_each(|(mb, count)| row(&format_args!("{mb} MB"), *count));
         table
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use strata_load::{Latencies, TraceRequest};
 use strata_wire::pb;
 
-use crate::answer::{layer_name, provider_name, region_name};
+use crate::answer::layer_name;
 
 /// Everything a replay counts.
 #[derive(Debug)]
@@ -16,9 +16,10 @@ pub(crate) struct Tally {
     pub(super) coordinator: Latencies,
     /// By the layer's name, in the order of the chain.
     pub(super) layers: Vec<(&'static str, Latencies)>,
-    /// How many decisions chose each provider, region and memory size.
-    pub(super) providers: BTreeMap<&'static str, u64>,
-    pub(super) regions: BTreeMap<&'static str, u64>,
+    /// How many decisions chose each provider, platform, region and memory size.
+    pub(super) providers: BTreeMap<String, u64>,
+    pub(super) platforms: BTreeMap<String, u64>,
+    pub(super) regions: BTreeMap<String, u64>,
     pub(super) memory_mb: BTreeMap<u32, u64>,
     /// Decisions that move the function.
     pub(super) moves: u64,
@@ -98,6 +99,7 @@ impl Tally {
             coordinator: Latencies::new()?,
             layers: layers.into_iter().collect::<anyhow::Result<_>>()?,
             providers: BTreeMap::new(),
+            platforms: BTreeMap::new(),
             regions: BTreeMap::new(),
             memory_mb: BTreeMap::new(),
             moves: 0,
@@ -150,12 +152,17 @@ impl Tally {
         let fresh = |report: &pb::LayerReport| report.freshness() == pb::Freshness::Fresh;
         self.stale += u64::from(!decision.layers.iter().all(fresh));
         if let Some(chosen) = &decision.placement {
-            *self.providers.entry(provider_name(chosen.provider)).or_default() += 1;
-            *self.regions.entry(region_name(chosen.region)).or_default() += 1;
+            let region = format!("{}/{}", chosen.provider, chosen.region);
+            *self.providers.entry(chosen.provider.clone()).or_default() += 1;
+            *self.platforms.entry(chosen.platform.clone()).or_default() += 1;
+            *self.regions.entry(region).or_default() += 1;
             *self.memory_mb.entry(chosen.memory_mb).or_default() += 1;
-            let place = |p: &pb::Placement| (p.provider, p.region, p.memory_mb);
-            let stays = asked.current.as_ref().map(place) == Some(place(chosen));
-            self.moves += u64::from(!stays);
+            let stays = |current: &pb::Placement| {
+                let same_place = (&current.platform, &current.region);
+                same_place == (&chosen.platform, &chosen.region)
+                    && current.memory_mb == chosen.memory_mb
+            };
+            self.moves += u64::from(!asked.current.as_ref().is_some_and(stays));
         }
         let estimates = (&decision.estimate, &decision.current_estimate);
         if let (true, (Some(chosen), Some(staying))) = (unseen, estimates) {
@@ -197,13 +204,13 @@ mod tests {
 
     #[test]
     fn decisions_are_weighed_by_calls_and_alike() {
-        let place = |provider: pb::Provider| pb::Placement {
-            provider: provider.into(),
-            region: pb::Region::UsEast1.into(),
+        let place = |provider: &str, region: &str| pb::Placement {
+            platform: format!("{provider}-functions"),
+            region: region.to_owned(),
             memory_mb: 512,
-            provider_region: String::new(),
+            provider: provider.to_owned(),
         };
-        let (aws, gcp) = (place(pb::Provider::Aws), place(pb::Provider::Gcp));
+        let (aws, gcp) = (place("aws", "us-east-1"), place("gcp", "us-east4"));
         let mut tally = Tally::new().unwrap();
         tally.count(&asked(30.0, aws.clone(), true), MS, decided(aws.clone(), 2.0));
         tally.count(&asked(10.0, aws.clone(), true), MS, decided(gcp.clone(), 1.0));
@@ -211,6 +218,7 @@ mod tests {
         // worth.
         tally.count(&asked(10.0, aws, false), MS, decided(gcp, 0.1));
         assert_eq!((tally.decisions(), tally.moves, tally.providers["gcp"]), (3, 2, 2));
+        assert_eq!((tally.platforms["gcp-functions"], tally.regions["gcp/us-east4"]), (2, 2));
         let (chosen, staying) = tally.by_call.means();
         assert_eq!((chosen.cost_usd, staying.cost_usd), (1.75, 2.0));
         assert_eq!(tally.by_decision.means().0.cost_usd, 1.5);

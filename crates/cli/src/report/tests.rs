@@ -1,6 +1,9 @@
 //! The report on a small world, with answers that need no services.
 
+use std::{ops::Range, sync::Arc};
+
 use serde_json::Value;
+use strata_catalogue::{RESEARCH, built_in};
 use strata_domain::Objective;
 use strata_simulator::{Scope, StayPut, Trace, WindowOptions, World, WorldOptions, evaluate};
 
@@ -12,7 +15,7 @@ use super::{
     write,
 };
 
-const POLICIES: [&str; 10] = [
+const POLICIES: [&str; 11] = [
     "strata",
     "oracle",
     "stay_put",
@@ -23,11 +26,17 @@ const POLICIES: [&str; 10] = [
     "greedy_carbon",
     "best_fixed",
     "one_step_model",
+    "patient_model",
 ];
 
+/// Some functions of the bundled trace on the catalogue of the research.
+pub(super) fn world(functions: Range<usize>) -> World {
+    let trace = Trace::bundled().unwrap().with_only(functions);
+    World::new(trace, WorldOptions::default(), Arc::new(built_in(RESEARCH).catalogue))
+}
+
 fn results() -> Results {
-    let trace = Trace::bundled().unwrap().with_only(0..6);
-    let world = World::new(trace, WorldOptions::default());
+    let world = world(0..6);
     let (scope, objective) = (Scope::everything(), Objective::strategic());
     let strata = evaluate(&world, &mut StayPut, scope, objective).decided;
     let options = WindowOptions { stride: 21, ..WindowOptions::default() };
@@ -56,6 +65,10 @@ fn the_figures_are_complete_and_right() {
     let results = results();
     let json = json_of(&results);
     assert!(all_finite(&json), "{json}");
+    assert_eq!(
+        (&json["catalogue"]["name"], &json["catalogue"]["placements"]),
+        (&Value::from("research"), &Value::from(64),)
+    );
     for policy in POLICIES {
         for key in ["mean", "ci_low", "ci_high"] {
             assert!(json["objective"][policy][key].is_f64(), "{policy} {key}");

@@ -7,8 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 use prost_types::Timestamp;
-use strata_domain::{Provider, Region};
-use strata_wire::{pb, provider_to_pb, region_to_pb};
+use strata_wire::pb;
 
 use crate::protojson;
 
@@ -41,14 +40,14 @@ struct SubjectFlags {
     /// Time for which is decided, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
-    /// Provider it runs on now: aws, azure or gcp
-    #[arg(long, requires = "region")]
-    provider: Option<Provider>,
-    /// Region it runs in now: us-east-1, us-west-2, eu-west-1 or ap-southeast-1
-    #[arg(long, requires = "memory")]
-    region: Option<Region>,
-    /// Memory it has now in MB: 128, 256, 512, 1024, 2048 or 3008
-    #[arg(long, value_name = "MB", requires = "provider")]
+    /// Platform it runs on now, such as aws-lambda; `strata catalogue list --endpoint` shows them
+    #[arg(long, value_name = "NAME", requires = "region")]
+    platform: Option<String>,
+    /// Region it runs in now, in the provider's own name, such as eu-west-1
+    #[arg(long, value_name = "NAME", requires = "memory")]
+    region: Option<String>,
+    /// Memory it has now in MB: any size
+    #[arg(long, value_name = "MB", requires = "platform")]
     memory: Option<u32>,
     /// Returned in the answer unchanged
     #[arg(long, value_name = "ID")]
@@ -83,9 +82,19 @@ struct LoadFlags {
     /// Memory it uses [default: from the telemetry]
     #[arg(long, value_name = "MB")]
     memory_mb: Option<f64>,
-    /// Region of most callers, named as for --region [default: where it runs now]
-    #[arg(long, value_name = "REGION")]
-    home_region: Option<Region>,
+    /// Area of most callers, such as eu-west [default: that of where it runs now]
+    #[arg(long, value_name = "AREA", group = "home")]
+    home_area: Option<String>,
+    /// Region of most callers, of any provider: eu-west-1 or aws/eu-west-1
+    #[arg(long, value_name = "REGION", group = "home")]
+    home_region: Option<String>,
+    /// Place of most callers: degrees north and east, such as 50.1,8.7
+    #[arg(long, value_name = "LAT,LON", group = "home", value_parser = coordinates)]
+    #[arg(allow_hyphen_values = true)]
+    home_point: Option<pb::Coordinates>,
+    /// Provider that holds its data and sends its requests [default: callers are on the internet]
+    #[arg(long, value_name = "PROVIDER")]
+    data_provider: Option<String>,
     /// Mean size of a request
     #[arg(long, value_name = "BYTES")]
     request_bytes: Option<f64>,
@@ -97,12 +106,21 @@ struct LoadFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Constraints and options")]
 struct ConstraintFlags {
+    /// Only these platforms, separated by commas
+    #[arg(long, value_name = "PLATFORMS", value_delimiter = ',')]
+    allow_platforms: Vec<String>,
     /// Only these providers, separated by commas
     #[arg(long, value_name = "PROVIDERS", value_delimiter = ',')]
-    allow_providers: Vec<Provider>,
-    /// Only these regions, separated by commas
+    allow_providers: Vec<String>,
+    /// Only these regions, separated by commas: eu-west-1 or aws/eu-west-1
     #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
-    allow_regions: Vec<Region>,
+    allow_regions: Vec<String>,
+    /// Only regions of these groups of residency, separated by commas: EU
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+    allow_residency: Vec<String>,
+    /// Only these processor architectures, separated by commas
+    #[arg(long, value_name = "ARCHITECTURES", value_delimiter = ',')]
+    allow_architectures: Vec<String>,
     /// Least memory
     #[arg(long, value_name = "MB")]
     min_memory: Option<u32>,
@@ -121,7 +139,7 @@ struct ConstraintFlags {
     /// Penalty on the objective when every call is avoidably late: 0 to 100 [default: 2]
     #[arg(long, value_name = "PENALTY")]
     late_penalty: Option<f64>,
-    /// Return the scores of the models
+    /// Return the scores of the models, and the placements that they were not asked about
     #[arg(long)]
     explain: bool,
     /// Ask every layer again, whatever its cadence; this version always does
@@ -162,16 +180,34 @@ impl RequestFlags {
 impl SubjectFlags {
     fn placement(&self) -> Option<pb::Placement> {
         Some(pb::Placement {
-            provider: provider_to_pb(self.provider?).into(),
-            region: region_to_pb(self.region?).into(),
+            platform: self.platform.clone()?,
+            region: self.region.clone()?,
             memory_mb: self.memory?,
-            provider_region: String::new(),
+            provider: String::new(),
         })
     }
 }
 
+/// Degrees north and east. The coordinator refuses those that are not on the globe.
+fn coordinates(text: &str) -> Result<pb::Coordinates, String> {
+    let parts: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    match parts.as_deref() {
+        Ok(&[latitude, longitude]) => Ok(pb::Coordinates { latitude, longitude }),
+        _ => Err("must be degrees north and east with a comma between them: 50.1,8.7".to_owned()),
+    }
+}
+
 impl LoadFlags {
+    /// Where callers are. The flags exclude one another.
+    fn home(&self) -> Option<pb::Home> {
+        let area = self.home_area.clone().map(pb::home::Place::Area);
+        let region = || self.home_region.clone().map(pb::home::Place::Region);
+        let place = area.or_else(region).or(self.home_point.map(pb::home::Place::Point));
+        place.map(|place| pb::Home { place: Some(place) })
+    }
+
     fn workload(self) -> pb::Workload {
+        let home = self.home();
         let calls = pb::CallHistory {
             idle_seconds: self.idle_seconds,
             gap_seconds: self.gap_seconds,
@@ -184,7 +220,8 @@ impl LoadFlags {
             avg_duration_ms: self.avg_duration_ms,
             std_duration_ms: self.std_duration_ms,
             memory_mb: self.memory_mb,
-            home_region: self.home_region.map_or(0, |region| region_to_pb(region).into()),
+            home,
+            data_provider: self.data_provider.unwrap_or_default(),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             calls: (calls != pb::CallHistory::default()).then_some(calls),
@@ -196,12 +233,11 @@ impl LoadFlags {
 impl ConstraintFlags {
     fn constraints(&self) -> Option<pb::Constraints> {
         let constraints = pb::Constraints {
-            allowed_providers: self
-                .allow_providers
-                .iter()
-                .map(|p| provider_to_pb(*p).into())
-                .collect(),
-            allowed_regions: self.allow_regions.iter().map(|r| region_to_pb(*r).into()).collect(),
+            allowed_platforms: self.allow_platforms.clone(),
+            allowed_providers: self.allow_providers.clone(),
+            allowed_regions: self.allow_regions.clone(),
+            allowed_residency: self.allow_residency.clone(),
+            allowed_architectures: self.allow_architectures.clone(),
             min_memory_mb: self.min_memory.unwrap_or(0),
             max_memory_mb: self.max_memory.unwrap_or(0),
             latency_slo_ms: self.latency_slo_ms,

@@ -9,8 +9,8 @@ mod time;
 
 pub use calls::{calls_from_pb, calls_to_pb};
 pub use candidates::{
-    placement_candidates_from_pb, placement_candidates_to_pb,
-    platform_candidates_from_pb, platform_candidates_to_pb,
+    placement_candidates_from_pb, placement_candidates_to_pb, platform_candidates_from_pb,
+    platform_candidates_to_pb,
 };
 pub use facts::{facts_from_pb, facts_location_from_pb, facts_to_pb};
 pub use objective::{estimate_to_pb, weights_from_pb, weights_to_pb};

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use strata_domain::Placement;
+use strata_domain::{Catalogue, Placement};
 use strata_load::{Stream, decide_request, run_stream};
 use strata_simulator::{Decided, DecisionPoint, Environment, ReplayRequest};
 use strata_wire::{
@@ -44,14 +44,11 @@ pub(super) async fn ask(
         let points: Vec<DecisionPoint> = open.iter().filter_map(Environment::observe).collect();
         let requests: Vec<pb::DecideRequest> = points
             .iter()
-            .zip(&open)
-            .map(|(point, environment)| {
-                ReplayRequest::new(world, point.clone(), environment.current())
-            })
-            .map(|request| Some(decide_request(&request?)))
+            .map(|point| ReplayRequest::new(world, point.clone()))
+            .map(|request| Some(decide_request(world.catalogue(), &request?)))
             .collect::<Option<_>>()
             .context("a decision about a function that is not in the trace")?;
-        let answers = round(&stream, requests, bar).await?;
+        let answers = round(&stream, requests, (world.catalogue(), bar)).await?;
         for ((environment, point), placement) in open.iter_mut().zip(&points).zip(answers) {
             if let Some(outcome) = environment.step(placement) {
                 decided.push(Decided { function: point.function, outcome });
@@ -67,13 +64,13 @@ pub(super) async fn ask(
 async fn round(
     stream: &Stream,
     requests: Vec<pb::DecideRequest>,
-    bar: &ProgressBar,
+    (catalogue, bar): (&Catalogue, &ProgressBar),
 ) -> anyhow::Result<Vec<Placement>> {
     let mut answers: Vec<Result<Placement, String>> =
         vec![Err("no answer came".to_owned()); requests.len()];
     run_stream(stream, requests.into_iter(), |number, _, result| {
         answers[number] = match result {
-            Answer::Decision(response) => placed(&response),
+            Answer::Decision(response) => placed(catalogue, &response),
             Answer::Fault(fault) => {
                 Err(format!("{}: {}", fault.kind().as_str_name(), fault.message))
             }
@@ -90,9 +87,9 @@ async fn round(
     }
 }
 
-fn placed(response: &pb::DecideResponse) -> Result<Placement, String> {
+fn placed(catalogue: &Catalogue, response: &pb::DecideResponse) -> Result<Placement, String> {
     let answered = response.placement.as_ref().ok_or("a decision without placement")?;
     let mut violations = Violations::default();
-    placement_from_pb(answered, "placement", &mut violations)
+    placement_from_pb(catalogue, answered, "placement", &mut violations)
         .ok_or_else(|| "a decision for an invalid placement".to_owned())
 }

@@ -7,7 +7,7 @@ use strata_simulator::{Cohort, Split, Window, WindowOptions};
 use strata_wire::{
     pb,
     pb::{forecast_row_result::Result as Answer, operational_client::OperationalClient},
-    placement_to_pb, time_to_pb,
+    time_to_pb,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -133,14 +133,13 @@ fn send(
 
 fn row(subject: &Subject, window: &Window) -> Option<pb::ForecastRow> {
     let trace = subject.world.trace();
-    let placement = trace.functions().get(window.function)?.attributes.placement;
+    let placement = subject.world.attributes(window.function)?.placement;
     let passed = i64::try_from(window.target_step).ok()? * SECONDS_PER_STEP;
-    let placement = placement_to_pb(placement);
     let request = pb::ForecastRequest {
         at: Some(time_to_pb(trace.start().plus_seconds(passed))),
         steps: window.steps().iter().map(step_to_pb).collect(),
-        observed_memory_mb: placement.memory_mb,
-        placement: Some(placement),
+        memory_mb: placement.memory_mb,
+        keep_alive_minutes: window.keep_alive_minutes,
         calls: Some(calls_to_pb(&window.calls)),
         ..Default::default()
     };

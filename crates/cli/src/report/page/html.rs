@@ -58,11 +58,14 @@ pub(crate) fn page(results: &Results, pictures: &[Picture]) -> String {
 fn summary(results: &Results) -> String {
     let Results { functions, decisions, .. } = results;
     let mut text = format!(
-        "<h2 id=\"summary\">Summary</h2>\n<p>Replayed: {}; {decisions} decisions about \
-         {functions} functions, made by the services as they are served, and by baselines in the \
-         simulator.</p>\n<p>Strata reaches an objective of <b>{:.4}</b>, the clairvoyant oracle \
-         {:.4}, the best fixed placement {:.4}: strata closes {:.0} % of the gap.</p>\n<ul>\n",
+        "<h2 id=\"summary\">Summary</h2>\n<p>Replayed: {} on the {} placements of the catalogue \
+         {}; {decisions} decisions about {functions} functions, made by the services as they are \
+         served, and by baselines in the simulator.</p>\n<p>Strata reaches an objective of \
+         <b>{:.4}</b>, the clairvoyant oracle {:.4}, the best fixed \
+         placement {:.4}: strata closes {:.0} % of the gap.</p>\n<ul>\n",
         escaped(&results.name),
+        results.catalogue.candidates().len(),
+        escaped(results.catalogue.name()),
         results.mean(STRATA),
         results.mean(ORACLE),
         results.mean("best_fixed"),

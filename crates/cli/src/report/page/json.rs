@@ -52,6 +52,11 @@ pub(crate) fn of(results: &Results) -> Value {
             "sla_penalty": results.objective.sla_penalty,
         },
         "trace": results.name,
+        "catalogue": {
+            "name": results.catalogue.name(),
+            "revision": results.catalogue.revision(),
+            "placements": results.catalogue.candidates().len(),
+        },
         "normalisation": NORMALISATION,
     })
 }

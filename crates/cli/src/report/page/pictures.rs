@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use strata_domain::Placement;
+use strata_domain::{Catalogue, Placement};
 
 use super::chart::{Chart, Content, Line, Point, Row};
 use crate::report::results::{HORIZONS, Judged, OUTPUTS, Results, STRATA, TRIGGERS, ratio};
+
+/// Places of the chart of placements; more would not have colours of their own.
+const MOST_PLACES: usize = 12;
 
 /// A chart; its name begins with that of its section, and is that of its file.
 pub(crate) struct Picture {
@@ -121,10 +124,11 @@ fn placements(results: &Results) -> Chart {
     let mut totals: BTreeMap<i64, f64> = BTreeMap::new();
     for decision in decided {
         let hour = decision.outcome.at.unix_seconds().div_euclid(3600);
-        let place = place(decision.outcome.placement);
+        let place = place(&results.catalogue, decision.outcome.placement);
         *by_place.entry(place).or_default().entry(hour).or_default() += 1.0;
         *totals.entry(hour).or_default() += 1.0;
     }
+    let by_place = most_used(by_place);
     let first = totals.keys().next().copied().unwrap_or(0);
     let begin = first.rem_euclid(24) as f64;
     let mut above: BTreeMap<i64, f64> = totals.keys().map(|hour| (*hour, 1.0)).collect();
@@ -145,8 +149,30 @@ fn placements(results: &Results) -> Chart {
     }
 }
 
-fn place(placement: Placement) -> String {
-    format!("{} {}", placement.provider.name(), placement.region.name())
+fn place(catalogue: &Catalogue, placement: Placement) -> String {
+    let (platform, region) = (placement.platform, placement.region);
+    format!("{} {}", catalogue.platform(platform).name, catalogue.region(region).name)
+}
+
+/// How many decisions of each hour since 1970 chose a place.
+type ByHour = BTreeMap<i64, f64>;
+
+/// The places that were chosen most; the others together.
+fn most_used(by_place: BTreeMap<String, ByHour>) -> BTreeMap<String, ByHour> {
+    let mut places: Vec<(String, ByHour)> = by_place.into_iter().collect();
+    let uses = |(_, counts): &(String, ByHour)| counts.values().sum::<f64>();
+    places.sort_by(|one, other| uses(other).total_cmp(&uses(one)));
+    let mut others = ByHour::new();
+    for (_, counts) in places.split_off(places.len().min(MOST_PLACES)) {
+        for (hour, count) in counts {
+            *others.entry(hour).or_default() += count;
+        }
+    }
+    let mut most: BTreeMap<String, ByHour> = places.into_iter().collect();
+    if !others.is_empty() {
+        most.insert("others".to_owned(), others);
+    }
+    most
 }
 
 fn cold_starts(results: &Results) -> Chart {

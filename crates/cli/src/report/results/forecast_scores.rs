@@ -218,11 +218,11 @@ fn by_trigger(subject: &Subject, answered: &[Answered<'_>]) -> [[f64; TRIGGERS.l
 
 #[cfg(test)]
 pub(super) mod tests {
-    use strata_domain::{Objective, Provider};
-    use strata_simulator::{Scope, Trace, World, WorldOptions};
+    use strata_domain::Objective;
+    use strata_simulator::Scope;
 
     use super::*;
-    use crate::report::answers::Forecast;
+    use crate::report::{answers::Forecast, tests::world};
 
     pub(crate) fn window(function: usize, rates: [f32; 12], next: f32) -> Window {
         let x = rates.map(|rate| [rate, 0.5, 0.1, 0.0, 0.0]);
@@ -232,7 +232,8 @@ pub(super) mod tests {
             x,
             y: [next, 0.5, 0.1],
             calls: Default::default(),
-            provider: Provider::Aws,
+            platform: world(0..0).catalogue().reference_platform(),
+            keep_alive_minutes: 7.0,
         }
     }
 
@@ -269,7 +270,7 @@ pub(super) mod tests {
             answers: vec![Forecast::default(); 2],
             stride: 1,
         };
-        let world = World::new(Trace::bundled().unwrap().with_only(0..1), WorldOptions::default());
+        let world = world(0..1);
         let (scope, objective) = (Scope::everything(), Objective::tactical());
         let name = "one".to_owned();
         let subject = Subject { name, world, scope, objective, models: "models".into() };

@@ -6,7 +6,9 @@ mod physical;
 mod ratio;
 mod training;
 
-use strata_domain::Objective;
+use std::sync::Arc;
+
+use strata_domain::{Catalogue, Objective};
 use strata_simulator::{Decided, baselines, evaluate};
 
 use self::bootstrap::Clusters;
@@ -43,6 +45,8 @@ pub(crate) struct Judged {
 /// Everything that the report shows.
 pub(crate) struct Results {
     pub(crate) name: String,
+    /// The catalogue that functions are placed on.
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) objective: Objective,
     pub(crate) policies: Vec<Judged>,
     pub(crate) forecast: Scores,
@@ -95,6 +99,7 @@ pub(crate) fn judge(subject: &Subject, answers: Answers) -> Results {
     });
     Results {
         name: subject.name.clone(),
+        catalogue: Arc::clone(world.catalogue()),
         objective: *objective,
         policies: policies.collect(),
         forecast: Scores::of(subject, &answers.forecasts),
