@@ -29,7 +29,7 @@ fn usd(catalogue: &Catalogue, placement: Placement, duration_ms: f64, used_mb: f
     let platform = catalogue.platform(placement.platform);
     let rates = catalogue.rates(placement.platform, placement.region).unwrap();
     let size = platform.size(placement.memory_mb);
-    price::invocation_price(platform, rates, &size, duration_ms, used_mb).get()
+    price::Billed::new(platform, &size, duration_ms, used_mb).price(rates).get()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use strata_domain::{
 use strata_policy::{
     SchemaError,
     operational::{self, CallHistory, Decoder, Observation, Step},
-    research::{Action, Area, Grid, Provider, ResearchLocation, strategic, tactical},
+    research::{Action, Area, Grid, Provider, ResearchLocation, Situation, strategic, tactical},
 };
 
 /// On AWS in Ireland, with callers in Virginia whose data is on Azure.
@@ -23,6 +23,16 @@ const LOCATION: ResearchLocation = ResearchLocation {
 /// Expected objectives that a row does not take.
 const ON_PROVIDERS: [f32; strategic::ACTIONS] = [0.0; strategic::ACTIONS];
 const AT_ACTIONS: [f32; tactical::ACTIONS] = [0.0; tactical::ACTIONS];
+
+/// Before a provider is chosen.
+fn before<'a>(facts: &'a FunctionFacts, expected: &'a [f32]) -> Situation<'a> {
+    Situation { facts, location: LOCATION, provider: None, expected }
+}
+
+/// On a provider that was chosen.
+fn on<'a>(provider: Provider, facts: &'a FunctionFacts, expected: &'a [f32]) -> Situation<'a> {
+    Situation { provider: Some(provider), ..before(facts, expected) }
+}
 
 /// The same place in terms of the catalogue.
 fn location(catalogue: &Catalogue) -> Location {
@@ -69,7 +79,7 @@ fn facts() -> FunctionFacts {
 fn strategic_state_follows_the_order_of_the_framework() {
     let encoder = strategic::Encoder::of_names(&strategic::DEFAULT_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &LOCATION, &ON_PROVIDERS, &mut row);
+    encoder.encode(&before(&facts(), &ON_PROVIDERS), &mut row);
     let expected =
         [13.0, 0.0, 0.0, 1.0, 1000.0, 1.0, 100.0, 2.5e-6, 0.004, 170.0, 0.05, 0.01, 40.0, 0.0];
     assert_eq!(row, expected);
@@ -79,7 +89,7 @@ fn strategic_state_follows_the_order_of_the_framework() {
 fn tactical_state_sees_the_provider_chosen_above() {
     let encoder = tactical::Encoder::of_names(&tactical::DEFAULT_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &LOCATION, Provider::Gcp, &AT_ACTIONS, &mut row);
+    encoder.encode(&on(Provider::Gcp, &facts(), &AT_ACTIONS), &mut row);
     assert_eq!(row, [120.0, 170.0, 1000.0, 0.02, 100.0, 30.0, 1.0, 0.0, 0.0, 1.0, 2.0]);
 }
 
@@ -88,11 +98,11 @@ fn version_two_ends_with_what_is_expected_of_each_action() {
     let expected: [f32; tactical::ACTIONS] = std::array::from_fn(|index| index as f32 / -10.0);
     let encoder = tactical::Encoder::of_names(&tactical::EXTENDED_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &LOCATION, Provider::Gcp, &expected, &mut row);
+    encoder.encode(&on(Provider::Gcp, &facts(), &expected), &mut row);
     assert_eq!(row[row.len() - tactical::ACTIONS..], expected);
     let encoder = strategic::Encoder::of_names(&strategic::EXTENDED_FEATURES).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &LOCATION, &[0.5, -7.0, 0.25], &mut row);
+    encoder.encode(&before(&facts(), &[0.5, -7.0, 0.25]), &mut row);
     // Objectives below -5, because of penalties, count as -5.
     assert_eq!(row[row.len() - strategic::ACTIONS..], [0.5, -5.0, 0.25]);
     assert!(encoder.needs_expected());
@@ -138,7 +148,7 @@ fn the_best_of_the_outlook_is_the_best_of_its_estimates() {
 fn a_model_may_take_features_in_any_order_and_number() {
     let encoder = strategic::Encoder::resolve([("runs_on_aws", "1"), ("hour", "h")]).unwrap();
     let mut row = Vec::new();
-    encoder.encode(&facts(), &LOCATION, &ON_PROVIDERS, &mut row);
+    encoder.encode(&before(&facts(), &ON_PROVIDERS), &mut row);
     assert_eq!(row, [1.0, 13.0]);
 }
 
@@ -191,7 +201,7 @@ proptest! {
             "hour", "day_of_week", "hour_sin", "invocation_rate", "inter_arrival_time", "duration",
         ]).unwrap();
         let mut row = Vec::new();
-        encoder.encode(&facts, &LOCATION, Provider::Aws, &AT_ACTIONS, &mut row);
+        encoder.encode(&on(Provider::Aws, &facts, &AT_ACTIONS), &mut row);
         for ((name, _, min, max), value) in encoder.features().zip(&row) {
             prop_assert!((min as f32..=max as f32).contains(value), "{name} = {value}");
         }

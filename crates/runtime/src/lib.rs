@@ -30,6 +30,6 @@ pub use execution::{
 pub use library::{LoadError, OnnxRuntime};
 pub use repository::{
     Axis, DEFAULT_GRAPH_LIMIT, DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest,
-    ManifestError, ModelFiles, Output, Policy, Precision, Repository, RepositoryError, Scalar, Shape,
-    Stamp, Variant, sha256_hex,
+    ManifestError, ModelFiles, Output, Policy, Precision, Repository, RepositoryError, Scalar,
+    Shape, Stamp, Variant, sha256_hex,
 };

@@ -12,7 +12,7 @@ fn place(seed: usize, order: &[usize]) -> pb::PlaceRequest {
     let value = |index: usize| ((index * 7919 + seed * 104_729) % 1009) as f32 / 1009.0;
     let column = |of: &dyn Fn(usize) -> f32| order.iter().map(|index| of(*index)).collect();
     let columns = pb::CandidateColumns {
-        allowed: order.iter().map(|index| (index + seed) % 5 != 0).collect(),
+        allowed: order.iter().map(|index| !(index + seed).is_multiple_of(5)).collect(),
         expected_objective: column(&|index| value(index)),
         cost_usd: column(&|index| 1e-6 * (1.0 + value(index + 1))),
         latency_ms: column(&|index| 10.0 + 100.0 * value(index + 2)),

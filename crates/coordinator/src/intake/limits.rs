@@ -134,7 +134,7 @@ fn platforms(
     let by_architecture = allowed(count, "allowed_architectures", architectures, |name, at| {
         let Ok(architecture) = name.parse::<Architecture>() else {
             let known = Architecture::ALL.map(Architecture::name);
-            unknown("architecture", name, known, at, violations);
+            violations.add(at, unknown("architecture", name, known));
             return Vec::new();
         };
         of(&|id| catalogue.platform(id).architecture == architecture)
@@ -170,7 +170,7 @@ fn regions(
             .collect();
         if found.is_empty() {
             let known = catalogue.regions().flat_map(|(_, region)| &region.residency);
-            unknown("residency group", name, known.map(String::as_str), at, violations);
+            violations.add(at, unknown("residency group", name, known.map(String::as_str)));
         }
         found
     });

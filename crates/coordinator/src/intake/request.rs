@@ -122,8 +122,9 @@ fn locate(
         current: request.current.as_ref(),
         home: workload.and_then(|workload| workload.home.as_ref()),
         data_provider: workload.map_or("", |workload| &workload.data_provider),
+        fields: FIELDS,
     };
-    location_from_pb(catalogue, places, FIELDS, violations, unknown)
+    location_from_pb(catalogue, places, violations, unknown)
 }
 
 /// The hash of a function's name (FNV-1a). It is the same in every process, so that a canary

@@ -1,12 +1,5 @@
 //! What is known of a placement that a function may be given.
 
-use crate::{
-    catalogue::{CandidateId, Catalogue},
-    facts::{FunctionFacts, Location},
-    outlook::Outlook,
-    placement::Running,
-};
-
 /// What is known of one candidate for one function.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Candidate {
@@ -34,34 +27,4 @@ pub struct Candidate {
     pub on_current_platform: bool,
     /// Whether it runs in the region now.
     pub in_current_region: bool,
-}
-
-impl Candidate {
-    /// Describes a candidate of a catalogue for a function that was judged.
-    pub fn describe(
-        catalogue: &Catalogue,
-        facts: &FunctionFacts,
-        location: &Location,
-        outlook: &Outlook,
-        id: CandidateId,
-    ) -> Self {
-        let placement = catalogue.candidate(id);
-        let estimate = outlook.estimate(id);
-        let here = |what: &dyn Fn(Running) -> bool| location.current.is_some_and(what);
-        let region = placement.region;
-        Self {
-            expected_objective: outlook.objective(id),
-            cost_usd: estimate.cost.get(),
-            latency_ms: estimate.latency_ms,
-            carbon_g: estimate.carbon.get(),
-            cold_start_probability: estimate.cold_start_probability,
-            late_share: estimate.late_share,
-            memory_head_room: f64::from(placement.memory_mb) / facts.memory.get().max(1.0),
-            round_trip_ms: catalogue.caller_round_trip_ms(location.home.origin(), region),
-            grid_intensity: catalogue.region(region).grid.at(facts.at),
-            is_current: here(&|now| now == Running::from(placement)),
-            on_current_platform: here(&|now| now.platform == placement.platform),
-            in_current_region: here(&|now| now.region == Some(region)),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use crate::{
     catalogue::{CandidateId, Catalogue, PlatformId},
     facts::{FunctionFacts, Location},
     outlook::Outlook,
-    placement::Placement,
+    placement::{Placement, Running},
 };
 
 /// Candidates with what is known of them, and which of them may be chosen.
@@ -112,6 +112,23 @@ impl Judged<'_> {
 
     fn describe(&self, id: CandidateId) -> Candidate {
         let Self { catalogue, facts, location, outlook, .. } = self;
-        Candidate::describe(catalogue, facts, location, outlook, id)
+        let placement = catalogue.candidate(id);
+        let estimate = outlook.estimate(id);
+        let here = |what: &dyn Fn(Running) -> bool| location.current.is_some_and(what);
+        let region = placement.region;
+        Candidate {
+            expected_objective: outlook.objective(id),
+            cost_usd: estimate.cost.get(),
+            latency_ms: estimate.latency_ms,
+            carbon_g: estimate.carbon.get(),
+            cold_start_probability: estimate.cold_start_probability,
+            late_share: estimate.late_share,
+            memory_head_room: f64::from(placement.memory_mb) / facts.memory.get().max(1.0),
+            round_trip_ms: catalogue.caller_round_trip_ms(location.home.origin(), region),
+            grid_intensity: catalogue.region(region).grid.at(facts.at),
+            is_current: here(&|now| now == Running::from(placement)),
+            on_current_platform: here(&|now| now.platform == placement.platform),
+            in_current_region: here(&|now| now.region == Some(region)),
+        }
     }
 }

@@ -73,7 +73,7 @@ impl<'a> PlacedRun<'a> {
     /// Price of one invocation that runs for `run_ms` on this placement, egress included.
     pub fn cost(&self, run_ms: f64) -> Usd {
         let Self { platform, rates, size, memory_used_mb, .. } = self;
-        price::invocation_price(platform, rates, size, run_ms, *memory_used_mb) + self.transfer
+        price::Billed::new(platform, size, run_ms, *memory_used_mb).price(rates) + self.transfer
     }
 
     /// Gas of one invocation that runs for `run_ms` on this placement.

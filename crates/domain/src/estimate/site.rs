@@ -28,7 +28,7 @@ impl Site {
         Self {
             region,
             network_ms: latency::network_ms(round_trip, request, response),
-            transfer: price::transfer_price(catalogue, region, home.data, request, response),
+            transfer: price::transfer_price(catalogue, region, home.data, (request, response)),
             network_bytes: if home.data == Some(region) { 0.0 } else { request + response },
         }
     }

@@ -22,19 +22,7 @@ pub fn billed_megabytes(platform: &Platform, size: &Size, memory_used_mb: f64) -
     }
 }
 
-/// Price of running once for `duration_ms` in `size` of `platform` at `rates`: request plus
-/// processor and memory time, without egress.
-pub fn invocation_price(
-    platform: &Platform,
-    rates: &Rates,
-    size: &Size,
-    duration_ms: f64,
-    memory_used_mb: f64,
-) -> Usd {
-    Billed::new(platform, size, duration_ms, memory_used_mb).price(rates)
-}
-
-/// What a run is billed for, whatever the region.
+/// What a run is billed for, whatever the region: processor and memory time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Billed {
     gigabyte_seconds: f64,
@@ -52,7 +40,7 @@ impl Billed {
         Self { gigabyte_seconds: seconds * gigabytes, vcpu_seconds: seconds * size.vcpus }
     }
 
-    /// At these rates, the request included.
+    /// The price at these rates: request plus processor and memory time, without egress.
     pub fn price(&self, rates: &Rates) -> Usd {
         let memory = self.gigabyte_seconds * rates.gb_second_usd;
         Usd::new(rates.request_usd + memory + self.vcpu_seconds * rates.vcpu_second_usd)
@@ -67,8 +55,7 @@ pub fn transfer_price(
     catalogue: &Catalogue,
     here: RegionId,
     data: Option<RegionId>,
-    request_bytes: f64,
-    response_bytes: f64,
+    (request_bytes, response_bytes): (f64, f64),
 ) -> Usd {
     let (request, response) = (request_bytes.max(0.0), response_bytes.max(0.0));
     let usd_bytes = match data {
@@ -97,7 +84,7 @@ mod tests {
         let (platform, region) =
             (catalogue.platform(id), catalogue.candidates()[catalogue.candidates_of(id)][0].region);
         let rates = catalogue.rates(id, region).unwrap_or_else(|| panic!("sold nowhere"));
-        invocation_price(platform, rates, &platform.size(memory_mb), duration_ms, used_mb)
+        Billed::new(platform, &platform.size(memory_mb), duration_ms, used_mb).price(rates)
     }
 
     #[test]

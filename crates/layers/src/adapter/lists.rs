@@ -1,7 +1,9 @@
 //! What the strategic and the tactical layer choose from: as the request says, or else all of the
 //! layer's own catalogue.
 
-use strata_domain::{Catalogue, FunctionFacts, Judged, PlacementList, PlatformList};
+use strata_domain::{
+    Catalogue, FunctionFacts, Judged, Location, Outlook, PlacementList, PlatformList,
+};
 use strata_wire::{
     Violations, facts_location_from_pb, pb, placement_candidates_from_pb,
     platform_candidates_from_pb, platform_from_pb,
@@ -17,8 +19,8 @@ pub(super) fn platforms(
     if let Some(candidates) = request.candidates.take() {
         return platform_candidates_from_pb(*candidates, violations);
     }
-    own(catalogue, facts, request.facts.as_deref(), violations, |judged, _| judged.platforms())
-        .unwrap_or_default()
+    let own = Own::of(catalogue, facts, request.facts.as_deref(), violations);
+    own.map(|own| own.judged(catalogue, facts).platforms()).unwrap_or_default()
 }
 
 /// A function, and the placements on a platform that the request lists or that the layer's
@@ -32,39 +34,42 @@ pub(super) fn placements(
     if let Some(candidates) = request.candidates.take() {
         return placement_candidates_from_pb(*candidates, violations);
     }
-    let name = &request.platform;
-    own(catalogue, facts, request.facts.as_deref(), violations, |judged, violations| {
-        let platform = platform_from_pb(catalogue, name, "platform", violations);
-        platform.map(|platform| judged.placements(platform)).unwrap_or_default()
-    })
-    .unwrap_or_default()
+    let platform = platform_from_pb(catalogue, &request.platform, "platform", violations);
+    let own = Own::of(catalogue, facts, request.facts.as_deref(), violations);
+    let listed = own.zip(platform).map(|(own, id)| own.judged(catalogue, facts).placements(id));
+    listed.unwrap_or_default()
 }
 
-/// What `list` makes of the whole catalogue, judged for a function; `None` when the message does
-/// not say where the function is.
-fn own<L>(
-    catalogue: &Catalogue,
-    facts: &FunctionFacts,
-    message: Option<&pb::FunctionFacts>,
-    violations: &mut Violations,
-    list: impl FnOnce(Judged<'_>, &mut Violations) -> L,
-) -> Option<L> {
-    let location = facts_location_from_pb(catalogue, message?, violations);
-    let outlook = facts.outlook(catalogue, &location, FunctionFacts::STAY_MINUTES);
-    let everything = vec![true; catalogue.candidates().len()];
-    let mut allowed: Vec<bool> =
-        outlook.estimates().iter().map(|estimate| estimate.feasible).collect();
-    if !allowed.contains(&true) {
-        // The scores of a function that can run nowhere may still be asked for.
-        allowed.clone_from(&everything);
+/// The layer's whole catalogue, judged for a function.
+struct Own {
+    location: Location,
+    outlook: Outlook,
+    listed: Vec<bool>,
+    allowed: Vec<bool>,
+}
+
+impl Own {
+    /// `None` without a message, which says where the function is.
+    fn of(
+        catalogue: &Catalogue,
+        facts: &FunctionFacts,
+        message: Option<&pb::FunctionFacts>,
+        violations: &mut Violations,
+    ) -> Option<Self> {
+        let location = facts_location_from_pb(catalogue, message?, violations);
+        let outlook = facts.outlook(catalogue, &location, FunctionFacts::STAY_MINUTES);
+        let listed = vec![true; catalogue.candidates().len()];
+        let mut allowed: Vec<bool> =
+            outlook.estimates().iter().map(|estimate| estimate.feasible).collect();
+        if !allowed.contains(&true) {
+            // The scores of a function that can run nowhere may still be asked for.
+            allowed.clone_from(&listed);
+        }
+        Some(Self { location, outlook, listed, allowed })
     }
-    let judged = Judged {
-        catalogue,
-        facts,
-        location: &location,
-        outlook: &outlook,
-        considered: &everything,
-        allowed: &allowed,
-    };
-    Some(list(judged, violations))
+
+    fn judged<'a>(&'a self, catalogue: &'a Catalogue, facts: &'a FunctionFacts) -> Judged<'a> {
+        let Self { location, outlook, listed: considered, allowed } = self;
+        Judged { catalogue, facts, location, outlook, considered, allowed }
+    }
 }

@@ -7,7 +7,7 @@ use strata_domain::{Catalogue, FaultKind, FunctionFacts, PlatformList};
 use strata_policy::{
     candidates::Q_VALUES,
     research::{
-        Provider,
+        Provider, Situation,
         strategic::{self, Encoder, ProviderMask},
     },
 };
@@ -32,7 +32,7 @@ pub(crate) struct Strategic {
 #[derive(Debug)]
 enum Model {
     /// Versions 1 and 2: a Q-value for each provider of the research framework.
-    Research(Research),
+    Research(Box<Research>),
     /// Version 3: a Q-value for each platform that is listed.
     Scoring(Scorer),
 }
@@ -60,7 +60,7 @@ impl Adapter for Strategic {
     fn for_model(manifest: &Manifest, catalogue: &Arc<Catalogue>) -> Result<Self, ModelMismatch> {
         let model = match manifest.axis {
             Some(_) => Model::Scoring(Scorer::for_model(manifest, Q_VALUES)?),
-            None => Model::Research(Research::for_model(manifest, catalogue)?),
+            None => Model::Research(Box::new(Research::for_model(manifest, catalogue)?)),
         };
         Ok(Self { catalogue: Arc::clone(catalogue), model })
     }
@@ -76,7 +76,7 @@ impl Adapter for Strategic {
             return Err(violations.into_fault());
         };
         match &self.model {
-            Model::Research(research) => research.encode(&facts, request, rows, violations),
+            Model::Research(research) => research.encode(&facts, request, rows),
             Model::Scoring(scorer) => {
                 let catalogue = &self.catalogue;
                 let platforms = lists::platforms(catalogue, &facts, &mut request, &mut violations);
@@ -149,8 +149,8 @@ impl Research {
         facts: &FunctionFacts,
         mut request: pb::SelectRequest,
         rows: &mut RowInputs,
-        mut violations: Violations,
     ) -> Result<Context, Fault> {
+        let mut violations = Violations::new();
         let location = self.places.locate(request.facts.as_deref(), &mut violations);
         let listed = self.needs_expected || request.candidates.is_some();
         let list = (listed && violations.is_empty()).then(|| {
@@ -175,7 +175,8 @@ impl Research {
         let Some(location) = location.filter(|_| violations.is_empty()) else {
             return Err(violations.into_fault());
         };
-        self.encoder.encode(facts, &location, &expected, &mut rows.buffers[0]);
+        let situation = Situation { facts, location, provider: None, expected: &expected };
+        self.encoder.encode(&situation, &mut rows.buffers[0]);
         Ok(Context {
             platforms: Provider::ALL.map(|provider| provider.platform().to_owned()).to_vec(),
             allowed: allowed.to_vec(),

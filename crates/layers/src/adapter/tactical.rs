@@ -7,7 +7,7 @@ use strata_domain::{Candidate, Catalogue, FaultKind, FunctionFacts, PlacementLis
 use strata_policy::{
     candidates::{LOGITS, VALUE},
     research::{
-        Action, Provider,
+        Action, Provider, Situation,
         tactical::{self, ActionMask, Encoder},
     },
 };
@@ -33,7 +33,7 @@ pub(crate) struct Tactical {
 #[derive(Debug)]
 enum Model {
     /// Versions 1 and 2: a logit for each area and memory size of the research framework.
-    Research(Research),
+    Research(Box<Research>),
     /// Version 3: a logit for each placement that is listed.
     Scoring(Scorer),
 }
@@ -61,7 +61,7 @@ impl Adapter for Tactical {
     fn for_model(manifest: &Manifest, catalogue: &Arc<Catalogue>) -> Result<Self, ModelMismatch> {
         let model = match manifest.axis {
             Some(_) => Model::Scoring(Scorer::for_model(manifest, LOGITS)?),
-            None => Model::Research(Research::for_model(manifest, catalogue)?),
+            None => Model::Research(Box::new(Research::for_model(manifest, catalogue)?)),
         };
         let value = schema::output(manifest, VALUE, 1)?;
         Ok(Self { catalogue: Arc::clone(catalogue), model, value })
@@ -81,7 +81,7 @@ impl Adapter for Tactical {
             return Err(violations.into_fault());
         };
         match &self.model {
-            Model::Research(research) => research.encode(&facts, request, rows, violations),
+            Model::Research(research) => research.encode(&facts, request, rows),
             Model::Scoring(scorer) => {
                 let catalogue = &self.catalogue;
                 let placements =
@@ -168,8 +168,8 @@ impl Research {
         facts: &FunctionFacts,
         mut request: pb::PlaceRequest,
         rows: &mut RowInputs,
-        mut violations: Violations,
     ) -> Result<Context, Fault> {
+        let mut violations = Violations::new();
         let location = self.places.locate(request.facts.as_deref(), &mut violations);
         let name = &request.platform;
         let provider = Provider::ALL.into_iter().find(|known| known.platform() == name);
@@ -205,7 +205,9 @@ impl Research {
         if !violations.is_empty() {
             return Err(violations.into_fault());
         }
-        self.encoder.encode(facts, &location, provider, &expected, &mut rows.buffers[0]);
+        let situation =
+            Situation { facts, location, provider: Some(provider), expected: &expected };
+        self.encoder.encode(&situation, &mut rows.buffers[0]);
         let (platform, explain) = (request.platform, request.explain);
         Ok(Context { platform, placements: actions, explain })
     }

@@ -14,4 +14,5 @@ pub use self::{
     action::Action,
     grid::{Area, Grid, MissingFromGrid, Provider, ResearchLocation, Tier},
     mask::Mask,
+    situation::Situation,
 };

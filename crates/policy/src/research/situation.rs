@@ -6,22 +6,25 @@ use super::{
 };
 
 /// What is known of a function about to be placed.
-#[derive(Debug, Clone)]
-pub(crate) struct Situation<'a> {
-    pub(crate) facts: &'a FunctionFacts,
-    pub(crate) location: ResearchLocation,
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// What is known of it.
+    pub facts: &'a FunctionFacts,
+    /// Where it is.
+    pub location: ResearchLocation,
     /// The provider that the strategic layer chose; `None` for that layer itself.
-    pub(crate) provider: Option<Provider>,
-    /// For the strategic layer the best expected objective on each provider, for the tactical layer
-    /// that of each action on the chosen provider.
-    pub(crate) expected: &'a [f32],
+    pub provider: Option<Provider>,
+    /// For the strategic layer the best expected objective on each provider, by
+    /// [`Provider::index`]; for the tactical layer that of each action on the chosen provider, by
+    /// [`Action::index`]. Those that are missing count as 0.
+    pub expected: &'a [f32],
 }
 
 impl Situation<'_> {
     /// The best expected objective on a provider; 0 once the provider is chosen.
     pub(crate) fn best_on(&self, provider: Provider) -> f64 {
         match self.provider {
-            None => f64::from(self.expected[provider.index()]),
+            None => self.expected_of(provider.index()),
             Some(_) => 0.0,
         }
     }
@@ -30,7 +33,11 @@ impl Situation<'_> {
     pub(crate) fn expected_at(&self, area: Area, tier: Tier) -> f64 {
         match self.provider {
             None => 0.0,
-            Some(_) => f64::from(self.expected[Action { area, tier }.index()]),
+            Some(_) => self.expected_of(Action { area, tier }.index()),
         }
+    }
+
+    fn expected_of(&self, index: usize) -> f64 {
+        self.expected.get(index).copied().map_or(0.0, f64::from)
     }
 }

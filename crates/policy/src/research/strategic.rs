@@ -1,10 +1,8 @@
 //! The strategic layer's model: a Q-value for each provider.
 
-use strata_domain::FunctionFacts;
-
 use super::{
     features::{SituationValue, all_features, routed_features},
-    grid::{Area, Provider, ResearchLocation},
+    grid::{Area, Provider},
     mask::Mask,
     situation::Situation,
 };
@@ -121,17 +119,9 @@ impl Encoder {
         self.features().any(|(name, ..)| name.starts_with("expected_objective"))
     }
 
-    /// Appends the row of a function to `rows`. `expected` has the best expected objective on each
-    /// provider, by [`Provider::index`].
-    pub fn encode(
-        &self,
-        facts: &FunctionFacts,
-        location: &ResearchLocation,
-        expected: &[f32; ACTIONS],
-        rows: &mut Vec<f32>,
-    ) {
-        let situation = Situation { facts, location: *location, provider: None, expected };
-        self.0.append(rows, |value| value.of(&situation));
+    /// Appends the row of a function to `rows`.
+    pub fn encode(&self, situation: &Situation<'_>, rows: &mut Vec<f32>) {
+        self.0.append(rows, |value| value.of(situation));
     }
 }
 

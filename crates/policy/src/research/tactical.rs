@@ -1,12 +1,10 @@
 //! The tactical layer's model: a logit for each pair of region and memory tier, on a provider
 //! already chosen.
 
-use strata_domain::FunctionFacts;
-
 pub use super::action::Action;
 use super::{
     features::{SituationValue, all_features},
-    grid::{Area, Provider, ResearchLocation},
+    grid::{Area, Provider},
     mask::Mask,
     situation::Situation,
 };
@@ -130,19 +128,9 @@ impl Encoder {
         self.features().any(|(name, ..)| name.starts_with("expected_objective"))
     }
 
-    /// Appends the row of a function on `provider` to `rows`. `expected` has the expected objective
-    /// of each action there, by [`Action::index`].
-    pub fn encode(
-        &self,
-        facts: &FunctionFacts,
-        location: &ResearchLocation,
-        provider: Provider,
-        expected: &[f32; ACTIONS],
-        rows: &mut Vec<f32>,
-    ) {
-        let situation =
-            Situation { facts, location: *location, provider: Some(provider), expected };
-        self.0.append(rows, |value| value.of(&situation));
+    /// Appends the row of a function to `rows`.
+    pub fn encode(&self, situation: &Situation<'_>, rows: &mut Vec<f32>) {
+        self.0.append(rows, |value| value.of(situation));
     }
 }
 

@@ -20,8 +20,8 @@ pub use self::{
     error::RepositoryError,
     files::{ModelFiles, sha256_hex},
     manifest::{
-        DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output, Policy,
-        Scalar,
+        DType, Data, Feature, GraphFile, Input, MANIFEST_FILE, Manifest, ManifestError, Output,
+        Policy, Scalar,
     },
     shape::Shape,
     variant::{Precision, Variant},

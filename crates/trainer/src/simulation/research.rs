@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use strata_domain::{Catalogue, FunctionFacts, Outlook, Placement, scaling};
 use strata_policy::research::{
-    Action, Grid, Provider, Tier,
+    Action, Grid, Provider, Situation, Tier,
     strategic::{self, ProviderMask},
     tactical::{self, ActionMask},
 };
@@ -69,7 +69,9 @@ impl Research<'_> {
         }
         let location = self.grid.locate(self.catalogue, &point.location);
         let mut row = Vec::with_capacity(encoder.width());
-        encoder.encode(&point.facts, &location, &expected, &mut row);
+        let facts = &point.facts;
+        let situation = Situation { facts, location, provider: None, expected: &expected };
+        encoder.encode(&situation, &mut row);
         row
     }
 
@@ -86,7 +88,8 @@ impl Research<'_> {
         }
         let location = self.grid.locate(self.catalogue, &point.location);
         let mut row = Vec::with_capacity(encoder.width());
-        encoder.encode(&point.facts, &location, provider, &expected, &mut row);
+        let (facts, provider) = (&point.facts, Some(provider));
+        encoder.encode(&Situation { facts, location, provider, expected: &expected }, &mut row);
         row
     }
 

@@ -89,9 +89,10 @@ pub fn facts_location_from_pb(
         current: facts.current.as_ref(),
         home: facts.home.as_ref(),
         data_provider: &facts.data_provider,
+        fields: FIELDS,
     };
     let mut outside = Vec::new();
-    let location = location_from_pb(catalogue, places, FIELDS, violations, &mut outside);
+    let location = location_from_pb(catalogue, places, violations, &mut outside);
     for field in outside {
         let text =
             format_args!("the catalogue `{}` of this layer does not have it", catalogue.name());

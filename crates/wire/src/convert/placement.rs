@@ -22,7 +22,7 @@ pub fn platform_from_pb(
     let found = catalogue.find_platform(name);
     if found.is_none() {
         let known = catalogue.platforms().map(|(_, platform)| platform.name.as_str());
-        unknown("platform", name, known, field, violations);
+        violations.add(field, unknown("platform", name, known));
     }
     found
 }
@@ -37,7 +37,7 @@ pub fn provider_from_pb(
     let found = catalogue.find_provider(name);
     if found.is_none() {
         let known = catalogue.providers().map(|(_, name)| name);
-        unknown("provider", name, known, field, violations);
+        violations.add(field, unknown("provider", name, known));
     }
     found
 }
@@ -59,25 +59,18 @@ pub fn region_from_pb(
     if found.is_none() {
         let own = name.split_once('/').map_or(name, |(_, region)| region);
         let known = catalogue.regions().map(|(_, region)| region.name.as_str());
-        unknown("region", own, known, field, violations);
+        violations.add(field, unknown("region", own, known));
     }
     found
 }
 
-/// Adds a violation for a name that the catalogue does not have.
-pub fn unknown<'a>(
-    kind: &str,
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-    field: impl Display,
-    violations: &mut Violations,
-) {
+/// What is wrong with a name that the catalogue does not have.
+pub fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let hint = did_you_mean(name, known);
-    let text = match name {
+    match name {
         "" => format!("must name a {kind} of the catalogue"),
         name => format!("the catalogue has no {kind} `{}`{hint}", shortened(name)),
-    };
-    violations.add(field, text);
+    }
 }
 
 /// What of a wrong name goes into a message.
@@ -118,7 +111,7 @@ pub fn placement_from_pb(
         let known = of_provider.map(|(_, region)| region.name.as_str());
         let kind = format!("region of {}", catalogue.provider(provider));
         let field = format_args!("{field}.region");
-        unknown(&kind, &placement.region, known, field, violations);
+        violations.add(field, unknown(&kind, &placement.region, known));
     }
     Some(Placement { platform, region: region?, memory_mb })
 }
@@ -142,6 +135,8 @@ pub struct Places<'a> {
     pub home: Option<&'a pb::Home>,
     /// The provider that holds its data; may be empty.
     pub data_provider: &'a str,
+    /// The paths of these three.
+    pub fields: LocationFields,
 }
 
 /// Reads where a function is from the message at path `field`. Adds a violation for every part that
@@ -150,12 +145,18 @@ pub struct Places<'a> {
 pub fn location_from_pb(
     catalogue: &Catalogue,
     places: Places<'_>,
-    fields: LocationFields,
     violations: &mut Violations,
     outside: &mut Vec<String>,
 ) -> Location {
+    let fields = places.fields;
     let current = places.current.and_then(|current| {
-        running_from_pb(catalogue, current, fields.current, violations, outside)
+        match running_from_pb(catalogue, current, fields.current, violations)? {
+            Found::Here(running) => Some(running),
+            Found::Elsewhere(running, field) => {
+                outside.push(format!("{}.{field}", fields.current));
+                running
+            }
+        }
     });
     let home = places.home.and_then(|home| home.place.as_ref());
     let callers = home.and_then(|place| origin_from_pb(catalogue, place, fields.home, violations));
@@ -182,13 +183,19 @@ pub struct LocationFields {
     pub data_provider: &'static str,
 }
 
+/// Where a function runs, as far as the catalogue has the place.
+enum Found {
+    Here(Running),
+    /// With the field that names something the catalogue does not have.
+    Elsewhere(Option<Running>, &'static str),
+}
+
 fn running_from_pb(
     catalogue: &Catalogue,
     current: &pb::Placement,
     field: &str,
     violations: &mut Violations,
-    outside: &mut Vec<String>,
-) -> Option<Running> {
+) -> Option<Found> {
     for (name, value) in [("platform", &current.platform), ("region", &current.region)] {
         if value.is_empty() {
             violations.add(format_args!("{field}.{name}"), "must be given");
@@ -200,14 +207,14 @@ fn running_from_pb(
         return None;
     }
     let Some(platform) = catalogue.find_platform(&current.platform) else {
-        outside.push(format!("{field}.platform"));
-        return None;
+        return Some(Found::Elsewhere(None, "platform"));
     };
     let region = catalogue.find_region(catalogue.provider_of(platform), &current.region);
-    if region.is_none() {
-        outside.push(format!("{field}.region"));
-    }
-    Some(Running { platform, region, memory_mb })
+    let running = Running { platform, region, memory_mb };
+    Some(match region {
+        Some(_) => Found::Here(running),
+        None => Found::Elsewhere(Some(running), "region"),
+    })
 }
 
 fn origin_from_pb(
@@ -221,7 +228,7 @@ fn origin_from_pb(
             let found = catalogue.find_area(name);
             if found.is_none() {
                 let known = catalogue.areas().map(|(_, area)| area.name.as_str());
-                unknown("area", name, known, format_args!("{field}.area"), violations);
+                violations.add(format_args!("{field}.area"), unknown("area", name, known));
             }
             found.map(Origin::Area)
         }

@@ -49,9 +49,9 @@ fn running(platform: &str, region: &str) -> (Option<Running>, Vec<String>) {
         provider: String::new(),
     };
     let fields = LocationFields { current: "current", home: "home", data_provider: "data" };
-    let places = Places { current: Some(&message), home: None, data_provider: "" };
+    let places = Places { current: Some(&message), home: None, data_provider: "", fields };
     let (mut violations, mut outside) = (Violations::new(), Vec::new());
-    let location = location_from_pb(&research(), places, fields, &mut violations, &mut outside);
+    let location = location_from_pb(&research(), places, &mut violations, &mut outside);
     assert!(violations.is_empty());
     (location.current, outside)
 }
