@@ -52,8 +52,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         operational: OperationalOptions,
     },
-    /// Publish version 3 of the strategic and the tactical layer, which scores the candidates of any
-    /// catalogue by their expected objectives.
+    /// Publish version 3 of the strategic and the tactical layer, which scores the candidates of
+    /// any catalogue by their expected objectives.
     Formula {
         /// The model repository to publish into.
         #[arg(long, default_value = "models")]

@@ -230,8 +230,8 @@ mod tests {
 
     #[test]
     fn the_gap_under_way_decides_about_the_next_call_only() {
-        // Bursts of ten calls every half hour, idle for twenty minutes: the next call is cold, those
-        // after it are not.
+        // Bursts of ten calls every half hour, idle for twenty minutes: the next call is cold,
+        // those after it are not.
         let burst = |n: usize| if n % 10 == 9 { 1800.0 } else { 0.1 };
         let gaps = (0..16).map(burst).collect();
         let pattern = CallPattern { rate_per_min: 0.33, idle_seconds: Some(1200.0), gaps };

@@ -3,8 +3,8 @@
 //! A run is split into a part that waits for the processor and a part that waits for everything
 //! else (storage, other services). Each part is stretched by a factor of the platform and memory
 //! size. Both factors are 1 on an AWS Lambda function of 2048 MB, which has more than one whole
-//! vCPU. The shares are fitted to the warm runs of SeBS (Copik et al., "SeBS: A Serverless Benchmark
-//! Suite for Function-as-a-Service Computing", Middleware 2021; its artifact, doi
+//! vCPU. The shares are fitted to the warm runs of SeBS (Copik et al., "SeBS: A Serverless
+//! Benchmark Suite for Function-as-a-Service Computing", Middleware 2021; its artifact, doi
 //! 10.5281/zenodo.5209001, experiment `perf-cost`, medians of the time inside the function, 200 to
 //! 650 runs each).
 

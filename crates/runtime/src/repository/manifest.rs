@@ -34,8 +34,8 @@ pub struct Manifest {
     pub inputs: Vec<Input>,
     /// Outputs of the graph, in the order in which callers get them.
     pub outputs: Vec<Output>,
-    /// Whether training improved the model on the formula that it starts from; absent where there is
-    /// no such formula.
+    /// Whether training improved the model on the formula that it starts from; absent where there
+    /// is no such formula.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
     /// What the model was trained on; absent when that is unknown.

@@ -73,8 +73,8 @@ fn moment(facts: &pb::FunctionFacts, violations: &mut Violations) -> Option<UtcT
     time_from_pb(at, "facts.at", violations)
 }
 
-/// Reads where the function of checked facts is, in terms of a catalogue. Adds a violation for every
-/// name that the catalogue does not have, of where it runs too: an estimate needs all of them.
+/// Reads where the function of checked facts is, in terms of a catalogue. Adds a violation for
+/// every name that the catalogue does not have, of where it runs too: an estimate needs all.
 pub fn facts_location_from_pb(
     catalogue: &Catalogue,
     facts: &pb::FunctionFacts,

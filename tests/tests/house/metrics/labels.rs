@@ -115,6 +115,16 @@ const LABELS: &[Label] = &[
         values: Values::OneOf(&["done", "refused"]),
     },
     Label {
+        name: "catalogue",
+        metrics: &["strata_coordinator_catalogue_info"],
+        values: Values::Any("the name of the catalogue"),
+    },
+    Label {
+        name: "revision",
+        metrics: &["strata_coordinator_catalogue_info"],
+        values: Values::Any("a digest of its content"),
+    },
+    Label {
         name: "release",
         metrics: &["strata_coordinator_release_info"],
         values: Values::Any("the name of the release"),
