@@ -2,7 +2,7 @@
 
 use crate::{
     calls::{CallPattern, RecentGaps},
-    catalogue::{Catalogue, Home},
+    catalogue::{Catalogue, Home, RegionId},
     estimate::InvocationProfile,
     formulas::cold_start::Chance,
     objective::Objective,
@@ -142,6 +142,17 @@ impl FunctionFacts {
     ) -> Outlook {
         let profile = self.profile(catalogue, location, stay_minutes);
         Outlook::new(catalogue, &profile, self.at, self.objective)
+    }
+
+    /// The same of the candidates in regions that can be the best ([`Outlook::promising`]).
+    pub fn promising_outlook(
+        &self,
+        catalogue: &Catalogue,
+        location: &Location,
+        allowed: impl Fn(RegionId) -> bool,
+    ) -> Outlook {
+        let profile = self.profile(catalogue, location, Self::STAY_MINUTES);
+        Outlook::promising((catalogue, &profile, self.at), self.objective, allowed)
     }
 }
 

@@ -1,16 +1,18 @@
-//! All candidates for a function, estimated and scored.
+//! The candidates for a function, estimated and scored.
 
 use crate::{
-    catalogue::{CandidateId, Catalogue},
-    estimate::{Estimate, Estimator, InvocationProfile},
+    catalogue::{CandidateId, Catalogue, PlatformId, RegionId},
+    estimate::{Estimate, Estimator, InvocationProfile, SiteNow, undominated},
     objective::{Attainable, Objective},
     time::UtcTime,
 };
 
-/// The estimates of all candidates for one function at one time, and the score of each by an
+/// The estimates of the candidates for one function at one time, and the score of each by an
 /// objective.
 #[derive(Debug, Clone)]
 pub struct Outlook {
+    /// The candidates that were estimated, ascending.
+    ids: Vec<CandidateId>,
     estimates: Vec<Estimate>,
     /// Of staying where it runs, if the catalogue knows that place.
     current: Option<Estimate>,
@@ -26,30 +28,77 @@ impl Outlook {
         at: UtcTime,
         objective: Objective,
     ) -> Self {
-        let function = Estimator::new(catalogue, profile, at);
+        Self::of(Estimator::new(catalogue, profile, at), objective, |_, _| vec![])
+    }
+
+    /// Estimates the candidates in regions that can be the best: those that no other region on sale
+    /// is at least as good as, whatever the memory size, those that no other allowed region is, and
+    /// the one where the function runs. Scores are the same as if all were estimated.
+    pub fn promising(
+        function: (&Catalogue, &InvocationProfile, UtcTime),
+        objective: Objective,
+        allowed: impl Fn(RegionId) -> bool,
+    ) -> Self {
+        let (catalogue, profile, at) = function;
+        let here = profile.reference.region;
+        Self::of(Estimator::new(catalogue, profile, at), objective, |platform, sites| {
+            undominated(catalogue, platform, sites, &|region| allowed(region), here)
+        })
+    }
+
+    /// Estimates the candidates of each platform in the regions that `keep` keeps; an empty list
+    /// keeps all.
+    fn of(
+        function: Estimator<'_>,
+        objective: Objective,
+        keep: impl Fn(PlatformId, &[SiteNow]) -> Vec<bool>,
+    ) -> Self {
+        let catalogue = function.catalogue();
         let sites: Vec<_> = catalogue.regions().map(|(region, _)| function.site(region)).collect();
-        let mut estimates = Vec::with_capacity(catalogue.candidates().len());
+        let (mut ids, mut estimates) = (Vec::new(), Vec::new());
         for (id, platform) in catalogue.platforms() {
             let sizes: Vec<_> =
                 platform.sizes.iter().map(|size| function.sized(id, *size)).collect();
+            let kept = keep(id, &sites);
+            let mut next = catalogue.candidates_of(id).start;
             // The order of the candidates: by region, then by size.
-            for site in &sites {
-                estimates.extend(sizes.iter().map_while(|size| function.estimate(site, size)));
+            for (index, site) in sites.iter().enumerate() {
+                let Some(rates) = catalogue.rates(id, site.region()) else { continue };
+                if kept.get(index).copied().unwrap_or(true) {
+                    ids.extend((next..next + sizes.len()).map(CandidateId::new));
+                    estimates
+                        .extend(sizes.iter().map(|size| function.estimate_at(site, size, rates)));
+                }
+                next += sizes.len();
             }
         }
-        let current = profile.reference.placement().and_then(|here| {
+        let current = function.profile().reference.placement().and_then(|here| {
             let size = function.size(here.platform, here.memory_mb);
             function.estimate(&sites[here.region.index()], &size)
         });
-        Self { attainable: Attainable::over(&estimates), estimates, current, objective }
+        Self { attainable: Attainable::over(&estimates), ids, estimates, current, objective }
     }
 
-    /// The estimate of one candidate.
-    pub fn estimate(&self, candidate: CandidateId) -> &Estimate {
-        &self.estimates[candidate.index()]
+    /// The estimate of one candidate; `None` when it was not estimated.
+    pub fn estimate(&self, candidate: CandidateId) -> Option<&Estimate> {
+        self.position(candidate).map(|position| &self.estimates[position])
     }
 
-    /// The estimates of all candidates, in the order of their ids.
+    /// The place of a candidate among those that were estimated.
+    pub fn position(&self, candidate: CandidateId) -> Option<usize> {
+        // The whole catalogue is the usual case.
+        match self.ids.get(candidate.index()) {
+            Some(id) if *id == candidate => Some(candidate.index()),
+            _ => self.ids.binary_search(&candidate).ok(),
+        }
+    }
+
+    /// The candidates that were estimated, ascending.
+    pub fn ids(&self) -> &[CandidateId] {
+        &self.ids
+    }
+
+    /// Their estimates, in the same order.
     pub fn estimates(&self) -> &[Estimate] {
         &self.estimates
     }
@@ -61,9 +110,10 @@ impl Outlook {
     }
 
     /// The expected objective of one candidate; [`Objective::infeasible_reward`] where the function
-    /// cannot run.
+    /// cannot run, or when it was not estimated.
     pub fn objective(&self, candidate: CandidateId) -> f64 {
-        self.score(self.estimate(candidate))
+        let estimate = self.estimate(candidate);
+        estimate.map_or(self.objective.infeasible_reward(), |estimate| self.score(estimate))
     }
 
     /// The expected objective of an estimate of the same function.
@@ -85,7 +135,7 @@ impl Outlook {
     /// The feasible candidate with the greatest value, the first of equals; `None` when the
     /// function can run nowhere.
     pub fn best_by(&self, value: impl Fn(CandidateId, &Estimate) -> f64) -> Option<CandidateId> {
-        let ids = (0..self.estimates.len()).map(CandidateId::new);
+        let ids = self.ids.iter().copied();
         let feasible = ids.zip(&self.estimates).filter(|(_, estimate)| estimate.feasible);
         let valued = feasible.map(|(id, estimate)| (id, value(id, estimate)));
         let better = |best: (CandidateId, f64), next: (CandidateId, f64)| {

@@ -14,13 +14,14 @@ use super::{frontier::frontier, limits::Limits};
 /// it has; of more candidates the models are asked only about those that may be the best.
 const FEW: usize = 72;
 
-/// The estimates of all candidates, which of them the request allows, and which of them the models
-/// are asked about.
+/// The estimates of candidates, which of them the request allows, and which of them the models are
+/// asked about.
 #[derive(Debug)]
 pub(crate) struct Candidates {
     catalogue: Arc<Catalogue>,
     location: Location,
     outlook: Outlook,
+    /// The rest is by position in the outlook. Whether the request allows each.
     allowed: Vec<bool>,
     /// The expected objective of each.
     objectives: Vec<f64>,
@@ -29,33 +30,40 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
-    /// Estimates every candidate for a function with these facts.
+    /// Estimates the candidates for a function with these facts: every one if there are few or
+    /// `all` is set, else those in regions that can be the best.
     ///
     /// # Errors
     /// `FailedPrecondition` when the limits allow none.
     pub(crate) fn new(
-        catalogue: Arc<Catalogue>,
+        (catalogue, location): (&Arc<Catalogue>, &Location),
         facts: &FunctionFacts,
-        location: &Location,
         limits: &Limits,
+        all: bool,
     ) -> Result<Self, Fault> {
-        let outlook = facts.outlook(&catalogue, location, FunctionFacts::STAY_MINUTES);
-        let estimated = catalogue.candidates().iter().zip(outlook.estimates());
-        let allowed: Vec<bool> =
-            estimated.map(|(placement, estimate)| limits.allow(*placement, estimate)).collect();
+        let few = catalogue.candidates().len() <= FEW;
+        let outlook = match few || all {
+            true => facts.outlook(catalogue, location, FunctionFacts::STAY_MINUTES),
+            false => facts.promising_outlook(catalogue, location, |region| limits.allow_in(region)),
+        };
+        let estimated = outlook.ids().iter().zip(outlook.estimates());
+        let allowed: Vec<bool> = estimated
+            .map(|(id, estimate)| limits.allow(catalogue.candidate(*id), estimate))
+            .collect();
         if !allowed.contains(&true) {
-            let message = limits.nothing_left(&catalogue, facts.memory.get());
+            let message = limits.nothing_left(catalogue, facts.memory.get());
             return Err(Fault::new(FaultKind::FailedPrecondition, message));
         }
         let objectives: Vec<f64> =
             outlook.estimates().iter().map(|estimate| outlook.score(estimate)).collect();
         let current = location.current.and_then(|running| running.placement());
         let current = current.and_then(|current| catalogue.find_candidate(current));
-        let considered = match allowed.len() {
-            0..=FEW => vec![true; allowed.len()],
-            _ => frontier(outlook.estimates(), &allowed, &objectives, current),
+        let current = current.and_then(|id| outlook.position(id));
+        let considered = match few {
+            true => vec![true; allowed.len()],
+            false => frontier(outlook.estimates(), &allowed, &objectives, current),
         };
-        let location = *location;
+        let (catalogue, location) = (Arc::clone(catalogue), *location);
         Ok(Self { catalogue, location, outlook, allowed, objectives, considered })
     }
 
@@ -66,19 +74,25 @@ impl Candidates {
 
     /// Whether the request allows `placement`.
     pub(crate) fn allows(&self, placement: Placement) -> bool {
-        let found = self.catalogue.find_candidate(placement);
-        found.is_some_and(|id| self.allowed[id.index()])
+        self.position(placement).is_some_and(|position| self.allowed[position])
     }
 
     /// Whether the request allows a placement on `platform`.
     pub(crate) fn allows_platform(&self, platform: PlatformId) -> bool {
-        self.catalogue.candidates_of(platform).any(|id| self.allowed[id])
+        let of_platform = self.catalogue.candidates_of(platform);
+        let estimated = self.outlook.ids().iter().zip(&self.allowed);
+        let mut estimated = estimated.filter(|(id, _)| of_platform.contains(&id.index()));
+        estimated.any(|(_, allowed)| *allowed)
     }
 
-    /// The estimate of a candidate and its objective; `None` when it cannot be chosen.
+    /// The estimate of a candidate and its objective; `None` when it was not estimated.
     pub(crate) fn estimate(&self, placement: Placement) -> Option<(&Estimate, f64)> {
-        let id = self.catalogue.find_candidate(placement)?;
-        Some((self.outlook.estimate(id), self.objectives[id.index()]))
+        let position = self.position(placement)?;
+        Some((&self.outlook.estimates()[position], self.objectives[position]))
+    }
+
+    fn position(&self, placement: Placement) -> Option<usize> {
+        self.outlook.position(self.catalogue.find_candidate(placement)?)
     }
 
     /// The estimate of staying where the function runs and its objective, if the catalogue knows
@@ -97,7 +111,7 @@ impl Candidates {
             if next.1 > best.1 { next } else { best }
         };
         let best = allowed.map(|(index, (value, _))| (index, *value)).reduce(better);
-        best.map(|(index, _)| self.catalogue.candidates()[index])
+        best.map(|(position, _)| self.catalogue.candidate(self.outlook.ids()[position]))
     }
 
     /// The platforms that the strategic layer chooses from.
@@ -110,11 +124,11 @@ impl Candidates {
         self.judged(facts).placements(platform)
     }
 
-    /// The allowed candidates that the models were not asked about.
+    /// The estimated and allowed candidates that the models were not asked about.
     pub(crate) fn dominated(&self) -> impl Iterator<Item = Placement> + '_ {
         let left_out = self.allowed.iter().zip(&self.considered).enumerate();
         let left_out = left_out.filter(|(_, (allowed, considered))| **allowed && !**considered);
-        left_out.map(|(index, _)| self.catalogue.candidates()[index])
+        left_out.map(|(position, _)| self.catalogue.candidate(self.outlook.ids()[position]))
     }
 
     fn judged<'a>(&'a self, facts: &'a FunctionFacts) -> Judged<'a> {

@@ -1,7 +1,7 @@
 //! The candidates that can be the best under some weights: those that no other is at least as good
 //! as in cost, latency, carbon and late invocations.
 
-use strata_domain::{CandidateId, Estimate};
+use strata_domain::Estimate;
 
 /// What an objective is made of; less is better in each.
 type Goals = [f64; 4];
@@ -14,7 +14,7 @@ pub(super) fn frontier(
     estimates: &[Estimate],
     allowed: &[bool],
     objectives: &[f64],
-    current: Option<CandidateId>,
+    current: Option<usize>,
 ) -> Vec<bool> {
     let indices = (0..estimates.len()).filter(|index| allowed[*index]);
     let mut order: Vec<(f64, usize)> = indices.map(|index| (-objectives[index], index)).collect();
@@ -29,8 +29,8 @@ pub(super) fn frontier(
             kept[index] = true;
         }
     }
-    if let Some(current) = current.filter(|current| allowed[current.index()]) {
-        kept[current.index()] = true;
+    if let Some(current) = current.filter(|current| allowed[*current]) {
+        kept[current] = true;
     }
     kept
 }

@@ -2,7 +2,7 @@
 
 use strata_domain::{
     Architecture, Catalogue, DEFAULT_SLA_MS, Estimate, MAX_SLA_PENALTY, Objective, Placement,
-    Weights,
+    RegionId, Weights,
 };
 use strata_wire::{
     MAX_MEMORY_MB, Violations, pb, platform_from_pb, provider_from_pb, region_from_pb, unknown,
@@ -58,6 +58,11 @@ impl Limits {
         let sla_ms = self.latency_slo_ms.unwrap_or(DEFAULT_SLA_MS);
         let sla_penalty = late_penalty.unwrap_or(Objective::tactical().sla_penalty);
         Objective { weights, sla_ms, sla_penalty }
+    }
+
+    /// Whether the region is allowed, whatever the platform.
+    pub(super) fn allow_in(&self, region: RegionId) -> bool {
+        self.regions[region.index()]
     }
 
     pub(super) fn allow(&self, placement: Placement, estimate: &Estimate) -> bool {

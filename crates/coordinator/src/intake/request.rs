@@ -84,7 +84,8 @@ impl Question {
         let current = location.current;
         let known = Known { at, current, steps: &request.telemetry, objective };
         let mut facts = fill(&workload, known);
-        let candidates = Candidates::new(Arc::clone(&catalogue), &facts, &location, &limits)?;
+        let explain = request.options.is_some_and(|options| options.explain);
+        let candidates = Candidates::new((&catalogue, &location), &facts, &limits, explain)?;
         if let Some((here, _)) = candidates.current() {
             complete(&mut facts, &workload, here);
         }
@@ -99,7 +100,7 @@ impl Question {
             calls: with_runs(workload.calls, &facts),
             facts_message: Box::new(facts_to_pb(&catalogue, &facts, &location)),
             facts,
-            explain: request.options.is_some_and(|options| options.explain),
+            explain,
         }))
     }
 }

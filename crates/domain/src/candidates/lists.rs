@@ -1,8 +1,10 @@
 //! Candidates in the order in which a model sees them.
 
+use std::ops::Range;
+
 use super::candidate::Candidate;
 use crate::{
-    catalogue::{CandidateId, Catalogue, PlatformId},
+    catalogue::{Catalogue, PlatformId},
     facts::{FunctionFacts, Location},
     outlook::Outlook,
     placement::{Placement, Running},
@@ -62,11 +64,11 @@ pub struct Judged<'a> {
     pub facts: &'a FunctionFacts,
     /// Where it is.
     pub location: &'a Location,
-    /// The estimates of all candidates.
+    /// The estimates of candidates.
     pub outlook: &'a Outlook,
-    /// Whether each candidate is listed, by its id.
+    /// Whether each of those that were estimated is listed.
     pub considered: &'a [bool],
-    /// Whether each candidate may be chosen, by its id.
+    /// Whether each of those that were estimated may be chosen.
     pub allowed: &'a [bool],
 }
 
@@ -75,12 +77,13 @@ impl Judged<'_> {
     pub fn platforms(&self) -> PlatformList {
         let mut list = PlatformList::default();
         for (platform, entry) in self.catalogue.platforms() {
-            let listed = self.listed(platform).map(|id| (id, self.outlook.objective(id)));
-            let better = |best: (CandidateId, f64), next: (CandidateId, f64)| {
+            let score = |position: usize| self.outlook.score(&self.outlook.estimates()[position]);
+            let listed = self.listed(platform).map(|position| (position, score(position)));
+            let better = |best: (usize, f64), next: (usize, f64)| {
                 if next.1 > best.1 { next } else { best }
             };
             let Some((best, _)) = listed.reduce(better) else { continue };
-            let allowed = self.catalogue.candidates_of(platform).any(|id| self.allowed[id]);
+            let allowed = self.estimated(platform).any(|position| self.allowed[position]);
             list.platforms.push(entry.name.clone());
             list.list.push(self.describe(best), allowed);
         }
@@ -91,33 +94,40 @@ impl Judged<'_> {
     pub fn placements(&self, platform: PlatformId) -> PlacementList {
         let mut list = PlacementList::default();
         let mut last_region = None;
-        for id in self.listed(platform) {
+        for position in self.listed(platform) {
+            let id = self.outlook.ids()[position];
             let Placement { region, memory_mb, .. } = self.catalogue.candidate(id);
             // Candidates of a region are next to one another.
             if last_region != Some(region) {
                 list.regions.push(self.catalogue.region(region).name.clone());
                 last_region = Some(region);
             }
-            let position = list.regions.len().saturating_sub(1) as u32;
-            list.placements.push((position, memory_mb));
-            list.list.push(self.describe(id), self.allowed[id.index()]);
+            let in_regions = list.regions.len().saturating_sub(1) as u32;
+            list.placements.push((in_regions, memory_mb));
+            list.list.push(self.describe(position), self.allowed[position]);
         }
         list
     }
 
-    fn listed(&self, platform: PlatformId) -> impl Iterator<Item = CandidateId> + '_ {
-        let ids = self.catalogue.candidates_of(platform).map(CandidateId::new);
-        ids.filter(|id| self.considered[id.index()])
+    /// The positions of the estimated candidates of a platform.
+    fn estimated(&self, platform: PlatformId) -> Range<usize> {
+        let (ids, of_platform) = (self.outlook.ids(), self.catalogue.candidates_of(platform));
+        let first = |end: usize| ids.partition_point(|id| id.index() < end);
+        first(of_platform.start)..first(of_platform.end)
     }
 
-    fn describe(&self, id: CandidateId) -> Candidate {
+    fn listed(&self, platform: PlatformId) -> impl Iterator<Item = usize> + '_ {
+        self.estimated(platform).filter(|position| self.considered[*position])
+    }
+
+    fn describe(&self, position: usize) -> Candidate {
         let Self { catalogue, facts, location, outlook, .. } = self;
-        let placement = catalogue.candidate(id);
-        let estimate = outlook.estimate(id);
+        let placement = catalogue.candidate(outlook.ids()[position]);
+        let estimate = &outlook.estimates()[position];
         let here = |what: &dyn Fn(Running) -> bool| location.current.is_some_and(what);
         let region = placement.region;
         Candidate {
-            expected_objective: outlook.objective(id),
+            expected_objective: outlook.score(estimate),
             cost_usd: estimate.cost.get(),
             latency_ms: estimate.latency_ms,
             carbon_g: estimate.carbon.get(),

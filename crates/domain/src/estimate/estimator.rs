@@ -1,6 +1,6 @@
 use super::{profile::InvocationProfile, site::Site};
 use crate::{
-    catalogue::{Catalogue, Platform, PlatformId, RegionId, Size, Speed},
+    catalogue::{Catalogue, Platform, PlatformId, Rates, RegionId, Size, Speed},
     formulas::{
         carbon::{self, RegionPower},
         cold_start::{self, Chance, StartDelay},
@@ -71,6 +71,28 @@ pub(crate) struct SiteNow {
     power: RegionPower,
 }
 
+impl SiteNow {
+    /// The region.
+    pub(crate) fn region(&self) -> RegionId {
+        self.site.region
+    }
+
+    /// What estimates rise with in this region at these rates: see
+    /// [`undominated`](super::undominated()).
+    pub(super) fn burdens(&self, rates: &Rates) -> [f64; 7] {
+        let Self { site, power } = self;
+        [
+            rates.request_usd,
+            rates.gb_second_usd,
+            rates.vcpu_second_usd,
+            site.transfer.get(),
+            site.network_ms,
+            power.pue * power.intensity,
+            site.network_bytes * power.intensity,
+        ]
+    }
+}
+
 /// A function in a memory size of a platform, whatever the region.
 pub(crate) struct SizedFunction<'a> {
     id: PlatformId,
@@ -112,6 +134,14 @@ impl<'a> Estimator<'a> {
         let reference = catalogue.platform(profile.reference.platform);
         let observed = reference.speed(&reference.size(profile.reference.memory_mb));
         Self { catalogue, profile, at, mean_ms, p95_ms: p95_ms.max(mean_ms), sigma, observed }
+    }
+
+    pub(crate) fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
+    }
+
+    pub(crate) fn profile(&self) -> &'a InvocationProfile {
+        self.profile
     }
 
     pub(crate) fn site(&self, region: RegionId) -> SiteNow {
@@ -181,17 +211,23 @@ impl<'a> Estimator<'a> {
     }
 
     /// The estimate of a memory size in a region; `None` where the platform sells nothing.
-    pub(crate) fn estimate(
+    pub(crate) fn estimate(&self, at: &SiteNow, sized: &SizedFunction<'_>) -> Option<Estimate> {
+        let rates = self.catalogue.rates(sized.id, at.site.region)?;
+        Some(self.estimate_at(at, sized, rates))
+    }
+
+    /// The same at the rates of the platform in that region.
+    pub(crate) fn estimate_at(
         &self,
         SiteNow { site, power }: &SiteNow,
         sized: &SizedFunction<'_>,
-    ) -> Option<Estimate> {
-        let rates = self.catalogue.rates(sized.id, site.region)?;
+        rates: &Rates,
+    ) -> Estimate {
         let Site { region, network_ms, transfer, network_bytes } = *site;
         let placement = Placement { platform: sized.id, region, memory_mb: sized.size.memory_mb };
         let stays = self.profile.reference == Running::from(placement);
         let runs = if stays { &sized.stays } else { &sized.moved };
-        Some(Estimate {
+        Estimate {
             cost: runs.billed.price(rates) + transfer,
             latency_ms: network_ms + runs.mean_ms + runs.cold * sized.start.mean_ms,
             p95_latency_ms: network_ms + runs.p95_ms,
@@ -199,7 +235,7 @@ impl<'a> Estimator<'a> {
             carbon: runs.spent.footprint(*power, network_bytes),
             late_share: late_share(sized, runs.cold, self.profile.sla_ms - network_ms),
             feasible: sized.feasible,
-        })
+        }
     }
 }
 

@@ -4,10 +4,14 @@ mod estimator;
 mod placed_run;
 mod profile;
 mod site;
+mod undominated;
 
-pub(crate) use self::estimator::Estimator;
 pub use self::{
     estimator::{Estimate, estimate},
     placed_run::PlacedRun,
     profile::InvocationProfile,
+};
+pub(crate) use self::{
+    estimator::{Estimator, SiteNow},
+    undominated::undominated,
 };

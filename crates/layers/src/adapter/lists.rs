@@ -58,7 +58,7 @@ impl Own {
     ) -> Option<Self> {
         let location = facts_location_from_pb(catalogue, message?, violations);
         let outlook = facts.outlook(catalogue, &location, FunctionFacts::STAY_MINUTES);
-        let listed = vec![true; catalogue.candidates().len()];
+        let listed = vec![true; outlook.ids().len()];
         let mut allowed: Vec<bool> =
             outlook.estimates().iter().map(|estimate| estimate.feasible).collect();
         if !allowed.contains(&true) {
