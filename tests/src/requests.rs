@@ -86,14 +86,16 @@ pub fn place() -> pb::PlaceRequest {
 pub const PLATFORMS: [&str; 3] =
     ["aws-lambda", "azure-functions-consumption", "gcp-functions-gen1"];
 
+/// How many numbers a request says of each candidate.
+pub const VALUES: usize = 12;
+
 /// [`select`] with these platforms to choose from, and whether each may be chosen.
 pub fn select_among(named: &[(&str, bool)]) -> pb::SelectRequest {
     let candidates = pb::PlatformCandidates {
         platforms: named.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        columns: Some(pb::CandidateColumns {
+        table: Some(pb::CandidateTable {
             allowed: named.iter().map(|(_, allowed)| *allowed).collect(),
-            expected_objective: vec![0.5; named.len()],
-            ..Default::default()
+            values: vec![0.5; VALUES * named.len()],
         }),
     };
     pb::SelectRequest { candidates: Some(candidates.into()), ..select() }
@@ -105,8 +107,8 @@ pub fn place_among(listed: &[(&str, u32)]) -> pb::PlaceRequest {
         regions: listed.iter().map(|(region, _)| (*region).to_owned()).collect(),
         region: (0..listed.len() as u32).collect(),
         memory_mb: listed.iter().map(|(_, memory_mb)| *memory_mb).collect(),
-        columns: Some(pb::CandidateColumns {
-            expected_objective: vec![0.5; listed.len()],
+        table: Some(pb::CandidateTable {
+            values: vec![0.5; VALUES * listed.len()],
             ..Default::default()
         }),
     };

@@ -42,7 +42,7 @@ impl Outlook {
         let (catalogue, profile, at) = function;
         let here = profile.reference.region;
         Self::of(Estimator::new(catalogue, profile, at), objective, |platform, sites| {
-            undominated(catalogue, platform, sites, &|region| allowed(region), here)
+            undominated((catalogue, platform), sites, &|region| allowed(region), here)
         })
     }
 

@@ -9,7 +9,7 @@ use strata_domain::{Candidate, FunctionFacts};
 
 use crate::{
     feature::{Columns, Feature, SchemaError},
-    function::{FUNCTION, FunctionValue, flag},
+    function::{FUNCTION, FunctionValue},
 };
 
 /// Name of the input with the function's features: `[batch, features]`.
@@ -46,7 +46,7 @@ pub const STATE_FEATURES: [&str; 14] = [
 ];
 
 /// The features of a candidate that version 3 takes, in order.
-pub const CANDIDATE_FEATURES: [&str; 12] = [
+pub const CANDIDATE_FEATURES: [&str; Candidate::WIDTH] = [
     "expected_objective",
     "expected_cost",
     "expected_latency",
@@ -61,67 +61,56 @@ pub const CANDIDATE_FEATURES: [&str; 12] = [
     "in_current_region",
 ];
 
-type CandidateValue = fn(&Candidate) -> f64;
-type CandidateFeature = Feature<CandidateValue>;
+/// The position of a number among [`Candidate::values`].
+type CandidateFeature = Feature<usize>;
 
 const fn feature(
     (name, unit): (&'static str, &'static str),
     (min, max): (f64, f64),
     formula: &'static str,
-    value: CandidateValue,
+    position: usize,
 ) -> CandidateFeature {
-    Feature { name, unit, min, max, formula, value }
+    Feature { name, unit, min, max, formula, value: position }
 }
 
-static FEATURES: [CandidateFeature; CANDIDATE_FEATURES.len()] = [
+/// In the order of [`Candidate::values`].
+static FEATURES: [CandidateFeature; Candidate::WIDTH] = [
     feature(
         ("expected_objective", "1"),
         (-100.0, 1.0),
         "expected objective by the catalogue's prices, round trips and grids",
-        |c| c.expected_objective,
+        0,
     ),
-    feature(("expected_cost", "USD"), (0.0, 1000.0), "expected cost of an invocation", |c| {
-        c.cost_usd
-    }),
-    feature(("expected_latency", "ms"), (0.0, 1e8), "expected mean latency", |c| c.latency_ms),
-    feature(("expected_carbon", "gCO2e"), (0.0, 1e6), "expected carbon of an invocation", |c| {
-        c.carbon_g
-    }),
+    feature(("expected_cost", "USD"), (0.0, 1000.0), "expected cost of an invocation", 1),
+    feature(("expected_latency", "ms"), (0.0, 1e8), "expected mean latency", 2),
+    feature(("expected_carbon", "gCO2e"), (0.0, 1e6), "expected carbon of an invocation", 3),
     feature(
         ("cold_start_probability", "1"),
         (0.0, 1.0),
         "probability that an invocation starts cold",
-        |c| c.cold_start_probability,
+        4,
     ),
-    feature(("late_share", "1"), (0.0, 1.0), "share of invocations that break the promise", |c| {
-        c.late_share
-    }),
+    feature(("late_share", "1"), (0.0, 1.0), "share of invocations that break the promise", 5),
     feature(
         ("memory_head_room", "1"),
         (0.0, 100.0),
         "memory of the size over the memory that the function uses",
-        |c| c.memory_head_room,
+        6,
     ),
-    feature(("round_trip", "ms"), (0.0, 2000.0), "round trip from the callers", |c| {
-        c.round_trip_ms
-    }),
-    feature(("grid_intensity", "gCO2e/kWh"), (0.0, 2000.0), "intensity of the grid", |c| {
-        c.grid_intensity
-    }),
-    feature(("is_current", "1"), (0.0, 1.0), "whether the function runs there now", |c| {
-        flag(c.is_current)
-    }),
+    feature(("round_trip", "ms"), (0.0, 2000.0), "round trip from the callers", 7),
+    feature(("grid_intensity", "gCO2e/kWh"), (0.0, 2000.0), "intensity of the grid", 8),
+    feature(("is_current", "1"), (0.0, 1.0), "whether the function runs there now", 9),
     feature(
         ("on_current_platform", "1"),
         (0.0, 1.0),
         "whether the function runs on the platform now",
-        |c| flag(c.on_current_platform),
+        10,
     ),
     feature(
         ("in_current_region", "1"),
         (0.0, 1.0),
         "whether the function runs in the region now",
-        |c| flag(c.in_current_region),
+        11,
     ),
 ];
 
@@ -161,7 +150,7 @@ impl StateEncoder {
 
 /// Turns a candidate into its part of the second input of a model that scores candidates.
 #[derive(Debug, Clone)]
-pub struct CandidateEncoder(Columns<CandidateValue>);
+pub struct CandidateEncoder(Columns<usize>);
 
 impl CandidateEncoder {
     /// An encoder for the features a manifest names: (name, unit), in order.
@@ -187,9 +176,9 @@ impl CandidateEncoder {
         self.0.described()
     }
 
-    /// Appends the features of a candidate to `row`.
-    pub fn encode(&self, candidate: &Candidate, row: &mut Vec<f32>) {
-        self.0.append(row, |value| value(candidate));
+    /// Appends the features of a candidate to `row`, from its [`Candidate::values`].
+    pub fn encode(&self, values: &[f32], row: &mut Vec<f32>) {
+        self.0.append(row, |position| values.get(position).copied().map_or(0.0, f64::from));
     }
 }
 

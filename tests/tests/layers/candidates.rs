@@ -10,20 +10,19 @@ fn world() -> Cluster {
 /// A request with `count` candidates, whose values depend on `seed`, in the order of `order`.
 fn place(seed: usize, order: &[usize]) -> pb::PlaceRequest {
     let value = |index: usize| ((index * 7919 + seed * 104_729) % 1009) as f32 / 1009.0;
-    let column = |of: &dyn Fn(usize) -> f32| order.iter().map(|index| of(*index)).collect();
-    let columns = pb::CandidateColumns {
+    let known = |index: &usize| {
+        let number = |column: usize| value(index + column);
+        (0..requests::VALUES).map(number).collect::<Vec<_>>()
+    };
+    let table = pb::CandidateTable {
         allowed: order.iter().map(|index| !(index + seed).is_multiple_of(5)).collect(),
-        expected_objective: column(&|index| value(index)),
-        cost_usd: column(&|index| 1e-6 * (1.0 + value(index + 1))),
-        latency_ms: column(&|index| 10.0 + 100.0 * value(index + 2)),
-        carbon_g: column(&|index| 1e-3 * value(index + 3)),
-        ..Default::default()
+        values: order.iter().flat_map(known).collect(),
     };
     let candidates = pb::PlacementCandidates {
         regions: order.iter().map(|index| format!("region-{index}")).collect(),
         region: (0..order.len() as u32).collect(),
         memory_mb: order.iter().map(|index| 128 + *index as u32).collect(),
-        columns: Some(columns),
+        table: Some(table),
     };
     pb::PlaceRequest {
         platform: "somewhere".to_owned(),

@@ -47,16 +47,8 @@ fn area(name: &str) -> Option<pb::Home> {
     Some(pb::Home { place: Some(pb::home::Place::Area(name.to_owned())) })
 }
 
-fn platforms(question: &mut pb::SelectRequest) -> &mut pb::PlatformCandidates {
-    question.candidates.as_mut().unwrap()
-}
-
-fn columns(question: &mut pb::SelectRequest) -> &mut pb::CandidateColumns {
-    platforms(question).columns.as_mut().unwrap()
-}
-
-fn one_too_many() -> Option<pb::CandidateColumns> {
-    Some(pb::CandidateColumns { cost_usd: vec![1.0; 2], ..Default::default() })
+fn table(question: &mut pb::SelectRequest) -> &mut pb::CandidateTable {
+    question.candidates.as_mut().unwrap().table.as_mut().unwrap()
 }
 
 /// Sends `valid` once with each change; the layer must refuse it and name the one field.
@@ -83,9 +75,9 @@ async fn the_strategic_layer_names_the_field_that_is_wrong() {
     .await;
     let cases: [Case<pb::SelectRequest>; 4] = [
         (|q| q.facts = None, "facts"),
-        (|q| platforms(q).columns = one_too_many(), "candidates.columns.cost_usd"),
-        (|q| columns(q).allowed = vec![false], "candidates.columns.allowed"),
-        (|q| columns(q).latency_ms = vec![f32::NAN], "candidates.columns.latency_ms[0]"),
+        (|q| table(q).values.push(1.0), "candidates.table.values"),
+        (|q| table(q).allowed = vec![false], "candidates.table.allowed"),
+        (|q| table(q).values[2] = f32::NAN, "candidates.table.values[2]"),
     ];
     let valid = requests::select_among(&[("aws-lambda", true)]);
     each_is_refused(valid, cases, async |question| client.select(question).await).await;

@@ -132,7 +132,7 @@ impl Candidates {
     }
 
     fn judged<'a>(&'a self, facts: &'a FunctionFacts) -> Judged<'a> {
-        let Self { catalogue, location, outlook, considered, allowed, .. } = self;
-        Judged { catalogue, facts, location, outlook, considered, allowed }
+        let Self { catalogue, location, outlook, objectives, considered, allowed } = self;
+        Judged { catalogue, facts, location, outlook, objectives, considered, allowed }
     }
 }

@@ -28,3 +28,27 @@ pub struct Candidate {
     /// Whether it runs in the region now.
     pub in_current_region: bool,
 }
+
+impl Candidate {
+    /// How many numbers describe a candidate.
+    pub const WIDTH: usize = 12;
+
+    /// The numbers that describe it, in the order of its fields; a flag is 1 or 0.
+    pub fn values(&self) -> [f32; Self::WIDTH] {
+        let flag = |value: bool| f32::from(u8::from(value));
+        [
+            self.expected_objective as f32,
+            self.cost_usd as f32,
+            self.latency_ms as f32,
+            self.carbon_g as f32,
+            self.cold_start_probability as f32,
+            self.late_share as f32,
+            self.memory_head_room as f32,
+            self.round_trip_ms as f32,
+            self.grid_intensity as f32,
+            flag(self.is_current),
+            flag(self.on_current_platform),
+            flag(self.in_current_region),
+        ]
+    }
+}

@@ -13,17 +13,27 @@ use crate::{
 /// Candidates with what is known of them, and which of them may be chosen.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CandidateList {
-    /// What is known of each.
-    pub candidates: Vec<Candidate>,
-    /// Whether each may be chosen: as many.
+    /// [`Candidate::values`] of each, one after the other; empty when nothing is known of them.
+    pub values: Vec<f32>,
+    /// Whether each may be chosen.
     pub allowed: Vec<bool>,
 }
 
 impl CandidateList {
     /// Appends a candidate.
-    pub fn push(&mut self, candidate: Candidate, allowed: bool) {
-        self.candidates.push(candidate);
+    pub fn push(&mut self, candidate: &Candidate, allowed: bool) {
+        self.values.extend(candidate.values());
         self.allowed.push(allowed);
+    }
+
+    /// The numbers of each candidate.
+    pub fn candidates(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(Candidate::WIDTH)
+    }
+
+    /// The expected objective of a candidate, if anything is known of it.
+    pub fn expected_objective(&self, index: usize) -> Option<f32> {
+        self.values.get(index * Candidate::WIDTH).copied()
     }
 }
 
@@ -32,7 +42,7 @@ impl CandidateList {
 pub struct PlatformList {
     /// Their names.
     pub platforms: Vec<String>,
-    /// What is known of each: as many.
+    /// What is known of each.
     pub list: CandidateList,
 }
 
@@ -43,7 +53,7 @@ pub struct PlacementList {
     pub regions: Vec<String>,
     /// The region, as a position in `regions`, and the memory in MB of each candidate.
     pub placements: Vec<(u32, u32)>,
-    /// What is known of each: as many.
+    /// What is known of each.
     pub list: CandidateList,
 }
 
@@ -66,6 +76,8 @@ pub struct Judged<'a> {
     pub location: &'a Location,
     /// The estimates of candidates.
     pub outlook: &'a Outlook,
+    /// The expected objective of each of those that were estimated.
+    pub objectives: &'a [f64],
     /// Whether each of those that were estimated is listed.
     pub considered: &'a [bool],
     /// Whether each of those that were estimated may be chosen.
@@ -77,15 +89,15 @@ impl Judged<'_> {
     pub fn platforms(&self) -> PlatformList {
         let mut list = PlatformList::default();
         for (platform, entry) in self.catalogue.platforms() {
-            let score = |position: usize| self.outlook.score(&self.outlook.estimates()[position]);
-            let listed = self.listed(platform).map(|position| (position, score(position)));
+            let listed = self.listed(platform);
+            let listed = listed.map(|position| (position, self.objectives[position]));
             let better = |best: (usize, f64), next: (usize, f64)| {
                 if next.1 > best.1 { next } else { best }
             };
             let Some((best, _)) = listed.reduce(better) else { continue };
             let allowed = self.estimated(platform).any(|position| self.allowed[position]);
             list.platforms.push(entry.name.clone());
-            list.list.push(self.describe(best), allowed);
+            list.list.push(&self.describe(best), allowed);
         }
         list
     }
@@ -104,7 +116,7 @@ impl Judged<'_> {
             }
             let in_regions = list.regions.len().saturating_sub(1) as u32;
             list.placements.push((in_regions, memory_mb));
-            list.list.push(self.describe(position), self.allowed[position]);
+            list.list.push(&self.describe(position), self.allowed[position]);
         }
         list
     }
@@ -127,7 +139,7 @@ impl Judged<'_> {
         let here = |what: &dyn Fn(Running) -> bool| location.current.is_some_and(what);
         let region = placement.region;
         Candidate {
-            expected_objective: outlook.score(estimate),
+            expected_objective: self.objectives[position],
             cost_usd: estimate.cost.get(),
             latency_ms: estimate.latency_ms,
             carbon_g: estimate.carbon.get(),

@@ -10,8 +10,7 @@ type Burdens = [f64; 7];
 /// Which regions no other one is at least as good as for `platform`: of all regions, or of those
 /// that are `allowed`. The region `here`, where the function needs no move, is one of them.
 pub(crate) fn undominated(
-    catalogue: &Catalogue,
-    platform: PlatformId,
+    (catalogue, platform): (&Catalogue, PlatformId),
     sites: &[SiteNow],
     allowed: &dyn Fn(RegionId) -> bool,
     here: Option<RegionId>,

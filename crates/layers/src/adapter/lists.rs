@@ -2,37 +2,42 @@
 //! layer's own catalogue.
 
 use strata_domain::{
-    Catalogue, FunctionFacts, Judged, Location, Outlook, PlacementList, PlatformList,
+    CandidateList, Catalogue, FunctionFacts, Judged, Location, Outlook, PlacementList, PlatformList,
 };
 use strata_wire::{
     Violations, facts_location_from_pb, pb, placement_candidates_from_pb,
     platform_candidates_from_pb, platform_from_pb,
 };
 
-/// A function, and the platforms that the request lists or that the layer's catalogue has.
+/// The platforms that the request lists, or else all of the layer's catalogue. `needed` says that
+/// the model takes what is known of them.
 pub(super) fn platforms(
     catalogue: &Catalogue,
     facts: &FunctionFacts,
-    request: &mut pb::SelectRequest,
+    (request, needed): (&mut pb::SelectRequest, bool),
     violations: &mut Violations,
 ) -> PlatformList {
     if let Some(candidates) = request.candidates.take() {
-        return platform_candidates_from_pb(*candidates, violations);
+        let list = platform_candidates_from_pb(*candidates, violations);
+        check_known(&list.list, needed, violations);
+        return list;
     }
     let own = Own::of(catalogue, facts, request.facts.as_deref(), violations);
     own.map(|own| own.judged(catalogue, facts).platforms()).unwrap_or_default()
 }
 
-/// A function, and the placements on a platform that the request lists or that the layer's
-/// catalogue has.
+/// The placements on a platform that the request lists, or else all of the layer's catalogue.
+/// `needed` says that the model takes what is known of them.
 pub(super) fn placements(
     catalogue: &Catalogue,
     facts: &FunctionFacts,
-    request: &mut pb::PlaceRequest,
+    (request, needed): (&mut pb::PlaceRequest, bool),
     violations: &mut Violations,
 ) -> PlacementList {
     if let Some(candidates) = request.candidates.take() {
-        return placement_candidates_from_pb(*candidates, violations);
+        let list = placement_candidates_from_pb(*candidates, violations);
+        check_known(&list.list, needed, violations);
+        return list;
     }
     let platform = platform_from_pb(catalogue, &request.platform, "platform", violations);
     let own = Own::of(catalogue, facts, request.facts.as_deref(), violations);
@@ -40,10 +45,18 @@ pub(super) fn placements(
     listed.unwrap_or_default()
 }
 
+/// Adds a violation when the model needs what is known of the candidates and nothing is.
+fn check_known(list: &CandidateList, needed: bool, violations: &mut Violations) {
+    if needed && list.values.is_empty() && violations.is_empty() {
+        violations.add("candidates.table.values", "must be given: the model takes them");
+    }
+}
+
 /// The layer's whole catalogue, judged for a function.
 struct Own {
     location: Location,
     outlook: Outlook,
+    objectives: Vec<f64>,
     listed: Vec<bool>,
     allowed: Vec<bool>,
 }
@@ -65,11 +78,13 @@ impl Own {
             // The scores of a function that can run nowhere may still be asked for.
             allowed.clone_from(&listed);
         }
-        Some(Self { location, outlook, listed, allowed })
+        let objectives = outlook.estimates().iter().map(|estimate| outlook.score(estimate));
+        let objectives = objectives.collect();
+        Some(Self { location, outlook, objectives, listed, allowed })
     }
 
     fn judged<'a>(&'a self, catalogue: &'a Catalogue, facts: &'a FunctionFacts) -> Judged<'a> {
-        let Self { location, outlook, listed: considered, allowed } = self;
-        Judged { catalogue, facts, location, outlook, considered, allowed }
+        let Self { location, outlook, objectives, listed: considered, allowed } = self;
+        Judged { catalogue, facts, location, outlook, objectives, considered, allowed }
     }
 }

@@ -63,10 +63,10 @@ impl Scorer {
         encoder.encode(facts, &mut rows.buffers[*state]);
         let (candidates, encoder) = &self.candidates;
         let buffer = &mut rows.buffers[*candidates];
-        list.candidates.iter().for_each(|candidate| encoder.encode(candidate, buffer));
+        list.candidates().for_each(|values| encoder.encode(values, buffer));
         let mask = list.allowed.iter().map(|allowed| f32::from(u8::from(*allowed)));
         rows.buffers[self.mask].extend(mask);
-        rows.extents.push(list.candidates.len());
+        rows.extents.push(list.allowed.len());
     }
 
     /// The scores of a row's candidates.

@@ -47,7 +47,8 @@ struct Research {
 
 /// The part of a request that decoding the Q-values needs.
 pub(crate) struct Context {
-    /// The platforms that the Q-values belong to, and whether each may be chosen.
+    /// The platforms that the Q-values belong to, and whether each may be chosen. A model of the
+    /// research framework knows its platforms; then the list is empty.
     platforms: Vec<String>,
     allowed: Vec<bool>,
     explain: bool,
@@ -79,7 +80,8 @@ impl Adapter for Strategic {
             Model::Research(research) => research.encode(&facts, request, rows),
             Model::Scoring(scorer) => {
                 let catalogue = &self.catalogue;
-                let platforms = lists::platforms(catalogue, &facts, &mut request, &mut violations);
+                let platforms =
+                    lists::platforms(catalogue, &facts, (&mut request, true), &mut violations);
                 if !violations.is_empty() {
                     return Err(violations.into_fault());
                 }
@@ -103,14 +105,16 @@ impl Adapter for Strategic {
             }
             Model::Scoring(scorer) => scorer.choose(outputs, &context.allowed),
         };
+        let platforms = self.platforms(context);
         let platform = chosen
-            .and_then(|index| context.platforms.get(index))
+            .and_then(|index| platforms.get(index).copied())
             .ok_or_else(|| Fault::new(FaultKind::Internal, "the model gave no usable Q-value"))?;
+        let owned = |platforms: &[&str]| platforms.iter().map(|name| (*name).to_owned()).collect();
         let explained = context.explain;
         Ok(pb::SelectResponse {
-            platform: platform.clone(),
+            platform: platform.to_owned(),
             q_values: if explained { self.scores(outputs) } else { Vec::new() },
-            labels: if explained { context.platforms.clone() } else { Vec::new() },
+            labels: if explained { owned(&platforms) } else { Vec::new() },
             inference: Some(inference),
         })
     }
@@ -128,6 +132,16 @@ impl Adapter for Strategic {
 
     fn span() -> Span {
         tracing::info_span!(target: TRACE_TARGET, "strategic.select", otel.kind = "server")
+    }
+}
+
+impl Strategic {
+    /// The platforms that Q-values belong to.
+    fn platforms<'c>(&self, context: &'c Context) -> Vec<&'c str> {
+        match &self.model {
+            Model::Research(_) => Provider::ALL.map(Provider::platform).to_vec(),
+            Model::Scoring(_) => context.platforms.iter().map(String::as_str).collect(),
+        }
     }
 }
 
@@ -155,7 +169,8 @@ impl Research {
         let listed = self.needs_expected || request.candidates.is_some();
         let list = (listed && violations.is_empty()).then(|| {
             let catalogue = &self.places.catalogue;
-            lists::platforms(catalogue, facts, &mut request, &mut violations)
+            let asked = (&mut request, self.needs_expected);
+            lists::platforms(catalogue, facts, asked, &mut violations)
         });
         let mut expected = [nothing_expected(facts); strategic::ACTIONS];
         let mut allowed = [list.is_none(); strategic::ACTIONS];
@@ -163,7 +178,9 @@ impl Research {
             for (index, name) in platforms.iter().enumerate() {
                 let known = Provider::ALL.into_iter().find(|known| known.platform() == name);
                 let Some(provider) = known.map(Provider::index) else { continue };
-                expected[provider] = list.candidates[index].expected_objective as f32;
+                if let Some(objective) = list.expected_objective(index) {
+                    expected[provider] = objective;
+                }
                 allowed[provider] = list.allowed[index];
             }
             if violations.is_empty() && !allowed.contains(&true) {
@@ -177,10 +194,6 @@ impl Research {
         };
         let situation = Situation { facts, location, provider: None, expected: &expected };
         self.encoder.encode(&situation, &mut rows.buffers[0]);
-        Ok(Context {
-            platforms: Provider::ALL.map(|provider| provider.platform().to_owned()).to_vec(),
-            allowed: allowed.to_vec(),
-            explain: request.explain,
-        })
+        Ok(Context { platforms: Vec::new(), allowed: allowed.to_vec(), explain: request.explain })
     }
 }

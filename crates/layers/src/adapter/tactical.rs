@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use strata_chassis::trace::TRACE_TARGET;
-use strata_domain::{Candidate, Catalogue, FaultKind, FunctionFacts, PlacementList};
+use strata_domain::{Catalogue, FaultKind, FunctionFacts, PlacementList};
 use strata_policy::{
     candidates::{LOGITS, VALUE},
     research::{
-        Action, Provider, Situation,
+        Action, Area, Provider, Situation, Tier,
         tactical::{self, ActionMask, Encoder},
     },
 };
@@ -49,9 +49,16 @@ struct Research {
 /// The part of a request that decoding the logits needs.
 pub(crate) struct Context {
     platform: String,
-    /// The placements that the logits belong to, and whether each may be chosen.
-    placements: PlacementList,
+    choices: Choices,
     explain: bool,
+}
+
+/// The placements that logits belong to.
+enum Choices {
+    /// Those of the research framework on a provider, by action, and whether each may be chosen.
+    Actions(Provider, [bool; tactical::ACTIONS]),
+    /// Those that are listed.
+    Listed(PlacementList),
 }
 
 impl Adapter for Tactical {
@@ -85,12 +92,13 @@ impl Adapter for Tactical {
             Model::Scoring(scorer) => {
                 let catalogue = &self.catalogue;
                 let placements =
-                    lists::placements(catalogue, &facts, &mut request, &mut violations);
+                    lists::placements(catalogue, &facts, (&mut request, true), &mut violations);
                 if !violations.is_empty() {
                     return Err(violations.into_fault());
                 }
                 scorer.encode(&facts, &placements.list, rows);
-                Ok(Context { platform: request.platform, placements, explain: request.explain })
+                let (platform, explain) = (request.platform, request.explain);
+                Ok(Context { platform, choices: Choices::Listed(placements), explain })
             }
         }
     }
@@ -101,17 +109,21 @@ impl Adapter for Tactical {
         outputs: &[&[f32]],
         inference: pb::Inference,
     ) -> Result<pb::PlaceResponse, Fault> {
-        let Context { platform, placements, explain } = context;
-        let allowed = &placements.list.allowed;
-        let chosen = match &self.model {
-            Model::Research(research) => {
+        let Context { platform, choices, explain } = context;
+        let chosen = match (&self.model, choices) {
+            (Model::Research(research), Choices::Actions(provider, allowed)) => {
                 let allowed = ActionMask::of(|action| allowed[action]);
-                tactical::choose(outputs[research.logits], allowed).map(Action::index)
+                let action = tactical::choose(outputs[research.logits], allowed);
+                action.map(|action| research.placement(*provider, action))
             }
-            Model::Scoring(scorer) => scorer.choose(outputs, allowed),
+            (Model::Scoring(scorer), Choices::Listed(list)) => {
+                let chosen = scorer.choose(outputs, &list.list.allowed);
+                chosen.and_then(|index| list.placement(index))
+            }
+            // A row is decoded by the adapter that encoded it.
+            _ => None,
         };
         let (region, memory_mb) = chosen
-            .and_then(|index| placements.placement(index))
             .ok_or_else(|| Fault::new(FaultKind::Internal, "the model gave no usable logit"))?;
         let placement = pb::Placement {
             platform: platform.clone(),
@@ -123,7 +135,7 @@ impl Adapter for Tactical {
             placement: Some(placement),
             logits: if *explain { self.scores(outputs) } else { Vec::new() },
             value: if *explain { outputs[self.value][0] } else { 0.0 },
-            labels: if *explain { labels(placements) } else { Vec::new() },
+            labels: if *explain { self.labels(choices) } else { Vec::new() },
             inference: Some(inference),
         })
     }
@@ -144,10 +156,22 @@ impl Adapter for Tactical {
     }
 }
 
-/// The names of the placements that logits belong to.
-fn labels(placements: &PlacementList) -> Vec<String> {
-    let named = (0..placements.placements.len()).filter_map(|index| placements.placement(index));
-    named.map(|(region, memory_mb)| format!("{region}/{memory_mb}")).collect()
+impl Tactical {
+    /// The names of the placements that logits belong to.
+    fn labels(&self, choices: &Choices) -> Vec<String> {
+        let label = |(region, memory_mb): (&str, u32)| format!("{region}/{memory_mb}");
+        match (choices, &self.model) {
+            (Choices::Listed(list), _) => {
+                let listed = (0..list.placements.len()).filter_map(|index| list.placement(index));
+                listed.map(label).collect()
+            }
+            (Choices::Actions(provider, _), Model::Research(research)) => {
+                let actions = (0..tactical::ACTIONS).filter_map(Action::from_index);
+                actions.map(|action| label(research.placement(*provider, action))).collect()
+            }
+            (Choices::Actions(..), Model::Scoring(_)) => Vec::new(),
+        }
+    }
 }
 
 impl Research {
@@ -181,23 +205,29 @@ impl Research {
         let listed = self.needs_expected || request.candidates.is_some();
         let list = (listed && violations.is_empty()).then(|| {
             let catalogue = &self.places.catalogue;
-            lists::placements(catalogue, facts, &mut request, &mut violations)
+            let asked = (&mut request, self.needs_expected);
+            lists::placements(catalogue, facts, asked, &mut violations)
         });
         let (Some(location), Some(provider)) = (location, provider) else {
             return Err(violations.into_fault());
         };
-        let mut actions = self.actions(provider);
         let mut expected = [nothing_expected(facts); tactical::ACTIONS];
+        let mut allowed = [list.is_none(); tactical::ACTIONS];
         if let Some(list) = list {
-            actions.list.allowed = vec![false; tactical::ACTIONS];
-            for index in 0..list.placements.len() {
-                let wanted = list.placement(index);
-                let known = (0..tactical::ACTIONS).find(|a| actions.placement(*a) == wanted);
-                let Some(action) = known else { continue };
-                expected[action] = list.list.candidates[index].expected_objective as f32;
-                actions.list.allowed[action] = list.list.allowed[index];
+            let areas: Vec<Option<Area>> =
+                list.regions.iter().map(|name| self.area_of(provider, name)).collect();
+            for (index, &(region, memory_mb)) in list.placements.iter().enumerate() {
+                let area = areas.get(region as usize).copied().flatten();
+                let Some((area, tier)) = area.zip(Tier::from_megabytes(memory_mb)) else {
+                    continue;
+                };
+                let action = Action { area, tier }.index();
+                if let Some(objective) = list.list.expected_objective(index) {
+                    expected[action] = objective;
+                }
+                allowed[action] = list.list.allowed[index];
             }
-            if violations.is_empty() && !actions.list.allowed.contains(&true) {
+            if violations.is_empty() && !allowed.contains(&true) {
                 let text = "this version of the model knows none of those that are allowed";
                 violations.add("candidates", text);
             }
@@ -209,22 +239,21 @@ impl Research {
             Situation { facts, location, provider: Some(provider), expected: &expected };
         self.encoder.encode(&situation, &mut rows.buffers[0]);
         let (platform, explain) = (request.platform, request.explain);
-        Ok(Context { platform, placements: actions, explain })
+        Ok(Context { platform, choices: Choices::Actions(provider, allowed), explain })
     }
 
-    /// The placements that the logits belong to, all of them allowed.
-    fn actions(&self, provider: Provider) -> PlacementList {
-        let mut actions = PlacementList::default();
-        for action in (0..tactical::ACTIONS).filter_map(Action::from_index) {
-            let region = self.places.grid.region(provider, action.area);
-            let name = &self.places.catalogue.region(region).name;
-            if actions.regions.last() != Some(name) {
-                actions.regions.push(name.clone());
-            }
-            let position = action.area.index() as u32;
-            actions.placements.push((position, action.tier.megabytes()));
-            actions.list.push(Candidate::default(), true);
-        }
-        actions
+    /// The name of the region, and the memory in MB, that an action on a provider stands for.
+    fn placement(&self, provider: Provider, Action { area, tier }: Action) -> (&str, u32) {
+        let region = self.places.grid.region(provider, area);
+        (&self.places.catalogue.region(region).name, tier.megabytes())
+    }
+
+    /// The area of a provider's region, by its name.
+    fn area_of(&self, provider: Provider, region: &str) -> Option<Area> {
+        let named = |area: &Area| {
+            let id = self.places.grid.region(provider, *area);
+            self.places.catalogue.region(id).name == region
+        };
+        Area::ALL.into_iter().find(named)
     }
 }

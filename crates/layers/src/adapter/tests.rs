@@ -6,8 +6,8 @@ pub(crate) mod scorer;
 use std::sync::{Arc, OnceLock};
 
 use strata_domain::{
-    ApplicationFacts, Catalogue, FunctionFacts, GramsCo2e, Home, Location, Megabytes, Millis,
-    Objective, Origin, Running, Usd, UtcTime, Weights,
+    ApplicationFacts, Candidate, Catalogue, FunctionFacts, GramsCo2e, Home, Location, Megabytes,
+    Millis, Objective, Origin, Running, Usd, UtcTime, Weights,
 };
 use strata_runtime::Manifest;
 use strata_wire::{facts_to_pb, pb};
@@ -137,9 +137,9 @@ const GCP: &str = "gcp-functions-gen1";
 fn platforms(named: &[(&str, bool)]) -> pb::PlatformCandidates {
     pb::PlatformCandidates {
         platforms: named.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        columns: Some(pb::CandidateColumns {
+        table: Some(pb::CandidateTable {
             allowed: named.iter().map(|(_, allowed)| *allowed).collect(),
-            ..Default::default()
+            values: vec![0.5; Candidate::WIDTH * named.len()],
         }),
     }
 }
@@ -166,7 +166,7 @@ fn a_bad_question_leaves_the_input_as_it_was() {
     let layer = Strategic::for_model(&two_features(), &research()).unwrap();
     for (bad, field) in [
         (platforms(&[]), "candidates.platforms"),
-        (platforms(&[("aws-lambda", false)]), "candidates.columns.allowed"),
+        (platforms(&[("aws-lambda", false)]), "candidates.table.allowed"),
         (platforms(&[("fly", true)]), "candidates.platforms"),
     ] {
         let request = pb::SelectRequest {
@@ -213,14 +213,19 @@ fn tactical_finds_its_outputs_by_name_and_keeps_the_provider() {
 
 /// Placements of GCP in Belgium and one in Virginia, and whether each may be chosen.
 fn placements() -> pb::PlacementCandidates {
+    let known = |expected_objective, is_current| Candidate {
+        expected_objective,
+        is_current,
+        ..Candidate::default()
+    };
+    let listed = [known(0.5, true), known(0.75, false), known(0.25, false)];
     pb::PlacementCandidates {
         regions: vec!["europe-west1".to_owned(), "us-east4".to_owned()],
         region: vec![0, 0, 1],
         memory_mb: vec![512, 1024, 512],
-        columns: Some(pb::CandidateColumns {
+        table: Some(pb::CandidateTable {
             allowed: vec![true, false, true],
-            expected_objective: vec![0.5, 0.75, 0.25],
-            ..Default::default()
+            values: listed.iter().flat_map(Candidate::values).collect(),
         }),
     }
 }
@@ -266,14 +271,11 @@ outputs:
 #[test]
 fn a_model_that_scores_candidates_gets_a_position_for_each() {
     let layer = Tactical::for_model(&scoring(), &research()).unwrap();
-    let mut columns = placements().columns.unwrap();
-    columns.is_current = vec![true, false, false];
-    let candidates = pb::PlacementCandidates { columns: Some(columns), ..placements() };
     let request = pb::PlaceRequest {
         facts: Some(facts().into()),
         // No name of the catalogue is needed: the request lists what to choose from.
         platform: "own-cluster".to_owned(),
-        candidates: Some(candidates.into()),
+        candidates: Some(placements().into()),
         explain: true,
         ..Default::default()
     };

@@ -57,7 +57,7 @@ impl<A: Adapter> Layer<A> {
             precision: strata_runtime::Precision::Fp32,
             metrics: metrics_of_loader,
         };
-        let start = Start { version: None, policy: &Policy::Latest(1) };
+        let start = Start { version: Some(2), policy: &Policy::Listed([2].into()) };
         let catalog = Arc::new(Catalog::<A>::start(loader, &start).unwrap());
         let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
         let parts = serving::Parts {

@@ -1,7 +1,5 @@
 //! The candidates among which a model chooses.
 
-use std::fmt::Display;
-
 use strata_domain::{
     Candidate, CandidateList, MAX_CANDIDATES, MAX_PLATFORMS, PlacementList, PlatformList,
 };
@@ -19,14 +17,14 @@ pub fn platform_candidates_from_pb(
         let range = format_args!("must be 1 to {MAX_PLATFORMS}, are {count}");
         violations.add("candidates.platforms", range);
     }
-    let list = columns_from_pb(message.columns.unwrap_or_default(), count, violations);
+    let list = table_from_pb(message.table.unwrap_or_default(), count, violations);
     PlatformList { platforms: message.platforms, list }
 }
 
 /// Writes the platforms to choose from.
 pub fn platform_candidates_to_pb(platforms: PlatformList) -> pb::PlatformCandidates {
     let PlatformList { platforms, list } = platforms;
-    pb::PlatformCandidates { platforms, columns: Some(columns_to_pb(&list)) }
+    pb::PlatformCandidates { platforms, table: Some(table_to_pb(list)) }
 }
 
 /// Reads the placements to choose from.
@@ -55,7 +53,7 @@ pub fn placement_candidates_from_pb(
         let range = format_args!("must be 1 to {MAX_MEMORY_MB}, is {value}");
         violations.add(format_args!("candidates.memory_mb[{index}]"), range);
     }
-    let list = columns_from_pb(message.columns.unwrap_or_default(), count, violations);
+    let list = table_from_pb(message.table.unwrap_or_default(), count, violations);
     let placements = message.region.into_iter().zip(message.memory_mb).collect();
     PlacementList { regions: message.regions, placements, list }
 }
@@ -64,110 +62,40 @@ pub fn placement_candidates_from_pb(
 pub fn placement_candidates_to_pb(placements: PlacementList) -> pb::PlacementCandidates {
     let PlacementList { regions, placements, list } = placements;
     let (region, memory_mb) = placements.into_iter().unzip();
-    pb::PlacementCandidates { regions, region, memory_mb, columns: Some(columns_to_pb(&list)) }
+    pb::PlacementCandidates { regions, region, memory_mb, table: Some(table_to_pb(list)) }
 }
 
-/// Calls a macro with the columns of numbers, each of which is a field of candidates.
-macro_rules! number_columns {
-    ($each:ident) => {
-        $each!(
-            expected_objective,
-            cost_usd,
-            latency_ms,
-            carbon_g,
-            cold_start_probability,
-            late_share,
-            memory_head_room,
-            round_trip_ms,
-            grid_intensity
-        )
-    };
-}
-
-/// Calls a macro with the columns of flags.
-macro_rules! flag_columns {
-    ($each:ident) => {
-        $each!(is_current, on_current_platform, in_current_region)
-    };
-}
-
-fn columns_from_pb(
-    columns: pb::CandidateColumns,
+fn table_from_pb(
+    table: pb::CandidateTable,
     count: usize,
     violations: &mut Violations,
 ) -> CandidateList {
-    let mut candidates = vec![Candidate::default(); count];
-    macro_rules! numbers {
-        ($($column:ident),+) => {
-            $(
-                let name = concat!("candidates.columns.", stringify!($column));
-                if counted(name, columns.$column.len(), count, violations) {
-                    for (candidate, value) in candidates.iter_mut().zip(&columns.$column) {
-                        candidate.$column = f64::from(*value);
-                    }
-                    finite(name, &columns.$column, violations);
-                }
-            )+
-        };
-    }
-    number_columns!(numbers);
-    macro_rules! flags {
-        ($($column:ident),+) => {
-            $(
-                let name = concat!("candidates.columns.", stringify!($column));
-                if counted(name, columns.$column.len(), count, violations) {
-                    for (candidate, value) in candidates.iter_mut().zip(&columns.$column) {
-                        candidate.$column = *value;
-                    }
-                }
-            )+
-        };
-    }
-    flag_columns!(flags);
-    let mut allowed = columns.allowed;
-    if counted("candidates.columns.allowed", allowed.len(), count, violations) {
-        if !allowed.contains(&true) {
-            violations.add("candidates.columns.allowed", "must allow at least one candidate");
-        }
-    } else {
-        allowed = vec![true; count];
-    }
-    CandidateList { candidates, allowed }
-}
-
-/// Whether a column is given; adds a violation when it has another length.
-fn counted(name: impl Display, given: usize, count: usize, violations: &mut Violations) -> bool {
-    if given != 0 && given != count {
-        violations.add(name, format_args!("must be {count}, one for each, or none, are {given}"));
-    }
-    given == count && count != 0
-}
-
-fn finite(name: &str, values: &[f32], violations: &mut Violations) {
-    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-        let field = format_args!("{name}[{index}]");
+    let pb::CandidateTable { mut allowed, values } = table;
+    let wanted = count * Candidate::WIDTH;
+    if !values.is_empty() && values.len() != wanted {
+        let range = format_args!("must be {wanted} for {count} candidates, are {}", values.len());
+        violations.add("candidates.table.values", range);
+    } else if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let field = format_args!("candidates.table.values[{index}]");
         violations.add(field, format_args!("must be finite, is {}", values[index]));
     }
+    if allowed.is_empty() {
+        allowed = vec![true; count];
+    } else if allowed.len() != count {
+        let range = format_args!("must be {count}, one for each, or none, are {}", allowed.len());
+        violations.add("candidates.table.allowed", range);
+    } else if !allowed.contains(&true) {
+        violations.add("candidates.table.allowed", "must allow at least one candidate");
+    }
+    CandidateList { values, allowed }
 }
 
-fn columns_to_pb(list: &CandidateList) -> pb::CandidateColumns {
-    let mut columns = pb::CandidateColumns::default();
-    if list.allowed.contains(&false) {
-        columns.allowed.clone_from(&list.allowed);
+fn table_to_pb(list: CandidateList) -> pb::CandidateTable {
+    let CandidateList { values, mut allowed } = list;
+    if !allowed.contains(&false) {
+        allowed.clear();
     }
-    macro_rules! numbers {
-        ($($column:ident),+) => {
-            $( columns.$column = list.candidates.iter().map(|c| c.$column as f32).collect(); )+
-        };
-    }
-    number_columns!(numbers);
-    macro_rules! flags {
-        ($($column:ident),+) => {
-            $( columns.$column = list.candidates.iter().map(|c| c.$column).collect(); )+
-        };
-    }
-    flag_columns!(flags);
-    columns
+    pb::CandidateTable { allowed, values }
 }
 
 #[cfg(test)]
@@ -177,16 +105,16 @@ mod tests {
     use super::*;
 
     fn any_candidate() -> impl Strategy<Value = Candidate> {
-        (prop::array::uniform9(0.0..1e6f32), any::<[bool; 3]>()).prop_map(|(n, flags)| Candidate {
-            expected_objective: n[0].into(),
-            cost_usd: n[1].into(),
-            latency_ms: n[2].into(),
-            carbon_g: n[3].into(),
-            cold_start_probability: n[4].into(),
-            late_share: n[5].into(),
-            memory_head_room: n[6].into(),
-            round_trip_ms: n[7].into(),
-            grid_intensity: n[8].into(),
+        (prop::array::uniform9(0.0..1e6f64), any::<[bool; 3]>()).prop_map(|(n, flags)| Candidate {
+            expected_objective: n[0],
+            cost_usd: n[1],
+            latency_ms: n[2],
+            carbon_g: n[3],
+            cold_start_probability: n[4],
+            late_share: n[5],
+            memory_head_room: n[6],
+            round_trip_ms: n[7],
+            grid_intensity: n[8],
             is_current: flags[0],
             on_current_platform: flags[1],
             in_current_region: flags[2],
@@ -202,7 +130,7 @@ mod tests {
             let mut sent = PlacementList { regions, ..PlacementList::default() };
             for (index, (candidate, allowed, region)) in known.into_iter().enumerate() {
                 sent.placements.push((region, 128 << (index % 8)));
-                sent.list.push(candidate, allowed || index == 0);
+                sent.list.push(&candidate, allowed || index == 0);
             }
             let mut violations = Violations::new();
             let message = placement_candidates_to_pb(sent.clone());
@@ -216,7 +144,7 @@ mod tests {
         let mut list = PlatformList::default();
         for name in ["one", "two"] {
             list.platforms.push(name.to_owned());
-            list.list.push(Candidate::default(), true);
+            list.list.push(&Candidate::default(), true);
         }
         let mut message = platform_candidates_to_pb(list);
         spoil(&mut message);
@@ -226,16 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_column_is_named() {
-        let spoiled = |spoil: fn(&mut pb::CandidateColumns)| {
-            wrong(|message| message.columns.iter_mut().for_each(spoil))
+    fn every_wrong_value_is_named() {
+        let spoiled = |spoil: fn(&mut pb::CandidateTable)| {
+            wrong(|message| message.table.iter_mut().for_each(spoil))
         };
         assert_eq!(wrong(|_| ()), [""; 0]);
-        assert_eq!(spoiled(|c| c.cost_usd.push(1.0)), ["candidates.columns.cost_usd"]);
-        assert_eq!(spoiled(|c| c.latency_ms.clear()), [""; 0]);
-        assert_eq!(spoiled(|c| c.carbon_g[1] = f32::NAN), ["candidates.columns.carbon_g[1]"]);
-        assert_eq!(spoiled(|c| c.is_current.truncate(1)), ["candidates.columns.is_current"]);
-        assert_eq!(spoiled(|c| c.allowed = vec![false; 2]), ["candidates.columns.allowed"]);
+        assert_eq!(spoiled(|table| table.values.push(1.0)), ["candidates.table.values"]);
+        assert_eq!(spoiled(|table| table.values.clear()), [""; 0]);
+        assert_eq!(spoiled(|table| table.values[13] = f32::NAN), ["candidates.table.values[13]"]);
+        assert_eq!(spoiled(|table| table.allowed = vec![true]), ["candidates.table.allowed"]);
+        assert_eq!(spoiled(|table| table.allowed = vec![false; 2]), ["candidates.table.allowed"]);
         let none = wrong(|message| message.platforms.clear());
         assert_eq!(none[0], "candidates.platforms");
     }
