@@ -45,22 +45,6 @@ pub const STATE_FEATURES: [&str; 14] = [
     "app_avg_invocation_rate",
 ];
 
-/// The features of a candidate that version 3 takes, in order.
-pub const CANDIDATE_FEATURES: [&str; Candidate::WIDTH] = [
-    "expected_objective",
-    "expected_cost",
-    "expected_latency",
-    "expected_carbon",
-    "cold_start_probability",
-    "late_share",
-    "memory_head_room",
-    "round_trip",
-    "grid_intensity",
-    "is_current",
-    "on_current_platform",
-    "in_current_region",
-];
-
 /// The position of a number among [`Candidate::values`].
 type CandidateFeature = Feature<usize>;
 
@@ -176,6 +160,11 @@ impl CandidateEncoder {
         self.0.described()
     }
 
+    /// How many of [`Candidate::values`] the features need: all up to the last that is taken.
+    pub fn needs(&self) -> usize {
+        self.0.values().map(|position| position + 1).max().unwrap_or_default()
+    }
+
     /// Appends the features of a candidate to `row`, from its [`Candidate::values`].
     pub fn encode(&self, values: &[f32], row: &mut Vec<f32>) {
         self.0.append(row, |position| values.get(position).copied().map_or(0.0, f64::from));
@@ -196,10 +185,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_listed_feature_exists_and_in_this_order() {
-        let candidate = CandidateEncoder::of_names(&CANDIDATE_FEATURES);
-        let names = candidate.map(|e| e.features().map(|(name, ..)| name).collect::<Vec<_>>());
-        assert_eq!(names.ok().as_deref(), Some(&CANDIDATE_FEATURES[..]));
+    fn features_of_a_candidate_are_in_the_order_of_its_values() {
+        for (position, feature) in FEATURES.iter().enumerate() {
+            assert_eq!(feature.value, position, "{}", feature.name);
+        }
+        let encoder = CandidateEncoder::of_names(&["is_current", "expected_cost"]);
+        let mut row = Vec::new();
+        let candidate = Candidate { is_current: true, cost_usd: 0.5, ..Candidate::default() };
+        let needs = encoder.map(|encoder| {
+            encoder.encode(&candidate.values(), &mut row);
+            encoder.needs()
+        });
+        assert_eq!((needs, row), (Ok(10), vec![1.0, 0.5]));
         assert!(StateEncoder::of_names(&STATE_FEATURES).is_ok());
     }
 

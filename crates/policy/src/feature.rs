@@ -95,6 +95,11 @@ impl<V: Copy> Columns<V> {
         self.0.iter().map(|feature| (feature.name, feature.unit, feature.min, feature.max))
     }
 
+    /// What computes each.
+    pub(crate) fn values(&self) -> impl Iterator<Item = V> {
+        self.0.iter().map(|feature| feature.value)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

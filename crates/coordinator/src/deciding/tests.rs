@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
 use strata_chassis::{Activity, Binary, Deadline, InFlight, Metrics, trace::RemoteContext};
-use strata_domain::{Candidate, FaultKind};
+use strata_domain::FaultKind;
 use strata_wire::{Answers, Ask, Fault, Forecasting, Hop, Placing, Selecting, pb};
 
 use super::{Call, Pipeline, Speculation};
@@ -50,9 +50,9 @@ fn inference(model_version: u32) -> Option<pb::Inference> {
 
 /// The position of the greatest expected objective among those allowed, or pseudo-randomly another
 /// one.
-fn choose(table: Option<pb::CandidateTable>, whim: u64) -> usize {
+fn choose(table: Option<pb::CandidateTable>, count: usize, whim: u64) -> usize {
     let pb::CandidateTable { allowed, values } = table.unwrap();
-    let expected: Vec<f32> = values.iter().step_by(Candidate::WIDTH).copied().collect();
+    let expected: Vec<f32> = values.iter().step_by(values.len() / count).copied().collect();
     let is_allowed = |index: &usize| allowed.is_empty() || allowed[*index];
     let allowed: Vec<usize> = (0..expected.len()).filter(is_allowed).collect();
     if whim.is_multiple_of(3) {
@@ -77,7 +77,7 @@ impl Answers<Selecting> for Layers {
         let whim = whim(&request);
         answer_later(whim, move || {
             let candidates = request.candidates.unwrap();
-            let chosen = choose(candidates.table, whim);
+            let chosen = choose(candidates.table, candidates.platforms.len(), whim);
             pb::SelectResponse {
                 platform: candidates.platforms[chosen].clone(),
                 labels: Vec::new(),
@@ -101,7 +101,7 @@ impl Answers<Placing> for Layers {
         let whim = whim(&request);
         answer_later(whim, move || {
             let candidates = request.candidates.unwrap();
-            let chosen = choose(candidates.table, whim);
+            let chosen = choose(candidates.table, candidates.region.len(), whim);
             let placement = pb::Placement {
                 platform: request.platform,
                 region: candidates.regions[candidates.region[chosen] as usize].clone(),

@@ -10,8 +10,9 @@ use strata_wire::Fault;
 
 use super::{frontier::frontier, limits::Limits};
 
-/// The models of the research framework take all candidates of a catalogue of this size, as many as
-/// it has; of more candidates the models are asked only about those that may be the best.
+/// The size of the catalogue of the research framework. Its models take the expected objective of
+/// every candidate and nothing else of them. Of more candidates the models are told everything, and
+/// asked only about those that may be the best.
 const FEW: usize = 72;
 
 /// The estimates of candidates, which of them the request allows, and which of them the models are
@@ -133,6 +134,7 @@ impl Candidates {
 
     fn judged<'a>(&'a self, facts: &'a FunctionFacts) -> Judged<'a> {
         let Self { catalogue, location, outlook, objectives, considered, allowed } = self;
-        Judged { catalogue, facts, location, outlook, objectives, considered, allowed }
+        let in_full = catalogue.candidates().len() > FEW;
+        Judged { catalogue, facts, location, outlook, objectives, in_full, considered, allowed }
     }
 }

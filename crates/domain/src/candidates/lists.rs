@@ -13,27 +13,27 @@ use crate::{
 /// Candidates with what is known of them, and which of them may be chosen.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CandidateList {
-    /// [`Candidate::values`] of each, one after the other; empty when nothing is known of them.
+    /// The first [`CandidateList::width`] of [`Candidate::values`] of each, one after the other;
+    /// empty when nothing is known of them.
     pub values: Vec<f32>,
     /// Whether each may be chosen.
     pub allowed: Vec<bool>,
 }
 
 impl CandidateList {
-    /// Appends a candidate.
-    pub fn push(&mut self, candidate: &Candidate, allowed: bool) {
-        self.values.extend(candidate.values());
-        self.allowed.push(allowed);
+    /// How many numbers are known of each candidate.
+    pub fn width(&self) -> usize {
+        self.values.len() / self.allowed.len().max(1)
     }
 
     /// The numbers of each candidate.
     pub fn candidates(&self) -> impl Iterator<Item = &[f32]> {
-        self.values.chunks_exact(Candidate::WIDTH)
+        self.values.chunks_exact(self.width().max(1))
     }
 
     /// The expected objective of a candidate, if anything is known of it.
     pub fn expected_objective(&self, index: usize) -> Option<f32> {
-        self.values.get(index * Candidate::WIDTH).copied()
+        self.values.get(index * self.width()).copied()
     }
 }
 
@@ -78,6 +78,9 @@ pub struct Judged<'a> {
     pub outlook: &'a Outlook,
     /// The expected objective of each of those that were estimated.
     pub objectives: &'a [f64],
+    /// Whether all numbers of a candidate are listed, or only its expected objective, which is all
+    /// that the models of the research framework take.
+    pub in_full: bool,
     /// Whether each of those that were estimated is listed.
     pub considered: &'a [bool],
     /// Whether each of those that were estimated may be chosen.
@@ -97,7 +100,7 @@ impl Judged<'_> {
             let Some((best, _)) = listed.reduce(better) else { continue };
             let allowed = self.estimated(platform).any(|position| self.allowed[position]);
             list.platforms.push(entry.name.clone());
-            list.list.push(&self.describe(best), allowed);
+            self.push(&mut list.list, best, allowed);
         }
         list
     }
@@ -116,7 +119,7 @@ impl Judged<'_> {
             }
             let in_regions = list.regions.len().saturating_sub(1) as u32;
             list.placements.push((in_regions, memory_mb));
-            list.list.push(&self.describe(position), self.allowed[position]);
+            self.push(&mut list.list, position, self.allowed[position]);
         }
         list
     }
@@ -130,6 +133,14 @@ impl Judged<'_> {
 
     fn listed(&self, platform: PlatformId) -> impl Iterator<Item = usize> + '_ {
         self.estimated(platform).filter(|position| self.considered[*position])
+    }
+
+    fn push(&self, list: &mut CandidateList, position: usize, allowed: bool) {
+        match self.in_full {
+            true => list.values.extend(self.describe(position).values()),
+            false => list.values.push(self.objectives[position] as f32),
+        }
+        list.allowed.push(allowed);
     }
 
     fn describe(&self, position: usize) -> Candidate {

@@ -9,12 +9,12 @@ use strata_wire::{
     platform_candidates_from_pb, platform_from_pb,
 };
 
-/// The platforms that the request lists, or else all of the layer's catalogue. `needed` says that
-/// the model takes what is known of them.
+/// The platforms that the request lists, or else all of the layer's catalogue. `needed` is
+/// how many numbers of each the model takes.
 pub(super) fn platforms(
     catalogue: &Catalogue,
     facts: &FunctionFacts,
-    (request, needed): (&mut pb::SelectRequest, bool),
+    (request, needed): (&mut pb::SelectRequest, usize),
     violations: &mut Violations,
 ) -> PlatformList {
     if let Some(candidates) = request.candidates.take() {
@@ -27,11 +27,11 @@ pub(super) fn platforms(
 }
 
 /// The placements on a platform that the request lists, or else all of the layer's catalogue.
-/// `needed` says that the model takes what is known of them.
+/// `needed` is how many numbers of each the model takes.
 pub(super) fn placements(
     catalogue: &Catalogue,
     facts: &FunctionFacts,
-    (request, needed): (&mut pb::PlaceRequest, bool),
+    (request, needed): (&mut pb::PlaceRequest, usize),
     violations: &mut Violations,
 ) -> PlacementList {
     if let Some(candidates) = request.candidates.take() {
@@ -45,10 +45,12 @@ pub(super) fn placements(
     listed.unwrap_or_default()
 }
 
-/// Adds a violation when the model needs what is known of the candidates and nothing is.
-fn check_known(list: &CandidateList, needed: bool, violations: &mut Violations) {
-    if needed && list.values.is_empty() && violations.is_empty() {
-        violations.add("candidates.table.values", "must be given: the model takes them");
+/// Adds a violation when less is known of the candidates than the model takes.
+fn check_known(list: &CandidateList, needed: usize, violations: &mut Violations) {
+    let known = list.width();
+    if known < needed && violations.is_empty() {
+        let text = format_args!("the model takes the first {needed} for each, are {known}");
+        violations.add("candidates.table.values", text);
     }
 }
 
@@ -85,6 +87,15 @@ impl Own {
 
     fn judged<'a>(&'a self, catalogue: &'a Catalogue, facts: &'a FunctionFacts) -> Judged<'a> {
         let Self { location, outlook, objectives, listed: considered, allowed } = self;
-        Judged { catalogue, facts, location, outlook, objectives, considered, allowed }
+        Judged {
+            catalogue,
+            facts,
+            location,
+            outlook,
+            objectives,
+            in_full: true,
+            considered,
+            allowed,
+        }
     }
 }

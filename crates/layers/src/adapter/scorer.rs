@@ -57,6 +57,11 @@ impl Scorer {
         })
     }
 
+    /// How many numbers of each candidate the model takes.
+    pub(super) fn needs(&self) -> usize {
+        self.candidates.1.needs()
+    }
+
     /// Appends the row of a function and its candidates.
     pub(super) fn encode(&self, facts: &FunctionFacts, list: &CandidateList, rows: &mut RowInputs) {
         let (state, encoder) = &self.state;

@@ -80,8 +80,12 @@ impl Adapter for Strategic {
             Model::Research(research) => research.encode(&facts, request, rows),
             Model::Scoring(scorer) => {
                 let catalogue = &self.catalogue;
-                let platforms =
-                    lists::platforms(catalogue, &facts, (&mut request, true), &mut violations);
+                let platforms = lists::platforms(
+                    catalogue,
+                    &facts,
+                    (&mut request, scorer.needs()),
+                    &mut violations,
+                );
                 if !violations.is_empty() {
                     return Err(violations.into_fault());
                 }
@@ -169,7 +173,7 @@ impl Research {
         let listed = self.needs_expected || request.candidates.is_some();
         let list = (listed && violations.is_empty()).then(|| {
             let catalogue = &self.places.catalogue;
-            let asked = (&mut request, self.needs_expected);
+            let asked = (&mut request, usize::from(self.needs_expected));
             lists::platforms(catalogue, facts, asked, &mut violations)
         });
         let mut expected = [nothing_expected(facts); strategic::ACTIONS];

@@ -91,8 +91,12 @@ impl Adapter for Tactical {
             Model::Research(research) => research.encode(&facts, request, rows),
             Model::Scoring(scorer) => {
                 let catalogue = &self.catalogue;
-                let placements =
-                    lists::placements(catalogue, &facts, (&mut request, true), &mut violations);
+                let placements = lists::placements(
+                    catalogue,
+                    &facts,
+                    (&mut request, scorer.needs()),
+                    &mut violations,
+                );
                 if !violations.is_empty() {
                     return Err(violations.into_fault());
                 }
@@ -205,7 +209,7 @@ impl Research {
         let listed = self.needs_expected || request.candidates.is_some();
         let list = (listed && violations.is_empty()).then(|| {
             let catalogue = &self.places.catalogue;
-            let asked = (&mut request, self.needs_expected);
+            let asked = (&mut request, usize::from(self.needs_expected));
             lists::placements(catalogue, facts, asked, &mut violations)
         });
         let (Some(location), Some(provider)) = (location, provider) else {

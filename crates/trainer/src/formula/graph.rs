@@ -1,11 +1,9 @@
-//! The graph: scores = candidates x selector, with a large number taken off where the mask is 0.
+//! The graph: a score is the expected objective, less a large number where the mask is 0.
 
 use anyhow::Result;
-use strata_policy::candidates::{
-    AXIS, CANDIDATE_FEATURES, CANDIDATES, MASK, STATE, STATE_FEATURES,
-};
+use strata_policy::candidates::{AXIS, CANDIDATES, MASK, STATE, STATE_FEATURES};
 
-use super::PlacingLayer;
+use super::{PlacingLayer, TAKEN};
 use crate::onnx::{Axis, GraphBuilder};
 
 /// Far below every expected objective, and still far from the end of f32.
@@ -14,18 +12,14 @@ const FORBIDDEN: f32 = 1e9;
 /// Writes the graph of a layer.
 pub(super) fn write(layer: PlacingLayer) -> Result<Vec<u8>> {
     let (batch, positions) = (Axis::Batch, Axis::Symbol(AXIS));
-    let width = CANDIDATE_FEATURES.len();
+    let width = TAKEN.len();
     let mut graph = GraphBuilder::new(layer.name());
     graph.input(STATE, &[batch, Axis::Fixed(STATE_FEATURES.len())]);
     let candidates = graph.input(CANDIDATES, &[batch, positions, Axis::Fixed(width)]);
     let mask = graph.input(MASK, &[batch, positions]);
-    let mut selector = vec![0.0; width];
-    selector[0] = 1.0;
-    let selector = graph.constant("selector", &[width, 1], &selector)?;
     let one = graph.constant("one", &[1], &[1.0])?;
     let forbidden = graph.constant("forbidden", &[1], &[FORBIDDEN])?;
-    let selected = graph.binary("MatMul", "select", [&candidates, &selector]);
-    let expected = graph.squeeze("expected", &selected, 2);
+    let expected = graph.squeeze("expected", &candidates, 2);
     let masked = graph.binary("Sub", "masked", [&one, &mask]);
     let penalty = graph.binary("Mul", "penalty", [&masked, &forbidden]);
     let scores = graph.binary("Sub", "scores", [&expected, &penalty]);

@@ -11,11 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::ValueEnum;
 use strata_policy::candidates::{
-    AXIS, CANDIDATE_FEATURES, CANDIDATES, CandidateEncoder, LOGITS, MASK, Q_VALUES, STATE,
-    STATE_FEATURES, StateEncoder, VALUE,
+    AXIS, CANDIDATES, CandidateEncoder, LOGITS, MASK, Q_VALUES, STATE, STATE_FEATURES,
+    StateEncoder, VALUE,
 };
 use strata_runtime::{
     Axis, DType, Feature, GraphFile, Input, Manifest, ModelFiles, OnnxRuntime, Output, Policy,
@@ -27,6 +27,8 @@ use crate::{onnx, publish};
 
 /// The version that is published.
 pub const VERSION: u32 = 3;
+/// All that the formula takes of a candidate.
+const TAKEN: [&str; 1] = ["expected_objective"];
 /// The most candidates of a row: as many as a catalogue may have.
 const MOST_CANDIDATES: usize = strata_domain::MAX_CANDIDATES;
 
@@ -93,7 +95,7 @@ pub fn publish(models: &Path, layer: PlacingLayer, runtime: &OnnxRuntime) -> Res
 
 fn manifest(layer: PlacingLayer, graph: &[u8]) -> Result<Manifest> {
     let state = StateEncoder::of_names(&STATE_FEATURES)?;
-    let candidate = CandidateEncoder::of_names(&CANDIDATE_FEATURES)?;
+    let candidate = CandidateEncoder::of_names(&TAKEN)?;
     let named = |features: &mut dyn Iterator<Item = (&'static str, &'static str, f64, f64)>| {
         let feature = |(name, unit, ..): (&str, &str, f64, f64)| Feature {
             name: name.to_owned(),
@@ -128,7 +130,7 @@ fn manifest(layer: PlacingLayer, graph: &[u8]) -> Result<Manifest> {
             input(STATE, Shape::new([STATE_FEATURES.len()]), named(&mut state.features())),
             input(
                 CANDIDATES,
-                Shape::on_axis(AXIS, [CANDIDATE_FEATURES.len()]),
+                Shape::on_axis(AXIS, [TAKEN.len()]),
                 named(&mut candidate.features()),
             ),
             input(MASK, Shape::on_axis(AXIS, []), vec![allowed]),
@@ -141,6 +143,5 @@ fn manifest(layer: PlacingLayer, graph: &[u8]) -> Result<Manifest> {
         int8: None,
     };
     manifest.check()?;
-    ensure!(CANDIDATE_FEATURES[0] == "expected_objective", "the score is the first feature");
     Ok(manifest)
 }

@@ -71,9 +71,9 @@ fn table_from_pb(
     violations: &mut Violations,
 ) -> CandidateList {
     let pb::CandidateTable { mut allowed, values } = table;
-    let wanted = count * Candidate::WIDTH;
-    if !values.is_empty() && values.len() != wanted {
-        let range = format_args!("must be {wanted} for {count} candidates, are {}", values.len());
+    let (most, given) = (Candidate::WIDTH, values.len());
+    if given > most * count || !given.is_multiple_of(count.max(1)) {
+        let range = format_args!("must be 1 to {most} for each of {count} candidates, are {given}");
         violations.add("candidates.table.values", range);
     } else if let Some(index) = values.iter().position(|value| !value.is_finite()) {
         let field = format_args!("candidates.table.values[{index}]");
@@ -130,7 +130,8 @@ mod tests {
             let mut sent = PlacementList { regions, ..PlacementList::default() };
             for (index, (candidate, allowed, region)) in known.into_iter().enumerate() {
                 sent.placements.push((region, 128 << (index % 8)));
-                sent.list.push(&candidate, allowed || index == 0);
+                sent.list.values.extend(candidate.values());
+                sent.list.allowed.push(allowed || index == 0);
             }
             let mut violations = Violations::new();
             let message = placement_candidates_to_pb(sent.clone());
@@ -144,7 +145,8 @@ mod tests {
         let mut list = PlatformList::default();
         for name in ["one", "two"] {
             list.platforms.push(name.to_owned());
-            list.list.push(&Candidate::default(), true);
+            list.list.values.extend(Candidate::default().values());
+            list.list.allowed.push(true);
         }
         let mut message = platform_candidates_to_pb(list);
         spoil(&mut message);
@@ -161,6 +163,8 @@ mod tests {
         assert_eq!(wrong(|_| ()), [""; 0]);
         assert_eq!(spoiled(|table| table.values.push(1.0)), ["candidates.table.values"]);
         assert_eq!(spoiled(|table| table.values.clear()), [""; 0]);
+        assert_eq!(spoiled(|table| table.values.truncate(2)), [""; 0]);
+        assert_eq!(spoiled(|table| table.values.push(0.0)), ["candidates.table.values"]);
         assert_eq!(spoiled(|table| table.values[13] = f32::NAN), ["candidates.table.values[13]"]);
         assert_eq!(spoiled(|table| table.allowed = vec![true]), ["candidates.table.allowed"]);
         assert_eq!(spoiled(|table| table.allowed = vec![false; 2]), ["candidates.table.allowed"]);
