@@ -57,7 +57,11 @@ impl<A: Adapter> Layer<A> {
             precision: strata_runtime::Precision::Fp32,
             metrics: metrics_of_loader,
         };
-        let start = Start { version: Some(2), policy: &Policy::Listed([2].into()) };
+        // Versions up to 2 are for the catalogue of the research framework.
+        let versions = repository.versions(A::NAME).unwrap();
+        let newest = versions.into_iter().filter(|version| *version <= 2).max();
+        let policy = Policy::Listed(newest.into_iter().collect());
+        let start = Start { version: newest, policy: &policy };
         let catalog = Arc::new(Catalog::<A>::start(loader, &start).unwrap());
         let drain = Drain::new(Duration::from_secs(1), Duration::ZERO);
         let parts = serving::Parts {
