@@ -302,7 +302,6 @@ mod tests {
                 "facts.current.platform",
                 "facts.current.region",
                 "facts.current.memory_mb",
-                "facts.current.platform",
             ]
         );
     }
