@@ -1,5 +1,7 @@
 //! The candidates for a function, estimated and scored.
 
+use std::ops::Range;
+
 use crate::{
     catalogue::{CandidateId, Catalogue, PlatformId, RegionId},
     estimate::{Estimate, Estimator, InvocationProfile, SiteNow, undominated},
@@ -91,6 +93,13 @@ impl Outlook {
             Some(id) if *id == candidate => Some(candidate.index()),
             _ => self.ids.binary_search(&candidate).ok(),
         }
+    }
+
+    /// The places of the candidates of a platform among those that were estimated.
+    pub fn positions_on(&self, catalogue: &Catalogue, platform: PlatformId) -> Range<usize> {
+        let of_platform = catalogue.candidates_of(platform);
+        let first = |end: usize| self.ids.partition_point(|id| id.index() < end);
+        first(of_platform.start)..first(of_platform.end)
     }
 
     /// The candidates that were estimated, ascending.

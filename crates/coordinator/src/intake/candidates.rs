@@ -80,10 +80,8 @@ impl Candidates {
 
     /// Whether the request allows a placement on `platform`.
     pub(crate) fn allows_platform(&self, platform: PlatformId) -> bool {
-        let of_platform = self.catalogue.candidates_of(platform);
-        let estimated = self.outlook.ids().iter().zip(&self.allowed);
-        let mut estimated = estimated.filter(|(id, _)| of_platform.contains(&id.index()));
-        estimated.any(|(_, allowed)| *allowed)
+        let mut positions = self.outlook.positions_on(&self.catalogue, platform);
+        positions.any(|position| self.allowed[position])
     }
 
     /// The estimate of a candidate and its objective; `None` when it was not estimated.

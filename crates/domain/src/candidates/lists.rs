@@ -1,7 +1,5 @@
 //! Candidates in the order in which a model sees them.
 
-use std::ops::Range;
-
 use super::candidate::Candidate;
 use crate::{
     catalogue::{Catalogue, PlatformId},
@@ -98,7 +96,10 @@ impl Judged<'_> {
                 if next.1 > best.1 { next } else { best }
             };
             let Some((best, _)) = listed.reduce(better) else { continue };
-            let allowed = self.estimated(platform).any(|position| self.allowed[position]);
+            let allowed = self
+                .outlook
+                .positions_on(self.catalogue, platform)
+                .any(|position| self.allowed[position]);
             list.platforms.push(entry.name.clone());
             self.push(&mut list.list, best, allowed);
         }
@@ -124,15 +125,10 @@ impl Judged<'_> {
         list
     }
 
-    /// The positions of the estimated candidates of a platform.
-    fn estimated(&self, platform: PlatformId) -> Range<usize> {
-        let (ids, of_platform) = (self.outlook.ids(), self.catalogue.candidates_of(platform));
-        let first = |end: usize| ids.partition_point(|id| id.index() < end);
-        first(of_platform.start)..first(of_platform.end)
-    }
-
     fn listed(&self, platform: PlatformId) -> impl Iterator<Item = usize> + '_ {
-        self.estimated(platform).filter(|position| self.considered[*position])
+        self.outlook
+            .positions_on(self.catalogue, platform)
+            .filter(|position| self.considered[*position])
     }
 
     fn push(&self, list: &mut CandidateList, position: usize, allowed: bool) {

@@ -1,3 +1,5 @@
+use crate::candidates::choose;
+
 /// Which of `N` actions may be chosen; `N` is 1 to 32, or the program does not compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mask<const N: usize>(u32);
@@ -42,17 +44,7 @@ impl<const N: usize> Mask<N> {
     /// The allowed action with the highest score, the first of equals; `None` when none is allowed
     /// or every allowed score is NaN.
     pub fn best(self, scores: &[f32]) -> Option<usize> {
-        let allowed = scores
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|&(action, score)| self.allows(action) && !score.is_nan());
-        allowed
-            .fold(None, |best: Option<(usize, f32)>, (action, score)| match best {
-                Some((_, highest)) if highest >= score => best,
-                _ => Some((action, score)),
-            })
-            .map(|(action, _)| action)
+        choose(scores, |action| self.allows(action))
     }
 }
 
